@@ -1,0 +1,10 @@
+//! Flowgate: webhooks in, WebAssembly flows run, replies out.
+//!
+//! The rooms, ground first. A room imports only rooms above it; `docs/ARCHITECTURE.md` has the floor plan and
+//! `tests/tidy.rs` holds the code to it.
+
+pub mod id;
+
+pub mod clock;
+
+pub mod trigger;
