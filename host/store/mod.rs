@@ -56,7 +56,7 @@ pub use session::{Entry, Message, NewMessage, Set};
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
-    /// Writes that may wait for the writer; more are answered with [`Error::Busy`].
+    /// Writes that may wait for the writer. Then new triggers are refused with [`Error::Busy`]; all else waits.
     pub writes_waiting_max: usize,
     /// Writes in one commit at most.
     pub writes_per_commit_max: usize,
