@@ -9,6 +9,8 @@ pub mod clock;
 
 pub mod trigger;
 
+pub mod dialect;
+
 pub mod store;
 
 pub mod queue;

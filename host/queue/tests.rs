@@ -115,8 +115,7 @@ async fn work_that_fails_or_panics_is_done_again_later() {
 async fn leases_are_prolonged_until_told_otherwise() {
     let house = house();
     house.put(1).await;
-    let claim =
-        Claim { kind: KIND, owner: house.queue.owner(), now: NOW, until: house.queue.lease_until(), limit: 1 };
+    let claim = Claim { kind: KIND, owner: house.queue.owner(), now: NOW, until: house.queue.lease_until(), limit: 1 };
     assert_eq!(house.store.jobs_claim(claim).await.unwrap().len(), 1);
     let stop = CancellationToken::new();
     let keeper = tokio::spawn({
