@@ -8,3 +8,9 @@ pub mod id;
 pub mod clock;
 
 pub mod trigger;
+
+pub mod store;
+
+pub mod bindings;
+
+pub mod capability;
