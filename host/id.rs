@@ -31,7 +31,7 @@ pub struct Id<K> {
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident $alias:ident $prefix:literal;)*) => {$(
         $(#[$doc])*
-        #[derive(Debug)]
+        #[derive(Debug, Clone, Copy)]
         pub enum $kind {}
         impl Kind for $kind {
             const PREFIX: &'static str = $prefix;

@@ -14,3 +14,5 @@ pub mod store;
 pub mod bindings;
 
 pub mod capability;
+
+pub mod engine;
