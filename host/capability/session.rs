@@ -70,7 +70,8 @@ impl Conversation {
         let Session { store, flow, id } = self.session()?;
         within("key", key.len(), self.key_bytes_max)?;
         within("value", value.len(), self.value_bytes_max)?;
-        match store.session_set(*flow, id, key, value, expect).await.map_err(unavailable)? {
+        let set = store.session_set(*flow, id, key, value, expect, self.clock.now()).await;
+        match set.map_err(unavailable)? {
             store::Set::Written(version) => Ok(version),
             store::Set::Conflict(version) => Err(Error::Conflict(version)),
         }
