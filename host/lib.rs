@@ -13,4 +13,10 @@ pub mod dialect;
 
 pub mod store;
 
+pub mod bindings;
+
+pub mod capability;
+
+pub mod engine;
+
 pub mod queue;
