@@ -20,3 +20,5 @@ pub mod capability;
 pub mod engine;
 
 pub mod queue;
+
+pub mod registry;
