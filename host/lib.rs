@@ -9,6 +9,8 @@ pub mod clock;
 
 pub mod trigger;
 
+pub mod signature;
+
 pub mod dialect;
 
 pub mod store;
@@ -18,6 +20,8 @@ pub mod bindings;
 pub mod capability;
 
 pub mod engine;
+
+pub mod hook;
 
 pub mod queue;
 

@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::id::{Digest, FlowId, WorkspaceId};
+use crate::id::{FlowId, WorkspaceId};
 use crate::store::NewVersion;
 
 const KIND: &str = "compile";
@@ -30,13 +30,13 @@ impl House {
         let new = NewVersion {
             flow: FlowId::from_bytes([n; 16]),
             workspace: WorkspaceId::from_bytes([1; 16]),
-            digest: Digest::from_bytes([n; 32]),
-            size_bytes: 1,
             detail: "{}".into(),
             created_at: self.clock.now(),
             job: KIND,
         };
-        self.store.version_create(new).await.unwrap();
+        let mut upload = self.store.upload().unwrap();
+        upload.push(&[n]).unwrap();
+        self.store.version_create(upload, new).await.unwrap();
     }
 }
 

@@ -32,7 +32,7 @@ impl Registry {
         expected: Option<Digest>,
     ) -> Result<(Version, bool), Error> {
         let inner = upload.inner.take().ok_or(Error::Store(store::Error::Closed))?;
-        let (actual, size_bytes) = (inner.digest(), inner.size_bytes());
+        let actual = inner.digest();
         if let Some(expected) = expected.filter(|expected| *expected != actual) {
             return Err(Error::DigestMismatch { expected, actual });
         }
@@ -46,18 +46,14 @@ impl Registry {
         })
         .await
         .unwrap_or(Err(Error::Store(store::Error::Closed)))?;
-        let store = self.0.store.clone();
-        let digest = blocking(move || store.keep(inner)).await?;
         let new = NewVersion {
             flow: flow.id,
             workspace: flow.workspace,
-            digest,
-            size_bytes,
             detail: Detail { inspection: Some(inspection), ..Detail::default() }.json(),
             created_at: self.0.clock.now(),
             job: COMPILE,
         };
-        let (version, new) = self.0.store.version_create(new).await?;
+        let (version, new) = self.0.store.version_create(inner, new).await?;
         self.0.queue.wake(COMPILE);
         Ok((version, new))
     }
