@@ -8,3 +8,5 @@ pub mod id;
 pub mod clock;
 
 pub mod trigger;
+
+pub mod signature;
