@@ -10,3 +10,5 @@ pub mod clock;
 pub mod trigger;
 
 pub mod signature;
+
+pub mod egress;
