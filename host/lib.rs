@@ -11,4 +11,20 @@ pub mod trigger;
 
 pub mod signature;
 
+pub mod dialect;
+
 pub mod egress;
+
+pub mod store;
+
+pub mod bindings;
+
+pub mod capability;
+
+pub mod engine;
+
+pub mod hook;
+
+pub mod queue;
+
+pub mod registry;

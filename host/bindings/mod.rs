@@ -1,0 +1,6 @@
+//! The only place where WIT becomes Rust: one file per version of `flowgate:flow`.
+//!
+//! Each file runs `bindgen!` on its frozen folder of `wit/` and converts between the generated types and those of
+//! [`crate::trigger`], so no other room knows which version a guest was built for.
+
+pub mod v0_1;

@@ -1,0 +1,146 @@
+//! What a guest may call, one file for each capability.
+//!
+//! A capability is linked once for the whole host ([`add_to_linker`]), configured for all executions by [`Options`], and
+//! prepared for each execution by [`Ctx::new`]. A further one is a file with its state, its `Host` implementation and one
+//! line in each of these three places. None of them may block a thread, and each bounds what it keeps for a guest.
+
+mod config;
+mod logging;
+mod memory;
+mod output;
+mod session;
+mod wasi;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+use wasmtime::component::{HasSelf, Linker, ResourceTable};
+
+use crate::bindings::v0_1;
+use crate::clock::Clock;
+use crate::trigger::Output;
+
+pub use self::logging::Logs;
+pub use self::memory::{Memory, OutOfMemory};
+pub use self::session::Session;
+
+/// Bounds on what one execution may ask of the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// Log lines kept for one execution; further ones are counted. Default 1,000.
+    pub log_lines_max: usize,
+    /// Bytes of one log line; the rest of the line is cut off. Default 4,096.
+    pub log_line_bytes_max: usize,
+    /// Outputs (`say` and `progress`) of one execution. Default 10,000.
+    pub outputs_max: u32,
+    /// Bytes of all outputs of one execution. Default 4 MiB.
+    pub output_bytes_max: u64,
+    /// Bytes of a key of the session's state. Default 256.
+    pub session_key_bytes_max: usize,
+    /// Bytes of a value of the session's state. Default 64 KiB.
+    pub session_value_bytes_max: usize,
+    /// Bytes of the text, and of the data, of one message of a session. Default 64 KiB.
+    pub session_text_bytes_max: usize,
+    /// Bytes of one request for random numbers. Default 64 KiB.
+    pub random_bytes_max: u64,
+    /// Streams, pollables, HTTP bodies and the like held at one time. Default 1,000.
+    pub resources_max: usize,
+    /// Bytes of one set of HTTP header fields as it lies in the host's memory. Default 64 KiB.
+    pub header_bytes_max: usize,
+    /// Elements of one table. Default 20,000.
+    pub table_elements_max: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            log_lines_max: 1_000,
+            log_line_bytes_max: 4_096,
+            outputs_max: 10_000,
+            output_bytes_max: 4 << 20,
+            session_key_bytes_max: 256,
+            session_value_bytes_max: 64 << 10,
+            session_text_bytes_max: 64 << 10,
+            random_bytes_max: 64 << 10,
+            resources_max: 1_000,
+            header_bytes_max: 64 << 10,
+            table_elements_max: 20_000,
+        }
+    }
+}
+
+/// What one execution is given.
+#[derive(Debug)]
+pub struct Given {
+    /// Tells the time of log lines and messages.
+    pub clock: Clock,
+    /// The flow's configuration.
+    pub config: Arc<BTreeMap<String, String>>,
+    /// The conversation, where the trigger names one.
+    pub session: Option<Session>,
+    /// Takes what the flow says; its bound is how far the flow may run ahead of its reader.
+    pub output: mpsc::Sender<Output>,
+    /// Bytes of all memories and tables together.
+    pub memory_bytes_max: usize,
+}
+
+/// The state of every capability for one execution: the data of its `wasmtime::Store`.
+pub struct Ctx {
+    config: config::Config,
+    logs: Logs,
+    memory: Memory,
+    output: output::Outputs,
+    session: session::Conversation,
+    table: ResourceTable,
+    wasi: wasi::Wasi,
+}
+
+impl Ctx {
+    /// Prepares the capabilities for one execution.
+    pub fn new(options: &Options, given: Given) -> Self {
+        let logs = Logs::new(options, given.clock.clone());
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(options.resources_max);
+        Self {
+            config: config::Config::new(given.config),
+            memory: Memory::new(given.memory_bytes_max, options.table_elements_max),
+            output: output::Outputs::new(options, given.output),
+            session: session::Conversation::new(options, given.session, given.clock),
+            table,
+            wasi: wasi::Wasi::new(options, &logs),
+            logs,
+        }
+    }
+
+    /// The log, which outlives this value: clones share their lines.
+    pub fn logs(&self) -> &Logs {
+        &self.logs
+    }
+
+    /// The counter of memory, as `Store::limiter` wants it.
+    pub fn memory(&mut self) -> &mut Memory {
+        &mut self.memory
+    }
+
+    /// How many outputs were accepted so far.
+    pub fn outputs(&self) -> u32 {
+        self.output.count()
+    }
+
+    /// Drops all that the guest holds of the host: its streams end, its bodies are closed.
+    pub fn release(&mut self) {
+        self.table = ResourceTable::new();
+    }
+}
+
+/// Makes every capability callable. Done once for an engine; what an execution may really use is decided by its [`Ctx`].
+pub fn add_to_linker(linker: &mut Linker<Ctx>) -> wasmtime::Result<()> {
+    wasi::add_to_linker(linker)?;
+    v0_1::flow::output::add_to_linker::<Ctx, HasSelf<output::Outputs>>(linker, |ctx| &mut ctx.output)?;
+    v0_1::flow::session::add_to_linker::<Ctx, HasSelf<session::Conversation>>(linker, |ctx| &mut ctx.session)?;
+    v0_1::wasi::logging::logging::add_to_linker::<Ctx, HasSelf<Logs>>(linker, |ctx| &mut ctx.logs)?;
+    v0_1::wasi::config::store::add_to_linker::<Ctx, HasSelf<config::Config>>(linker, |ctx| &mut ctx.config)
+}

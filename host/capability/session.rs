@@ -1,0 +1,158 @@
+//! `flowgate:flow/session`: messages and state of the conversation that an execution belongs to.
+
+use crate::bindings::v0_1::flow::session::{Entry, Error, Host, Message, Role};
+use crate::clock::Clock;
+use crate::id::FlowId;
+use crate::store::{self, Store};
+use crate::trigger::Json;
+
+use super::Options;
+
+/// The most messages that one call returns, as the WIT says.
+const MESSAGES_MAX: u32 = 1_000;
+
+/// The conversation of one execution.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// Where it is kept.
+    pub store: Store,
+    /// The flow that it belongs to; flows do not see each other's sessions.
+    pub flow: FlowId,
+    /// The trigger's session id.
+    pub id: String,
+}
+
+pub(super) struct Conversation {
+    session: Option<Session>,
+    clock: Clock,
+    key_bytes_max: usize,
+    value_bytes_max: usize,
+    text_bytes_max: usize,
+}
+
+impl Conversation {
+    pub(super) fn new(options: &Options, session: Option<Session>, clock: Clock) -> Self {
+        Self {
+            session,
+            clock,
+            key_bytes_max: options.session_key_bytes_max,
+            value_bytes_max: options.session_value_bytes_max,
+            text_bytes_max: options.session_text_bytes_max,
+        }
+    }
+
+    fn session(&self) -> Result<&Session, Error> {
+        self.session.as_ref().ok_or(Error::NoSession)
+    }
+
+    async fn messages(&self, limit: u32, before: Option<u64>) -> Result<Vec<Message>, Error> {
+        let Session { store, flow, id } = self.session()?;
+        let messages = store.session_messages(*flow, id, limit.min(MESSAGES_MAX), before).await;
+        Ok(messages.map_err(unavailable)?.into_iter().map(Message::from).collect())
+    }
+
+    async fn append(&self, role: Role, text: String, data: Option<String>) -> Result<u64, Error> {
+        let Session { store, flow, id } = self.session()?;
+        within("text", text.len(), self.text_bytes_max)?;
+        let data = data.map(|data| self.json(data)).transpose()?;
+        let message = store::NewMessage { at: self.clock.now(), role: role_name(role).to_owned(), text, data };
+        store.session_append(*flow, id, message).await.map_err(unavailable)
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<Entry>, Error> {
+        let Session { store, flow, id } = self.session()?;
+        within("key", key.len(), self.key_bytes_max)?;
+        let entry = store.session_get(*flow, id, key).await.map_err(unavailable)?;
+        Ok(entry.map(|entry| Entry { value: entry.value, version: entry.version }))
+    }
+
+    async fn set(&self, key: &str, value: Vec<u8>, expect: Option<u64>) -> Result<u64, Error> {
+        let Session { store, flow, id } = self.session()?;
+        within("key", key.len(), self.key_bytes_max)?;
+        within("value", value.len(), self.value_bytes_max)?;
+        let set = store.session_set(*flow, id, key, value, expect, self.clock.now()).await;
+        match set.map_err(unavailable)? {
+            store::Set::Written(version) => Ok(version),
+            store::Set::Conflict(version) => Err(Error::Conflict(version)),
+        }
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), Error> {
+        let Session { store, flow, id } = self.session()?;
+        within("key", key.len(), self.key_bytes_max)?;
+        store.session_delete(*flow, id, key).await.map_err(unavailable)
+    }
+
+    fn json(&self, data: String) -> Result<String, Error> {
+        within("data", data.len(), self.text_bytes_max)?;
+        let data =
+            Json::parse(data).map_err(|error| Error::Invalid(format!("`data` is not one JSON text: {error}")))?;
+        Ok(data.into_string())
+    }
+}
+
+impl Host for Conversation {
+    async fn messages(&mut self, limit: u32, before: Option<u64>) -> wasmtime::Result<Result<Vec<Message>, Error>> {
+        Ok((*self).messages(limit, before).await)
+    }
+
+    async fn append(&mut self, role: Role, text: String, data: Option<String>) -> wasmtime::Result<Result<u64, Error>> {
+        Ok((*self).append(role, text, data).await)
+    }
+
+    async fn get(&mut self, key: String) -> wasmtime::Result<Result<Option<Entry>, Error>> {
+        Ok((*self).get(&key).await)
+    }
+
+    async fn set(&mut self, key: String, value: Vec<u8>, expect: Option<u64>) -> wasmtime::Result<Result<u64, Error>> {
+        Ok((*self).set(&key, value, expect).await)
+    }
+
+    async fn delete(&mut self, key: String) -> wasmtime::Result<Result<(), Error>> {
+        Ok((*self).delete(&key).await)
+    }
+}
+
+impl From<store::Message> for Message {
+    fn from(message: store::Message) -> Self {
+        Self {
+            seq: message.seq,
+            at_ms: message.at.unix_ms_unsigned(),
+            role: role(&message.role),
+            text: message.text,
+            data: message.data,
+        }
+    }
+}
+
+fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::User => "user",
+        Role::Assistant => "assistant",
+        Role::System => "system",
+        Role::Tool => "tool",
+    }
+}
+
+/// The role called `name`. The host writes the names itself, so an unknown one can only come from a later version of it.
+fn role(name: &str) -> Role {
+    match name {
+        "user" => Role::User,
+        "assistant" => Role::Assistant,
+        "tool" => Role::Tool,
+        _ => Role::System,
+    }
+}
+
+fn within(what: &str, bytes: usize, bytes_max: usize) -> Result<(), Error> {
+    if bytes <= bytes_max {
+        return Ok(());
+    }
+    Err(Error::OverLimit(format!("{what} has {bytes} bytes and may have {bytes_max}")))
+}
+
+/// The guest learns that the store failed; only the operator learns how.
+fn unavailable(error: store::Error) -> Error {
+    tracing::warn!(error = &error as &dyn std::error::Error, "session not available to a flow");
+    Error::Unavailable("the host could not reach the session".to_owned())
+}

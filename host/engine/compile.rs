@@ -1,0 +1,159 @@
+//! Compilation, in a child process with limits.
+//!
+//! Compilers are not made for hostile input: a component can make one take hours or gigabytes. A child can be stopped, and
+//! gives back the memory (up to 370 MB for a Python guest) when it ends. The host signs what the child wrote and loads
+//! nothing else.
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{ExitCode, ExitStatus, Stdio};
+use std::time::Duration;
+
+use rlimit::Resource;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::process::Command;
+
+use crate::id::Digest;
+
+use super::{Engine, Error, Options, settings};
+
+/// The first argument by which the program knows that it is to call [`compile_child`].
+const COMMAND: &str = "compile-component";
+
+/// Threads of one compilation. Address space is limited, and every thread takes some.
+const THREADS: u64 = 2;
+
+/// Bytes of the child's last words that are kept.
+const STDERR_BYTES_MAX: u64 = 4 << 10;
+
+/// Exit code of a child that refuses the component, as opposed to one that fell over.
+const REFUSED: u8 = 3;
+
+/// What compiles components.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Compiler {
+    /// This program, which must hand the arguments after `compile-component` to [`compile_child`].
+    Child(PathBuf),
+    /// The host itself, without limits. For tests.
+    InProcess,
+}
+
+impl Compiler {
+    /// The running program as the compiler. It stays the same when the file is replaced by an upgrade meanwhile.
+    pub fn this_program() -> std::io::Result<Self> {
+        match cfg!(target_os = "linux") {
+            true => Ok(Self::Child(PathBuf::from("/proc/self/exe"))),
+            false => std::env::current_exe().map(Self::Child),
+        }
+    }
+
+    /// The first argument of the child.
+    pub const fn command() -> &'static str {
+        COMMAND
+    }
+}
+
+impl Engine {
+    /// Compiles the component at `component`, whose digest is `digest`, and keeps the result for [`Engine::load`].
+    ///
+    /// Waits for a permit. Cancel safe: the child is killed and nothing is kept.
+    pub async fn compile(&self, digest: Digest, component: &Path) -> Result<(), Error> {
+        let inner = &self.0;
+        let _permit = inner.compiles.acquire().await.expect("the semaphore is never closed");
+        let artifact = inner.cache.temporary().await?;
+        match &inner.compiler {
+            Compiler::Child(program) => run_child(program, component, artifact.path(), &inner.options).await?,
+            Compiler::InProcess => {
+                let (component, path) = (component.to_owned(), artifact.path().to_owned());
+                let work = tokio::task::spawn_blocking(move || precompile(&component, &path));
+                work.await.map_err(|error| Error::CompileCrash(error.to_string()))?.map_err(Error::Compile)?;
+            }
+        }
+        inner.cache.keep(digest, artifact).await
+    }
+}
+
+async fn run_child(program: &Path, component: &Path, artifact: &Path, options: &Options) -> Result<(), Error> {
+    let limit_ms = options.compile_ms_max;
+    let cpu_s = limit_ms.saturating_mul(THREADS).div_ceil(1_000);
+    let mut child = Command::new(program)
+        .arg(COMMAND)
+        .args([component, artifact])
+        .args([options.compile_memory_bytes_max.to_string(), cpu_s.to_string()])
+        .env_clear()
+        .env("RAYON_NUM_THREADS", THREADS.to_string())
+        .env("MALLOC_ARENA_MAX", THREADS.to_string())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(Error::files("the compiler cannot be started"))?;
+    let stderr = child.stderr.take();
+    let work = async { tokio::join!(child.wait(), last_words(stderr)) };
+    let finished = tokio::time::timeout(Duration::from_millis(limit_ms), work).await;
+    let (status, words) = finished.map_err(|_| Error::CompileTime { limit_ms })?;
+    judge(status.map_err(Error::files("the compiler cannot be waited for"))?, words)
+}
+
+fn judge(status: ExitStatus, words: String) -> Result<(), Error> {
+    match status.code() {
+        Some(0) => Ok(()),
+        Some(code) if code == i32::from(REFUSED) => Err(Error::Compile(words)),
+        _ if words.is_empty() => Err(Error::CompileCrash(status.to_string())),
+        _ => Err(Error::CompileCrash(format!("{status}: {words}"))),
+    }
+}
+
+/// The first bytes that the child says, on one line. The rest is read too, so that it never waits for a reader.
+async fn last_words(stderr: Option<impl AsyncRead + Unpin>) -> String {
+    let Some(mut stderr) = stderr else { return String::new() };
+    let mut bytes = Vec::new();
+    // What cannot be read is not said; the exit status tells the rest.
+    let _ = (&mut stderr).take(STDERR_BYTES_MAX).read_to_end(&mut bytes).await;
+    let _ = tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await;
+    let words = String::from_utf8_lossy(&bytes);
+    words.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The child's part: limits itself, then compiles. `args` are those after `compile-component`: the component's path, the
+/// artifact's path, bytes of address space, seconds of CPU.
+///
+/// Must be called before the process does anything else. Says what is wrong on stderr.
+pub fn compile_child(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<_> = args.into_iter().collect();
+    let [component, artifact, memory_bytes, cpu_s] = args.as_slice() else {
+        return last_word(ExitCode::FAILURE, "usage: COMPONENT ARTIFACT MEMORY_BYTES CPU_S");
+    };
+    if let Err(error) = limit(memory_bytes, cpu_s) {
+        return last_word(ExitCode::FAILURE, &format!("limits cannot be set: {error}"));
+    }
+    match precompile(Path::new(component), Path::new(artifact)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => last_word(ExitCode::from(REFUSED), &error),
+    }
+}
+
+fn last_word(code: ExitCode, text: &str) -> ExitCode {
+    // With stderr gone nobody is left to be told.
+    let _ = writeln!(std::io::stderr(), "{text}");
+    code
+}
+
+fn limit(memory_bytes: &OsString, cpu_s: &OsString) -> std::io::Result<()> {
+    let number = |text: &OsString| text.to_str().and_then(|text| text.parse::<u64>().ok());
+    let (Some(memory_bytes), Some(cpu_s)) = (number(memory_bytes), number(cpu_s)) else {
+        return Err(std::io::Error::other("not a number"));
+    };
+    Resource::CORE.set(0, 0)?;
+    Resource::CPU.set(cpu_s, cpu_s.saturating_add(1))?;
+    Resource::AS.set(memory_bytes, memory_bytes)
+}
+
+fn precompile(component: &Path, artifact: &Path) -> Result<(), String> {
+    let bytes = std::fs::read(component).map_err(|error| format!("the component cannot be read: {error}"))?;
+    let engine = wasmtime::Engine::new(&settings::compiling()).map_err(|error| format!("{error:#}"))?;
+    let code = engine.precompile_component(&bytes).map_err(|error| format!("{error:#}"))?;
+    std::fs::write(artifact, code).map_err(|error| format!("the artifact cannot be written: {error}"))
+}

@@ -1,0 +1,187 @@
+//! Compiled components: kept in a directory, verified, and made ready to run.
+//!
+//! Loading an artifact means running its code with the host's rights, so only what carries this host's signature over the
+//! version's digest is loaded. Anything else is treated as missing and compiled again.
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+use tempfile::NamedTempFile;
+use wasmtime::component::Component;
+use wasmtime_wasi_http::p2::bindings::ProxyPre;
+
+use crate::bindings::v0_1::FlowPre;
+use crate::capability::Ctx;
+use crate::id::Digest;
+
+use super::{Engine, Error, Kind, settings};
+
+/// A version that is ready to run.
+pub struct Loaded {
+    digest: Digest,
+    pub(super) program: Program,
+}
+
+pub(super) enum Program {
+    Flow(FlowPre<Ctx>),
+    Http(ProxyPre<Ctx>),
+}
+
+impl Loaded {
+    /// The version's digest.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// What the version exports.
+    pub fn kind(&self) -> Kind {
+        match self.program {
+            Program::Flow(_) => Kind::Flow01,
+            Program::Http(_) => Kind::WasiHttp02,
+        }
+    }
+}
+
+impl Engine {
+    /// Makes a version ready to run; `component` is compiled when no usable artifact is kept. Callers that ask for the same
+    /// version at one time share the work. Cancel safe.
+    pub async fn load(&self, digest: Digest, component: &Path) -> Result<Arc<Loaded>, Error> {
+        let load = self.load_artifact(digest, component);
+        self.0.loaded.try_get_with(digest, load).await.map_err(|error| Error::clone(&error))
+    }
+
+    /// Forgets a version: it is no longer kept ready, and its artifact is removed.
+    pub async fn forget(&self, digest: Digest) {
+        self.0.loaded.invalidate(&digest).await;
+        self.0.cache.remove(digest).await;
+    }
+
+    async fn load_artifact(&self, digest: Digest, component: &Path) -> Result<Arc<Loaded>, Error> {
+        let component = match self.open(digest).await? {
+            Some(component) => component,
+            None => {
+                self.compile(digest, component).await?;
+                let again = self.open(digest).await?;
+                again.ok_or_else(|| Error::CompileCrash("the artifact is not usable".to_owned()))?
+            }
+        };
+        self.link(digest, &component).map(Arc::new).map_err(|error| Error::Compile(format!("{error:#}")))
+    }
+
+    async fn open(&self, digest: Digest) -> Result<Option<Component>, Error> {
+        let (cache, engine) = (self.0.cache.clone(), self.0.wasmtime.clone());
+        let open = tokio::task::spawn_blocking(move || {
+            let Some(file) = cache.open(digest)? else { return Ok(None) };
+            Ok(deserialize(&engine, &file))
+        });
+        let opened = open.await.map_err(|error| Error::CompileCrash(error.to_string()))?;
+        opened.map_err(Error::files("the cache of compiled components cannot be read"))
+    }
+
+    fn link(&self, digest: Digest, component: &Component) -> wasmtime::Result<Loaded> {
+        let ready = self.0.linker.instantiate_pre(component)?;
+        let program = match Kind::of(component) {
+            Some(Kind::Flow01) => Program::Flow(FlowPre::new(ready)?),
+            _ => Program::Http(ProxyPre::new(ready)?),
+        };
+        Ok(Loaded { digest, program })
+    }
+}
+
+/// Maps a verified artifact into memory; none when this build cannot use it.
+fn deserialize(engine: &wasmtime::Engine, path: &Path) -> Option<Component> {
+    #[expect(unsafe_code, reason = "the artifact is the host's own: its signature has just been verified")]
+    let component = unsafe { Component::deserialize_file(engine, path) };
+    component.inspect_err(|error| tracing::warn!(%error, "artifact not usable, compiling again")).ok()
+}
+
+/// The directory of artifacts: `<compatibility>/<digest>.cwasm` and, beside each, its signature in `<digest>.mac`.
+#[derive(Clone)]
+pub(super) struct Artifacts {
+    dir: PathBuf,
+    compatibility: String,
+    key: [u8; 32],
+}
+
+impl Artifacts {
+    pub(super) fn new(cache_dir: PathBuf, key: [u8; 32], engine: &wasmtime::Engine) -> Self {
+        let compatibility = settings::compatibility(engine);
+        Self { dir: cache_dir.join(&compatibility), compatibility, key }
+    }
+
+    /// A file of the directory to write an artifact to. It is removed when dropped.
+    pub(super) async fn temporary(&self) -> Result<NamedTempFile, Error> {
+        let dir = self.dir.clone();
+        let create = move || {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
+            NamedTempFile::with_prefix_in("compiling-", &dir)
+        };
+        blocking(create).await.map_err(Error::files("the cache of compiled components cannot be written"))
+    }
+
+    /// Signs `artifact` and keeps it under `digest`.
+    pub(super) async fn keep(&self, digest: Digest, artifact: NamedTempFile) -> Result<(), Error> {
+        let this = self.clone();
+        let keep = move || {
+            let mac = this.sign(digest, &mut File::open(artifact.path())?)?.finalize().into_bytes();
+            fs::set_permissions(artifact.path(), Permissions::from_mode(0o600))?;
+            let mut signature = NamedTempFile::with_prefix_in("compiling-", &this.dir)?;
+            signature.write_all(&mac)?;
+            // A crash between the two leaves a pair that does not verify, which is as good as none.
+            artifact.persist(this.path(digest, "cwasm"))?;
+            signature.persist(this.path(digest, "mac"))?;
+            Ok(())
+        };
+        blocking(keep).await.map_err(Error::files("the compiled component cannot be kept"))
+    }
+
+    pub(super) async fn remove(&self, digest: Digest) {
+        let paths = ["cwasm", "mac"].map(|extension| self.path(digest, extension));
+        // What was not there needs no removal, and what cannot be removed is only a file too many.
+        let _ = blocking(move || paths.iter().try_for_each(fs::remove_file)).await;
+    }
+
+    /// The path of a verified artifact; none when there is none, or one that this host did not sign.
+    fn open(&self, digest: Digest) -> io::Result<Option<PathBuf>> {
+        let path = self.path(digest, "cwasm");
+        let files = File::open(&path).and_then(|artifact| Ok((artifact, fs::read(self.path(digest, "mac"))?)));
+        let (mut artifact, signature) = match files {
+            Ok(files) => files,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let genuine = self.sign(digest, &mut artifact)?.verify_slice(&signature).is_ok();
+        if !genuine {
+            tracing::warn!(%digest, "artifact not signed by this host, compiling again");
+        }
+        Ok(genuine.then_some(path))
+    }
+
+    fn sign(&self, digest: Digest, artifact: &mut File) -> io::Result<Hmac<Sha256>> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("any key length is right for HMAC");
+        mac.update(b"flowgate artifact 1\0");
+        mac.update(self.compatibility.as_bytes());
+        mac.update(digest.as_bytes());
+        artifact.rewind()?;
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            match artifact.read(&mut buffer)? {
+                0 => return Ok(mac),
+                read => mac.update(&buffer[..read]),
+            }
+        }
+    }
+
+    fn path(&self, digest: Digest, extension: &str) -> PathBuf {
+        self.dir.join(format!("{}.{extension}", digest.hex()))
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)))
+}

@@ -1,0 +1,99 @@
+//! How long a guest really ran: the time inside each poll of its future, host calls included, and no time in between.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use crate::clock::Stopwatch;
+
+/// Measures one execution. Written by the thread that polls it, which is also the one that reads it in between.
+pub(super) struct Meter {
+    watch: Stopwatch,
+    budget: Duration,
+    used_ns: AtomicU64,
+    entered_ns: AtomicU64,
+}
+
+/// The trap of a guest that ran longer than it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the guest ran longer than {} ms", .budget.as_millis())]
+pub(super) struct OutOfTime {
+    budget: Duration,
+}
+
+const OUTSIDE: u64 = u64::MAX;
+
+impl Meter {
+    pub(super) fn new(budget: Duration) -> Self {
+        let (used_ns, entered_ns) = (AtomicU64::new(0), AtomicU64::new(OUTSIDE));
+        Self { watch: Stopwatch::start(), budget, used_ns, entered_ns }
+    }
+
+    /// The time since the meter was made.
+    pub(super) fn wall(&self) -> Duration {
+        self.watch.elapsed()
+    }
+
+    /// The time inside polls so far, that of the running one included.
+    pub(super) fn used(&self) -> Duration {
+        let running = match self.entered_ns.load(Relaxed) {
+            OUTSIDE => 0,
+            entered => self.now_ns().saturating_sub(entered),
+        };
+        Duration::from_nanos(self.used_ns.load(Relaxed) + running)
+    }
+
+    /// Fails when the budget is spent.
+    pub(super) fn check(&self) -> Result<(), OutOfTime> {
+        if self.used() > self.budget { Err(OutOfTime { budget: self.budget }) } else { Ok(()) }
+    }
+
+    /// Runs `future` and counts the time that it runs. Cancel safe if `future` is.
+    pub(super) async fn measure<F: Future>(&self, future: F) -> F::Output {
+        let mut future = pin!(future);
+        poll_fn(|context| {
+            let _inside = self.enter();
+            future.as_mut().poll(context)
+        })
+        .await
+    }
+
+    fn enter(&self) -> Inside<'_> {
+        self.entered_ns.store(self.now_ns(), Relaxed);
+        Inside(self)
+    }
+
+    fn now_ns(&self) -> u64 {
+        u64::try_from(self.watch.elapsed().as_nanos()).unwrap_or(OUTSIDE - 1)
+    }
+}
+
+struct Inside<'a>(&'a Meter);
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        let used = self.0.used();
+        self.0.entered_ns.store(OUTSIDE, Relaxed);
+        self.0.used_ns.store(u64::try_from(used.as_nanos()).unwrap_or(OUTSIDE), Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn waiting_costs_nothing_and_running_does() {
+        let meter = Meter::new(Duration::from_millis(5));
+        meter.measure(tokio::time::sleep(Duration::from_millis(30))).await;
+        assert_eq!(meter.check(), Ok(()));
+        assert!(meter.wall() >= Duration::from_millis(30));
+        let spin = async {
+            let watch = Stopwatch::start();
+            while watch.elapsed() < Duration::from_millis(6) {}
+            meter.check()
+        };
+        assert_eq!(meter.measure(spin).await, Err(OutOfTime { budget: Duration::from_millis(5) }));
+    }
+}

@@ -1,0 +1,271 @@
+//! One execution: a fresh instance, called once, within its budgets.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use wasmtime::UpdateDeadline;
+
+use crate::bindings::v0_1::{self, About, FlowPre};
+use crate::capability::{Ctx, Given, Session};
+use crate::clock::{Clock, Timestamp};
+use crate::id::{Digest, ExecutionId, FlowId};
+use crate::store::Store;
+use crate::trigger::{Failure, LogLine, Output, Reply, Trigger};
+
+use super::load::{Loaded, Program};
+use super::meter::Meter;
+use super::{Engine, http, reply};
+
+/// What one execution is given.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// Its id.
+    pub execution: ExecutionId,
+    /// The flow.
+    pub flow: FlowId,
+    /// The flow's name.
+    pub flow_name: Arc<str>,
+    /// The running version.
+    pub version: Digest,
+    /// 1 for the first attempt.
+    pub attempt: u32,
+    /// When it is stopped.
+    pub deadline: Timestamp,
+    /// What happened.
+    pub trigger: Arc<Trigger>,
+    /// The flow's configuration.
+    pub config: Arc<BTreeMap<String, String>>,
+    /// Where the trigger's session is kept.
+    pub store: Store,
+    /// Decides when the deadline has come, and tells the time of log lines.
+    pub clock: Clock,
+    /// The flow's own limits.
+    pub limits: Limits,
+}
+
+/// Limits of one flow. They can only tighten those of [`super::Options`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of all memories and tables together.
+    pub memory_bytes_max: Option<usize>,
+    /// Milliseconds that it may really run.
+    pub cpu_ms_max: Option<u64>,
+    /// Bytes of its reply.
+    pub reply_bytes_max: Option<usize>,
+}
+
+/// How an execution went.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    /// How it ended.
+    pub end: End,
+    /// What it logged, also when it was stopped.
+    pub logs: Vec<LogLine>,
+    /// Lines that were logged and not kept.
+    pub logs_dropped: u64,
+    /// What it used.
+    pub usage: Usage,
+}
+
+/// What an execution used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Microseconds that it really ran.
+    pub cpu_us: u64,
+    /// Microseconds from its start to its end.
+    pub wall_us: u64,
+    /// The most bytes that its memories and tables had at one time.
+    pub peak_memory_bytes: u64,
+    /// Outputs that it gave.
+    pub outputs: u32,
+}
+
+/// How an execution ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum End {
+    /// With a reply.
+    Reply(Reply),
+    /// With a failure that the flow itself reported.
+    Failure(Failure),
+    /// The host stopped it.
+    Stopped(Stop),
+}
+
+/// Why the host stopped an execution.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Stop {
+    /// The guest panicked, or did what WebAssembly forbids. Its own words are in the log.
+    #[error("the guest trapped: {0}")]
+    Trap(String),
+    /// The guest wanted more memory than it may have.
+    #[error("the guest wanted more memory than it may have")]
+    OutOfMemory,
+    /// The guest ran longer than it may.
+    #[error("the guest used up its cpu budget")]
+    CpuBudget,
+    /// The deadline came.
+    #[error("the deadline came before the reply")]
+    Deadline,
+    /// Somebody canceled it.
+    #[error("the execution was canceled")]
+    Canceled,
+    /// What the guest gave breaks a limit or the contract.
+    #[error("{0}")]
+    OverLimit(String),
+    /// Every slot is taken; nothing was run.
+    #[error("all places for executions are taken")]
+    Busy,
+    /// The host failed.
+    #[error("the host failed: {0}")]
+    Host(String),
+}
+
+impl Stop {
+    /// The reason as a word for records.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Trap(_) => "trap",
+            Self::OutOfMemory => "out_of_memory",
+            Self::CpuBudget => "cpu_budget",
+            Self::Deadline => "deadline",
+            Self::Canceled => "canceled",
+            Self::OverLimit(_) => "over_limit",
+            Self::Busy => "busy",
+            Self::Host(_) => "host_error",
+        }
+    }
+}
+
+impl Engine {
+    /// Runs `loaded` once. Never waits for a slot: a full pool answers [`Stop::Busy`] at once.
+    ///
+    /// `stop` ends it from outside. What the guest says before its reply goes to `output`, and a slow reader suspends the
+    /// guest. Cancel safe, but then the logs are lost; prefer `stop`.
+    pub async fn run(&self, loaded: &Loaded, call: Call, output: mpsc::Sender<Output>, stop: CancellationToken) -> Run {
+        let Ok(_slot) = self.0.slots.try_acquire() else { return Run::busy() };
+        let options = &self.0.options;
+        let session = call.trigger.session_id.clone().map(|id| Session { store: call.store, flow: call.flow, id });
+        let given = Given {
+            clock: call.clock.clone(),
+            config: call.config,
+            session,
+            output,
+            memory_bytes_max: tighter(options.memory_bytes_max, call.limits.memory_bytes_max),
+        };
+        let about = Told {
+            execution: call.execution.to_string(),
+            flow: call.flow_name,
+            version: call.version.to_string(),
+            attempt: call.attempt,
+            deadline: call.deadline,
+        };
+        let reply_bytes_max = tighter(options.reply_bytes_max, call.limits.reply_bytes_max);
+        let cpu_ms_max = tighter(options.cpu_ms_max, call.limits.cpu_ms_max);
+
+        let mut guest = self.guest(given, cpu_ms_max);
+        let meter = guest.meter.clone();
+        let work = meter.measure(async {
+            match &loaded.program {
+                Program::Flow(flow) => call_flow(&mut guest.store, flow, &call.trigger, &about, reply_bytes_max).await,
+                Program::Http(proxy) => http::call(&mut guest.store, proxy, &call.trigger, reply_bytes_max).await,
+            }
+        });
+        let end = tokio::select! {
+            biased;
+            end = work => end.unwrap_or_else(End::Stopped),
+            () = stop.cancelled() => End::Stopped(Stop::Canceled),
+            () = call.clock.sleep_until(call.deadline) => End::Stopped(Stop::Deadline),
+        };
+        guest.finish(end)
+    }
+
+    /// A store for one execution, with its budgets.
+    pub(super) fn guest(&self, given: Given, cpu_ms_max: u64) -> Guest<'_> {
+        let inner = &self.0;
+        let meter = Arc::new(Meter::new(Duration::from_millis(cpu_ms_max)));
+        let mut store = wasmtime::Store::new(&inner.wasmtime, Ctx::new(&inner.capability, given));
+        store.limiter(|ctx| ctx.memory());
+        store.set_hostcall_fuel(inner.options.hostcall_bytes_max);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback({
+            let meter = meter.clone();
+            move |_| {
+                meter.check()?;
+                // Tokio's own yield lets its worker look at sockets and timers, even when all that runs are such guests.
+                Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+            }
+        });
+        Guest { store, meter, _ticking: inner.ticker.running() }
+    }
+}
+
+/// A store, and what watches over it.
+pub(super) struct Guest<'a> {
+    pub(super) store: wasmtime::Store<Ctx>,
+    pub(super) meter: Arc<Meter>,
+    _ticking: super::ticker::Ticking<'a>,
+}
+
+impl Guest<'_> {
+    fn finish(mut self, end: End) -> Run {
+        let ctx = self.store.data_mut();
+        let (logs, logs_dropped) = ctx.logs().take();
+        let usage = Usage {
+            cpu_us: micros(self.meter.used()),
+            wall_us: micros(self.meter.wall()),
+            peak_memory_bytes: ctx.memory().peak_bytes() as u64,
+            outputs: ctx.outputs(),
+        };
+        Run { end, logs, logs_dropped, usage }
+    }
+}
+
+impl Run {
+    fn busy() -> Self {
+        Self { end: End::Stopped(Stop::Busy), logs: Vec::new(), logs_dropped: 0, usage: Usage::default() }
+    }
+}
+
+/// What a flow is told about its execution.
+struct Told {
+    execution: String,
+    flow: Arc<str>,
+    version: String,
+    attempt: u32,
+    deadline: Timestamp,
+}
+
+async fn call_flow(
+    store: &mut wasmtime::Store<Ctx>,
+    flow: &FlowPre<Ctx>,
+    trigger: &Trigger,
+    told: &Told,
+    reply_bytes_max: usize,
+) -> Result<End, Stop> {
+    let about = About {
+        execution: &told.execution,
+        flow: &told.flow,
+        version: &told.version,
+        attempt: told.attempt,
+        deadline_ms: told.deadline.unix_ms_unsigned(),
+    };
+    let flow = flow.instantiate_async(&mut *store).await?;
+    match v0_1::handle(&flow, &mut *store, trigger, about).await?? {
+        Ok(reply) => reply::check(&reply, reply_bytes_max).map(|()| End::Reply(reply)),
+        Err(failure) => reply::check_failure(&failure, reply_bytes_max).map(|()| End::Failure(failure)),
+    }
+}
+
+fn tighter<T: Ord>(limit: T, own: Option<T>) -> T {
+    match own {
+        Some(own) => limit.min(own),
+        None => limit,
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}

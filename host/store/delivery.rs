@@ -1,0 +1,284 @@
+//! Deliveries and their attempts.
+
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::{Lease, Page, Result, Store, stored, text_enum};
+use crate::clock::Timestamp;
+use crate::id::{self, AttemptId, DeliveryId, ExecutionId, HookId, WorkspaceId};
+
+text_enum! {
+    /// Where a delivery stands.
+    DeliveryStatus {
+        /// An attempt is to come or under way.
+        Pending = "pending",
+        /// The receiver has it.
+        Succeeded = "succeeded",
+        /// Every attempt failed.
+        Exhausted = "exhausted",
+        /// The receiver wants no more, or the hook is gone.
+        Abandoned = "abandoned",
+    }
+}
+
+/// A message for a receiver, on its way into the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewDelivery {
+    /// Its id, which the receiver sees in every attempt.
+    pub id: DeliveryId,
+    /// Whose secrets sign it.
+    pub hook: HookId,
+    /// Now.
+    pub created_at: Timestamp,
+    /// The receiver.
+    pub url: String,
+    /// What it tells, for example `execution.succeeded`.
+    pub event: String,
+    /// The bytes to send, the same in every attempt.
+    pub body: Bytes,
+    /// The kind of the job that sends it.
+    pub job: &'static str,
+}
+
+/// A message for a receiver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// Its id, which the receiver sees in every attempt.
+    pub id: DeliveryId,
+    /// Whose it is.
+    pub workspace: WorkspaceId,
+    /// Whose secrets sign it.
+    pub hook: HookId,
+    /// What it tells of.
+    pub execution: ExecutionId,
+    /// Where it stands.
+    pub status: DeliveryStatus,
+    /// Attempts made.
+    pub attempts: u32,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When the next attempt is due.
+    pub next_at: Option<Timestamp>,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+    /// The receiver.
+    pub url: String,
+    /// What it tells.
+    pub event: String,
+    /// The bytes to send.
+    pub body: Bytes,
+}
+
+/// One HTTP request of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// Its id.
+    pub id: AttemptId,
+    /// Counts from 1.
+    pub n: u32,
+    /// When it began.
+    pub at: Timestamp,
+    /// The status that the receiver answered with.
+    pub status: Option<u16>,
+    /// Why there was no answer, or why the answer is a failure.
+    pub error: Option<String>,
+    /// How long it took.
+    pub duration_ms: u64,
+    /// The beginning of the receiver's answer.
+    pub answer: Bytes,
+}
+
+/// What an attempt leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// The end.
+    End(DeliveryStatus),
+    /// Another attempt.
+    Again(Timestamp),
+}
+
+const DELIVERY: &str =
+    "id, workspace, hook, execution, status, attempts, created_at, next_at, finished_at, url, event, body";
+
+impl Store {
+    /// The delivery of a claimed job. None when it is gone or has ended; the job is then done too.
+    pub async fn delivery_begin(&self, lease: Lease, id: DeliveryId) -> Result<Option<Delivery>> {
+        self.write(move |c| {
+            let sql = format!(
+                "SELECT {DELIVERY} FROM deliveries WHERE workspace = (SELECT workspace FROM jobs WHERE seq = ?)
+                 AND id = ? AND status = 'pending'"
+            );
+            let found = c.prepare_cached(&sql)?.query_row(params![lease.seq(), id], delivery).optional()?;
+            if found.is_none() {
+                super::job::done(c, &lease)?;
+            }
+            Ok(found)
+        })
+        .await
+    }
+
+    /// Records an attempt and what it leads to, in one transaction with the job.
+    pub async fn delivery_step(
+        &self,
+        lease: Lease,
+        workspace: WorkspaceId,
+        id: DeliveryId,
+        attempt: Attempt,
+        step: Step,
+    ) -> Result<()> {
+        self.write(move |c| {
+            let (status, next_at, finished_at) = match step {
+                Step::End(status) => {
+                    super::job::done(c, &lease)?;
+                    (status, None, Some(attempt.at))
+                }
+                Step::Again(at) => {
+                    super::job::again(c, &lease, at)?;
+                    (DeliveryStatus::Pending, Some(at), None)
+                }
+            };
+            c.prepare_cached(
+                "UPDATE deliveries SET status = ?, attempts = ?, next_at = ?, finished_at = ?
+                 WHERE workspace = ? AND id = ? AND status = 'pending'",
+            )?
+            .execute(params![status, attempt.n, next_at, finished_at, workspace, id])?;
+            c.prepare_cached(
+                "INSERT OR REPLACE INTO attempts (delivery, n, id, at, status, error, duration_ms, answer)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            )?
+            .execute(params![
+                id,
+                attempt.n,
+                attempt.id,
+                attempt.at,
+                attempt.status,
+                attempt.error,
+                stored(attempt.duration_ms),
+                &attempt.answer[..]
+            ])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// One delivery.
+    pub async fn delivery_find(&self, workspace: WorkspaceId, id: DeliveryId) -> Result<Option<Delivery>> {
+        self.read(move |c| {
+            let sql = format!("SELECT {DELIVERY} FROM deliveries WHERE workspace = ? AND id = ?");
+            Ok(c.prepare_cached(&sql)?.query_row(params![workspace, id], delivery).optional()?)
+        })
+        .await
+    }
+
+    /// A part of a workspace's deliveries, of one execution or of all.
+    pub async fn deliveries(
+        &self,
+        workspace: WorkspaceId,
+        execution: Option<ExecutionId>,
+        page: Page<id::Delivery>,
+    ) -> Result<Vec<Delivery>> {
+        self.read(move |c| {
+            // SQLite would rather walk the workspace than the short list of one execution, so the two are two queries.
+            let rule = if execution.is_some() { "execution = ?3" } else { "?3 IS NULL" };
+            let sql = format!(
+                "SELECT {DELIVERY} FROM deliveries WHERE workspace = ?1 AND id < ?2 AND {rule} ORDER BY id DESC LIMIT ?4"
+            );
+            let mut select = c.prepare_cached(&sql)?;
+            let rows = select.query_map(params![workspace, page.bound(), execution, page.limit], delivery)?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    /// The attempts of a delivery, first to last.
+    pub async fn attempts(&self, id: DeliveryId) -> Result<Vec<Attempt>> {
+        self.read(move |c| {
+            let mut select = c.prepare_cached(
+                "SELECT id, n, at, status, error, duration_ms, answer FROM attempts WHERE delivery = ? ORDER BY n",
+            )?;
+            Ok(select.query_map([id], attempt)?.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    /// Makes a delivery due now, whether it has ended or waits. False when there is none.
+    pub async fn delivery_again(
+        &self,
+        workspace: WorkspaceId,
+        id: DeliveryId,
+        at: Timestamp,
+        job: &'static str,
+    ) -> Result<bool> {
+        self.write(move |c| {
+            let mut update = c.prepare_cached(
+                "UPDATE deliveries SET status = 'pending', next_at = ?, finished_at = NULL WHERE workspace = ? AND id = ?",
+            )?;
+            let found = update.execute(params![at, workspace, id])? == 1;
+            if found {
+                super::job::put(c, job, workspace, id.as_bytes(), at)?;
+            }
+            Ok(found)
+        })
+        .await
+    }
+}
+
+/// Adds a delivery and the job that sends it.
+pub(super) fn insert(c: &Connection, workspace: WorkspaceId, execution: ExecutionId, new: &NewDelivery) -> Result<()> {
+    c.prepare_cached(
+        "INSERT INTO deliveries (id, workspace, hook, execution, status, attempts, created_at, next_at, url, event, body)
+         VALUES (?, ?, ?, ?, 'pending', 0, ?, ?, ?, ?, ?)",
+    )?
+    .execute(params![
+        new.id,
+        workspace,
+        new.hook,
+        execution,
+        new.created_at,
+        new.created_at,
+        new.url,
+        new.event,
+        &new.body[..]
+    ])?;
+    super::job::put(c, new.job, workspace, new.id.as_bytes(), new.created_at)
+}
+
+/// Ends every pending delivery of a hook. Their jobs end when they are next claimed.
+pub(super) fn give_up(c: &Connection, hook: HookId, at: Timestamp) -> Result<()> {
+    let mut update = c.prepare_cached(
+        "UPDATE deliveries SET status = 'abandoned', next_at = NULL, finished_at = ? WHERE hook = ? AND status = 'pending'",
+    )?;
+    update.execute(params![at, hook])?;
+    Ok(())
+}
+
+fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
+    let body: Vec<u8> = row.get(11)?;
+    Ok(Delivery {
+        id: row.get(0)?,
+        workspace: row.get(1)?,
+        hook: row.get(2)?,
+        execution: row.get(3)?,
+        status: row.get(4)?,
+        attempts: row.get(5)?,
+        created_at: row.get(6)?,
+        next_at: row.get(7)?,
+        finished_at: row.get(8)?,
+        url: row.get(9)?,
+        event: row.get(10)?,
+        body: body.into(),
+    })
+}
+
+fn attempt(row: &Row<'_>) -> rusqlite::Result<Attempt> {
+    let answer: Vec<u8> = row.get(6)?;
+    Ok(Attempt {
+        id: row.get(0)?,
+        n: row.get(1)?,
+        at: row.get(2)?,
+        status: row.get(3)?,
+        error: row.get(4)?,
+        duration_ms: super::count(row.get(5)?),
+        answer: answer.into(),
+    })
+}

@@ -1,0 +1,227 @@
+//! Hooks, and the requests that made no execution.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use zeroize::Zeroizing;
+
+use super::{Page, Result, Store, taken};
+use crate::clock::Timestamp;
+use crate::id::{self, FlowId, HookId, RequestId, WorkspaceId};
+
+/// Refused requests that are kept per hook.
+const REQUESTS_PER_HOOK_MAX: u32 = 1_000;
+
+/// An inbound webhook URL.
+#[derive(Debug, Clone)]
+pub struct Hook {
+    /// Its id, which is part of its URL.
+    pub id: HookId,
+    /// Whose it is.
+    pub workspace: WorkspaceId,
+    /// What it triggers.
+    pub flow: FlowId,
+    /// Unique in the workspace.
+    pub name: String,
+    /// False: every request is refused.
+    pub enabled: bool,
+    /// Dialect, authentication, mode, limits, callback, as JSON.
+    pub spec: String,
+    /// The secrets that the spec names, as JSON; sealed on the disk.
+    pub secrets: Zeroizing<Vec<u8>>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+/// A request that made no execution, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Its id.
+    pub id: RequestId,
+    /// Whose hook it was for; none when there is no such hook.
+    pub workspace: Option<WorkspaceId>,
+    /// The hook; none when there is no such hook.
+    pub hook: Option<HookId>,
+    /// When it came.
+    pub at: Timestamp,
+    /// The HTTP status that it was answered with.
+    pub status: u16,
+    /// The slug of the problem, for example `unauthenticated`.
+    pub verdict: String,
+    /// The exact reason, for the operator.
+    pub reason: String,
+    /// Method, path, peer and headers without credentials, as JSON.
+    pub detail: String,
+}
+
+const HOOK: &str = "id, workspace, flow, name, enabled, spec, secrets, created_at, updated_at";
+
+impl Store {
+    /// Adds a hook. [`super::Error::Taken`] when the name is.
+    pub async fn hook_create(&self, hook: Hook) -> Result<()> {
+        let sealed = self.0.ring.seal(hook.id.as_bytes(), &hook.secrets);
+        self.write(move |c| {
+            let sql = format!("INSERT INTO hooks ({HOOK}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
+            c.prepare_cached(&sql)?
+                .execute(params![
+                    hook.id,
+                    hook.workspace,
+                    hook.flow,
+                    hook.name,
+                    hook.enabled,
+                    hook.spec,
+                    sealed,
+                    hook.created_at,
+                    hook.updated_at
+                ])
+                .map_err(taken)?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Replaces a hook's name, flow, spec, secrets and whether it is enabled, if it has not been changed since
+    /// `unchanged_since`. False when it has, or is gone.
+    pub async fn hook_update(&self, hook: Hook, unchanged_since: Timestamp) -> Result<bool> {
+        let sealed = self.0.ring.seal(hook.id.as_bytes(), &hook.secrets);
+        self.write(move |c| {
+            let mut update = c.prepare_cached(
+                "UPDATE hooks SET flow = ?, name = ?, enabled = ?, spec = ?, secrets = ?, updated_at = ?
+                 WHERE workspace = ? AND id = ? AND updated_at = ?",
+            )?;
+            let changed = update
+                .execute(params![
+                    hook.flow,
+                    hook.name,
+                    hook.enabled,
+                    hook.spec,
+                    sealed,
+                    hook.updated_at,
+                    hook.workspace,
+                    hook.id,
+                    unchanged_since
+                ])
+                .map_err(taken)?;
+            Ok(changed == 1)
+        })
+        .await
+    }
+
+    /// The hook with this id, of whatever workspace: its URL is all that a caller has.
+    pub async fn hook_find(&self, id: HookId) -> Result<Option<Hook>> {
+        let this = self.clone();
+        self.read(move |c| {
+            let mut select = c.prepare_cached(&format!("SELECT {HOOK} FROM hooks WHERE id = ?"))?;
+            select.query_row([id], hook).optional()?.map(|hook| this.unseal(hook)).transpose()
+        })
+        .await
+    }
+
+    /// The hook with this name.
+    pub async fn hook_by_name(&self, workspace: WorkspaceId, name: &str) -> Result<Option<Hook>> {
+        let (this, name) = (self.clone(), name.to_owned());
+        self.read(move |c| {
+            let mut select = c.prepare_cached(&format!("SELECT {HOOK} FROM hooks WHERE workspace = ? AND name = ?"))?;
+            select.query_row(params![workspace, name], hook).optional()?.map(|hook| this.unseal(hook)).transpose()
+        })
+        .await
+    }
+
+    /// A part of a workspace's hooks.
+    pub async fn hooks(&self, workspace: WorkspaceId, page: Page<id::Hook>) -> Result<Vec<Hook>> {
+        let this = self.clone();
+        self.read(move |c| {
+            let sql = format!("SELECT {HOOK} FROM hooks WHERE workspace = ? AND id < ? ORDER BY id DESC LIMIT ?");
+            let mut select = c.prepare_cached(&sql)?;
+            let rows = select.query_map(params![workspace, page.bound(), page.limit], hook)?;
+            rows.map(|row| this.unseal(row?)).collect()
+        })
+        .await
+    }
+
+    /// Removes a hook and gives up its deliveries. False when there is none.
+    pub async fn hook_delete(&self, workspace: WorkspaceId, id: HookId, at: Timestamp) -> Result<bool> {
+        self.write(move |c| {
+            let mut delete = c.prepare_cached("DELETE FROM hooks WHERE workspace = ? AND id = ?")?;
+            let found = delete.execute(params![workspace, id])? == 1;
+            if found {
+                super::delivery::give_up(c, id, at)?;
+                c.prepare_cached("DELETE FROM requests WHERE hook = ?")?.execute([id])?;
+            }
+            Ok(found)
+        })
+        .await
+    }
+
+    /// Records a refused request, behind the answer to it. Of each hook the newest 1,000 are kept.
+    pub async fn request_record(&self, refused: Refused) -> Result<()> {
+        self.0.writer.write_behind("a refused request", move |c| request_record(c, &refused)).await
+    }
+
+    /// A part of the requests that a hook refused.
+    pub async fn requests(&self, hook: HookId, page: Page<id::Request>) -> Result<Vec<Refused>> {
+        self.read(move |c| {
+            let mut select = c.prepare_cached(
+                "SELECT id, workspace, hook, at, status, verdict, reason, detail FROM requests
+                 WHERE hook = ? AND id < ? ORDER BY seq DESC LIMIT ?",
+            )?;
+            let rows = select.query_map(params![hook, page.bound(), page.limit], request)?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    fn unseal(&self, mut hook: Hook) -> Result<Hook> {
+        hook.secrets = self.0.ring.open(hook.id.as_bytes(), &hook.secrets)?;
+        Ok(hook)
+    }
+}
+
+fn request_record(c: &Connection, refused: &Refused) -> Result<()> {
+    c.prepare_cached(
+        "INSERT INTO requests (id, workspace, hook, at, status, verdict, reason, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    )?
+    .execute(params![
+        refused.id,
+        refused.workspace,
+        refused.hook,
+        refused.at,
+        refused.status,
+        refused.verdict,
+        refused.reason,
+        refused.detail
+    ])?;
+    c.prepare_cached(
+        "DELETE FROM requests WHERE hook IS ?1 AND seq <=
+           (SELECT seq FROM requests WHERE hook IS ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2)",
+    )?
+    .execute(params![refused.hook, REQUESTS_PER_HOOK_MAX])?;
+    Ok(())
+}
+
+fn hook(row: &Row<'_>) -> rusqlite::Result<Hook> {
+    Ok(Hook {
+        id: row.get(0)?,
+        workspace: row.get(1)?,
+        flow: row.get(2)?,
+        name: row.get(3)?,
+        enabled: row.get(4)?,
+        spec: row.get(5)?,
+        secrets: Zeroizing::new(row.get(6)?),
+        created_at: row.get(7)?,
+        updated_at: row.get(8)?,
+    })
+}
+
+fn request(row: &Row<'_>) -> rusqlite::Result<Refused> {
+    Ok(Refused {
+        id: row.get(0)?,
+        workspace: row.get(1)?,
+        hook: row.get(2)?,
+        at: row.get(3)?,
+        status: row.get(4)?,
+        verdict: row.get(5)?,
+        reason: row.get(6)?,
+        detail: row.get(7)?,
+    })
+}

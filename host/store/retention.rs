@@ -1,0 +1,77 @@
+//! Forgets what is too old, a little at a time, so that a sweep never holds up the writer.
+
+use rusqlite::{Connection, params, types::Value};
+
+use super::{Result, Store};
+use crate::clock::Timestamp;
+
+/// Rows looked at in one step. History is in order of age, so the oldest rows are the first ones.
+const ROWS_PER_STEP: u32 = 500;
+
+/// What is too old.
+#[derive(Debug, Clone, Copy)]
+pub struct Retention {
+    /// Executions that ended before, with all that belongs to them, and deliveries likewise.
+    pub executions_before: Timestamp,
+    /// Idempotency keys that were claimed before.
+    pub keys_before: Timestamp,
+    /// Refused requests that came before.
+    pub requests_before: Timestamp,
+}
+
+/// What one step removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Executions.
+    pub executions: usize,
+    /// Deliveries.
+    pub deliveries: usize,
+    /// Idempotency keys.
+    pub keys: usize,
+    /// Refused requests.
+    pub requests: usize,
+}
+
+impl Swept {
+    /// True when there may be more to remove.
+    pub fn is_full(&self) -> bool {
+        [self.executions, self.deliveries, self.keys, self.requests].iter().any(|n| *n >= ROWS_PER_STEP as usize / 2)
+    }
+}
+
+impl Store {
+    /// One step of a sweep.
+    pub async fn sweep(&self, retention: Retention) -> Result<Swept> {
+        self.write(move |c| {
+            let executions = oldest(c, "executions", "id", "finished_at", retention.executions_before)?;
+            for id in &executions {
+                c.prepare_cached("DELETE FROM outputs WHERE execution = ?")?.execute([id])?;
+                c.prepare_cached("DELETE FROM logs WHERE execution = ?")?.execute([id])?;
+            }
+            let deliveries = oldest(c, "deliveries", "id", "finished_at", retention.executions_before)?;
+            for id in &deliveries {
+                c.prepare_cached("DELETE FROM attempts WHERE delivery = ?")?.execute([id])?;
+            }
+            let keys = oldest(c, "idempotency", "seq", "created_at", retention.keys_before)?;
+            let requests = oldest(c, "requests", "seq", "at", retention.requests_before)?;
+            c.prepare_cached("PRAGMA incremental_vacuum(64)")?.query_map([], |_| Ok(()))?.for_each(drop);
+            Ok(Swept {
+                executions: executions.len(),
+                deliveries: deliveries.len(),
+                keys: keys.len(),
+                requests: requests.len(),
+            })
+        })
+        .await
+    }
+}
+
+/// Removes those of the oldest rows of a table whose `age` lies before `before`, and returns their `key`s.
+fn oldest(c: &Connection, table: &str, key: &str, age: &str, before: Timestamp) -> Result<Vec<Value>> {
+    let sql = format!(
+        "DELETE FROM {table} WHERE {age} < ? AND seq IN (SELECT seq FROM {table} ORDER BY seq LIMIT ?) RETURNING {key}"
+    );
+    let mut delete = c.prepare_cached(&sql)?;
+    let rows = delete.query_map(params![before, ROWS_PER_STEP], |row| row.get(0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}

@@ -1,0 +1,502 @@
+//! The contract of the store. Every backend runs every test: a new one adds its opener to `open`.
+
+use std::path::Path;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tempfile::TempDir;
+
+use super::*;
+use crate::id::{AttemptId, DeliveryId, ExecutionId, FlowId, HookId, RequestId, WorkspaceId};
+
+const NOW: Timestamp = Timestamp::from_unix_ms(1_763_654_400_000);
+const RUN: &str = "run";
+const SEND: &str = "send";
+
+fn open(folder: &Path) -> Store {
+    Store::open(folder, &Options::default()).unwrap()
+}
+
+fn later(seconds: u64) -> Timestamp {
+    NOW.after(Duration::from_secs(seconds))
+}
+
+struct House {
+    store: Store,
+    folder: TempDir,
+    workspace: WorkspaceId,
+    flow: FlowId,
+}
+
+async fn house() -> House {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let (workspace, flow) = (WorkspaceId::at(1), FlowId::at(1));
+    store.workspace_create(Workspace { id: workspace, name: "main".into(), created_at: NOW }).await.unwrap();
+    let row = Flow { id: flow, workspace, name: "bot".into(), config: "{}".into(), created_at: NOW, updated_at: NOW };
+    store.flow_create(row).await.unwrap();
+    House { store, folder, workspace, flow }
+}
+
+impl House {
+    fn execution(&self) -> NewExecution {
+        NewExecution {
+            id: ExecutionId::at(NOW.unix_ms_unsigned()),
+            workspace: self.workspace,
+            flow: self.flow,
+            hook: Some(HookId::from_bytes([1; 16])),
+            version: Digest::from_bytes([1; 32]),
+            mode: "async",
+            session: Some("s1".into()),
+            replay_of: None,
+            created_at: NOW,
+            deadline_ms: 30_000,
+            callback: None,
+            trigger: "{}".into(),
+            body: Bytes::from_static(b"\x00raw"),
+            idempotency: None,
+        }
+    }
+
+    async fn accepted(&self) -> ExecutionId {
+        let new = self.execution();
+        let id = new.id;
+        assert_eq!(self.store.execution_accept(new, Start::Queued(RUN)).await.unwrap(), Accepted::New(None));
+        id
+    }
+
+    async fn claim(&self, kind: &'static str, now: Timestamp) -> Vec<Job> {
+        let claim = Claim { kind, owner: 7, now, until: now.after(Duration::from_secs(60)), limit: 10 };
+        self.store.jobs_claim(claim).await.unwrap()
+    }
+
+    async fn version(&self, flow: FlowId, bytes: &[u8]) -> Digest {
+        let mut upload = self.store.upload().unwrap();
+        upload.push(bytes).unwrap();
+        let digest = upload.digest();
+        let new = NewVersion { flow, workspace: self.workspace, detail: "{}".into(), created_at: NOW, job: "compile" };
+        if self.store.version_create(upload, new).await.unwrap().1 {
+            let job = self.claim("compile", NOW).await.pop().unwrap();
+            let settle = self.store.version_settle(job.lease, flow, digest, VersionState::Ready, "{}".into());
+            settle.await.unwrap();
+        }
+        digest
+    }
+
+    async fn hook(&self, name: &str) -> Hook {
+        let hook = Hook {
+            id: HookId::at(NOW.unix_ms_unsigned()),
+            workspace: self.workspace,
+            flow: self.flow,
+            name: name.into(),
+            enabled: true,
+            spec: "{}".into(),
+            secrets: b"whsec_hidden".to_vec().into(),
+            created_at: NOW,
+            updated_at: NOW,
+        };
+        self.store.hook_create(hook.clone()).await.unwrap();
+        hook
+    }
+
+    fn delivery(&self, hook: HookId) -> NewDelivery {
+        NewDelivery {
+            id: DeliveryId::at(NOW.unix_ms_unsigned()),
+            hook,
+            created_at: NOW,
+            url: "https://example.com/".into(),
+            event: "execution.succeeded".into(),
+            body: Bytes::from_static(b"{}"),
+            job: SEND,
+        }
+    }
+
+    /// Runs an execution to its end with one delivery for `hook`.
+    async fn finished(&self, hook: HookId) -> (ExecutionId, DeliveryId) {
+        let id = self.accepted().await;
+        let job = self.claim(RUN, NOW).await.pop().unwrap();
+        self.store.execution_begin(job.lease, id, NOW).await.unwrap().unwrap();
+        let delivery = self.delivery(hook);
+        let delivered = delivery.id;
+        let finish = Finish { deliveries: vec![delivery], ..succeeded() };
+        self.store.execution_finish(self.workspace, id, job.lease, finish).await.unwrap();
+        (id, delivered)
+    }
+}
+
+fn succeeded() -> Finish {
+    Finish {
+        outcome: Outcome::Final { status: Status::Succeeded, reason: None, json: r#"{"text":"hi"}"#.into() },
+        at: later(1),
+        cpu_us: 5,
+        memory_bytes: 6,
+        ..Finish::default()
+    }
+}
+
+#[tokio::test]
+async fn an_accepted_execution_survives_and_runs_once() {
+    let house = house().await;
+    let id = house.accepted().await;
+    let House { store, folder, workspace, flow } = house;
+    drop(store);
+    let house = House { store: reopened(folder.path()).await, folder, workspace, flow };
+
+    let job = house.claim(RUN, NOW).await.pop().unwrap();
+    assert_eq!(job.subject, id.as_bytes());
+    assert!(house.claim(RUN, NOW).await.is_empty(), "a claimed job is not claimed again");
+    let begun = house.store.execution_begin(job.lease, id, later(1)).await.unwrap().unwrap();
+    assert_eq!((begun.status, begun.attempt, &begun.body[..]), (Status::Running, 1, &b"\x00raw"[..]));
+
+    let finish = Finish {
+        outputs: vec![OutputRow { attempt: 1, n: 1, at: NOW, data: "{}".into() }],
+        logs: Some(Logs { attempt: 1, dropped: 2, lines: "[]".into() }),
+        messages: vec![NewMessage { at: NOW, role: "user".into(), text: "hello".into(), data: None }],
+        ..succeeded()
+    };
+    house.store.execution_finish(workspace, id, job.lease, finish).await.unwrap();
+    let execution = house.store.execution_find(workspace, id).await.unwrap().unwrap();
+    assert_eq!((execution.status, execution.cpu_us), (Status::Succeeded, 5));
+    assert_eq!(house.store.outputs(id, (0, 0), 10).await.unwrap().len(), 1);
+    assert_eq!(house.store.outputs(id, (1, 1), 10).await.unwrap().len(), 0);
+    assert_eq!(house.store.logs(id).await.unwrap()[0].dropped, 2);
+    assert_eq!(house.store.session_messages(flow, "s1", 10, None).await.unwrap()[0].text, "hello");
+    assert_eq!(house.store.job_next(RUN).await.unwrap(), None);
+    assert!(house.store.executions_unfinished().await.unwrap().is_empty());
+}
+
+/// The writer's thread ends shortly after the last handle is gone, and the lock with the handle.
+async fn reopened(folder: &Path) -> Store {
+    let folder = folder.to_owned();
+    tokio::task::spawn_blocking(move || open(&folder)).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_worker_that_lost_its_lease_records_nothing() {
+    let house = house().await;
+    let id = house.accepted().await;
+    let lost = house.claim(RUN, NOW).await.pop().unwrap().lease;
+    house.store.execution_begin(lost, id, NOW).await.unwrap().unwrap();
+    let held = house.claim(RUN, later(61)).await.pop().unwrap().lease;
+    let second = house.store.execution_begin(held, id, later(61)).await.unwrap().unwrap();
+    assert_eq!(second.attempt, 2);
+
+    let finish = Finish { deliveries: vec![house.delivery(HookId::from_bytes([1; 16]))], ..succeeded() };
+    let refused = house.store.execution_finish(house.workspace, id, lost, finish).await;
+    assert!(matches!(refused, Err(Error::LeaseLost)));
+    let execution = house.store.execution_find(house.workspace, id).await.unwrap().unwrap();
+    assert_eq!(execution.status, Status::Running);
+    assert!(house.claim(SEND, later(999)).await.is_empty());
+    house.store.execution_finish(house.workspace, id, held, succeeded()).await.unwrap();
+}
+
+#[tokio::test]
+async fn leases_are_prolonged_and_given_back_after_a_crash() {
+    let house = house().await;
+    house.accepted().await;
+    assert_eq!(house.claim(RUN, NOW).await.len(), 1);
+    house.store.jobs_extend(7, later(300)).await.unwrap();
+    assert!(house.claim(RUN, later(61)).await.is_empty());
+    assert_eq!(house.store.job_next(RUN).await.unwrap(), Some(later(300)));
+    assert_eq!(house.store.jobs_recover(later(62)).await.unwrap(), 1);
+    assert_eq!(house.claim(RUN, later(62)).await.len(), 1);
+}
+
+#[tokio::test]
+async fn an_execution_that_runs_where_it_was_accepted_is_claimed_by_others_only_after_a_crash() {
+    let house = house().await;
+    let start = Start::Here { job: RUN, owner: 7, until: later(60) };
+    let accepted = house.store.execution_accept(house.execution(), start).await.unwrap();
+    assert!(matches!(accepted, Accepted::New(Some(_))));
+    assert!(house.claim(RUN, NOW).await.is_empty());
+    house.store.jobs_recover(later(1)).await.unwrap();
+    assert_eq!(house.claim(RUN, later(1)).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_key_names_one_execution() {
+    let house = house().await;
+    let key = Idempotency { key: [1; 32], fingerprint: [2; 32] };
+    let first = NewExecution { idempotency: Some(key.clone()), ..house.execution() };
+    house.store.execution_accept(first.clone(), Start::Queued(RUN)).await.unwrap();
+    for (fingerprint, same) in [([2; 32], true), ([3; 32], false)] {
+        let again = NewExecution { idempotency: Some(Idempotency { fingerprint, ..key.clone() }), ..house.execution() };
+        let accepted = house.store.execution_accept(again.clone(), Start::Queued(RUN)).await.unwrap();
+        assert_eq!(accepted, Accepted::Seen { execution: first.id, same });
+        assert!(house.store.execution_find(house.workspace, again.id).await.unwrap().is_none());
+    }
+    let elsewhere =
+        NewExecution { hook: Some(HookId::from_bytes([2; 16])), idempotency: Some(key), ..house.execution() };
+    let accepted = house.store.execution_accept(elsewhere, Start::Queued(RUN)).await.unwrap();
+    assert_eq!(accepted, Accepted::New(None), "a key belongs to its hook");
+}
+
+#[tokio::test]
+async fn a_recorded_execution_is_whole() {
+    let house = house().await;
+    let new = house.execution();
+    let id = new.id;
+    house.store.execution_record(new, succeeded()).await.unwrap();
+    house.store.flush().await.unwrap();
+    let found = house.store.execution_find(house.workspace, id).await.unwrap().unwrap();
+    assert_eq!((found.status, found.attempt, found.finished_at), (Status::Succeeded, 1, Some(later(1))));
+    assert!(
+        house.store.execution_find(WorkspaceId::at(2), id).await.unwrap().is_none(),
+        "tenants do not see each other"
+    );
+}
+
+#[tokio::test]
+async fn another_attempt_waits_for_its_time() {
+    let house = house().await;
+    let id = house.accepted().await;
+    let job = house.claim(RUN, NOW).await.pop().unwrap();
+    house.store.execution_begin(job.lease, id, NOW).await.unwrap().unwrap();
+    let finish = Finish { outcome: Outcome::AgainAt(later(30), "retry".into()), at: later(1), ..Finish::default() };
+    house.store.execution_finish(house.workspace, id, job.lease, finish).await.unwrap();
+    assert!(house.claim(RUN, later(29)).await.is_empty());
+    assert_eq!(house.claim(RUN, later(30)).await.len(), 1);
+}
+
+#[tokio::test]
+async fn only_what_nobody_runs_is_canceled_in_the_store() {
+    let house = house().await;
+    let cancel = |id| house.store.execution_cancel(house.workspace, id, later(1), "{}".into());
+    let queued = house.accepted().await;
+    assert_eq!(cancel(queued).await.unwrap(), Some(Status::Canceled));
+    assert!(house.claim(RUN, later(1)).await.is_empty());
+    let running = house.accepted().await;
+    let job = house.claim(RUN, NOW).await.pop().unwrap();
+    house.store.execution_begin(job.lease, running, NOW).await.unwrap();
+    assert_eq!(cancel(running).await.unwrap(), Some(Status::Running));
+    assert_eq!(cancel(ExecutionId::at(0)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn lists_go_by_pages_and_filters() {
+    let house = house().await;
+    let mut ids = Vec::new();
+    for ms in 0..5 {
+        let id = ExecutionId::at(ms);
+        let session = (ms == 3).then(|| "three".to_owned());
+        house.store.execution_record(NewExecution { id, session, ..house.execution() }, succeeded()).await.unwrap();
+        ids.insert(0, id);
+    }
+    house.store.flush().await.unwrap();
+    let list = |filter, page| house.store.executions(house.workspace, filter, page);
+    let first = list(ExecutionFilter::default(), Page { limit: 3, before: None }).await.unwrap();
+    assert_eq!(first.iter().map(|row| row.id).collect::<Vec<_>>(), ids[..3]);
+    let rest = list(ExecutionFilter::default(), Page { limit: 3, before: Some(ids[2]) }).await.unwrap();
+    assert_eq!(rest.iter().map(|row| row.id).collect::<Vec<_>>(), ids[3..]);
+
+    let all = Page { limit: 10, before: None };
+    let session = ExecutionFilter { flow: Some(house.flow), session: Some("three".into()), ..Default::default() };
+    assert_eq!(list(session, all).await.unwrap().len(), 1);
+    let failed = ExecutionFilter { statuses: vec![Status::Failed, Status::Queued], ..Default::default() };
+    assert!(list(failed, all).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn aliases_move_and_roll_back() {
+    let house = house().await;
+    let one = house.version(house.flow, b"one").await;
+    let two = house.version(house.flow, b"two").await;
+    let promote = |digest| house.store.alias_promote(house.flow, "live", digest, NOW);
+    assert!(promote(Digest::from_bytes([9; 32])).await.unwrap().is_none(), "only a ready version");
+    promote(one).await.unwrap().unwrap();
+    promote(two).await.unwrap().unwrap();
+    promote(two).await.unwrap().unwrap();
+    let back = house.store.alias_rollback(house.flow, "live", NOW).await.unwrap().unwrap();
+    assert_eq!((back.digest, back.history.len()), (one, 0));
+    assert!(house.store.alias_rollback(house.flow, "live", NOW).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn what_is_in_use_is_not_removed() {
+    let house = house().await;
+    let digest = house.version(house.flow, b"bytes").await;
+    house.store.alias_promote(house.flow, "live", digest, NOW).await.unwrap();
+    let refused = house.store.version_delete(house.flow, digest).await;
+    assert!(matches!(refused, Err(Error::InUse(why)) if why.contains("`live`")));
+    let hook = house.hook("orders").await;
+    let refused = house.store.flow_delete(house.flow).await;
+    assert!(matches!(refused, Err(Error::InUse(why)) if why.contains("orders")));
+    house.store.hook_delete(house.workspace, hook.id, NOW).await.unwrap();
+    house.store.flow_delete(house.flow).await.unwrap();
+    assert!(!house.store.component_path(&digest).exists());
+}
+
+#[tokio::test]
+async fn bytes_stay_while_one_flow_has_them() {
+    let house = house().await;
+    let other = FlowId::at(2);
+    let row = Flow {
+        id: other,
+        workspace: house.workspace,
+        name: "other".into(),
+        config: "{}".into(),
+        created_at: NOW,
+        updated_at: NOW,
+    };
+    house.store.flow_create(row.clone()).await.unwrap();
+    assert!(matches!(house.store.flow_create(Flow { id: FlowId::at(3), ..row }).await, Err(Error::Taken)));
+    let digest = house.version(house.flow, b"shared").await;
+    assert_eq!(house.version(other, b"shared").await, digest);
+    assert!(house.store.version_delete(other, digest).await.unwrap());
+    assert!(house.store.component_path(&digest).exists());
+    assert!(house.store.version_delete(house.flow, digest).await.unwrap());
+    assert!(!house.store.component_path(&digest).exists());
+}
+
+#[tokio::test]
+async fn a_hook_keeps_its_secret_off_the_disk() {
+    let house = house().await;
+    let hook = house.hook("orders").await;
+    let found = house.store.hook_find(hook.id).await.unwrap().unwrap();
+    assert_eq!(&*found.secrets, b"whsec_hidden");
+    for file in ["flowgate.db", "flowgate.db-wal"] {
+        let bytes = std::fs::read(house.folder.path().join(file)).unwrap();
+        assert!(!bytes.windows(12).any(|part| part == b"whsec_hidden"), "{file}");
+    }
+    let changed = Hook { enabled: false, updated_at: later(1), ..found };
+    assert!(house.store.hook_update(changed.clone(), NOW).await.unwrap());
+    assert!(!house.store.hook_update(changed, NOW).await.unwrap(), "changed by somebody else meanwhile");
+}
+
+#[tokio::test]
+async fn of_refused_requests_the_newest_are_kept() {
+    let house = house().await;
+    let hook = HookId::from_bytes([1; 16]);
+    for ms in 0..1_010 {
+        let refused = Refused {
+            id: RequestId::at(ms),
+            workspace: Some(house.workspace),
+            hook: Some(hook),
+            at: NOW,
+            status: 401,
+            verdict: "unauthenticated".into(),
+            reason: "no signature".into(),
+            detail: "{}".into(),
+        };
+        house.store.request_record(refused).await.unwrap();
+    }
+    house.store.flush().await.unwrap();
+    let page = Page { limit: 2_000, before: None };
+    let kept = house.store.requests(hook, page).await.unwrap();
+    assert_eq!(kept.len(), 1_000);
+    assert!(kept[0].id > kept[999].id);
+}
+
+#[tokio::test]
+async fn a_delivery_is_made_with_its_outcome_and_tried_until_it_ends() {
+    let house = house().await;
+    let hook = house.hook("orders").await.id;
+    let (execution, id) = house.finished(hook).await;
+    let attempt = |n, status| Attempt {
+        id: AttemptId::at(1),
+        n,
+        at: later(n.into()),
+        status: Some(status),
+        error: None,
+        duration_ms: 3,
+        answer: Bytes::from_static(b"ok"),
+    };
+    let job = house.claim(SEND, NOW).await.pop().unwrap();
+    let begun = house.store.delivery_begin(job.lease, id).await.unwrap().unwrap();
+    assert_eq!((begun.execution, begun.attempts), (execution, 0));
+    let again = Step::Again(later(10));
+    house.store.delivery_step(job.lease, house.workspace, id, attempt(1, 500), again).await.unwrap();
+    assert!(house.claim(SEND, later(9)).await.is_empty());
+    let job = house.claim(SEND, later(10)).await.pop().unwrap();
+    let end = Step::End(DeliveryStatus::Succeeded);
+    house.store.delivery_step(job.lease, house.workspace, id, attempt(2, 200), end).await.unwrap();
+    let delivery = house.store.delivery_find(house.workspace, id).await.unwrap().unwrap();
+    assert_eq!((delivery.status, delivery.attempts), (DeliveryStatus::Succeeded, 2));
+    assert_eq!(house.store.attempts(id).await.unwrap().len(), 2);
+
+    assert!(house.store.delivery_again(house.workspace, id, later(20), SEND).await.unwrap());
+    assert_eq!(house.claim(SEND, later(20)).await.len(), 1);
+    let of_execution = house.store.deliveries(house.workspace, Some(execution), Page { limit: 9, before: None });
+    assert_eq!(of_execution.await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_removed_hook_sends_nothing_more() {
+    let house = house().await;
+    let hook = house.hook("orders").await.id;
+    let (_, id) = house.finished(hook).await;
+    assert!(house.store.hook_delete(house.workspace, hook, NOW).await.unwrap());
+    let job = house.claim(SEND, NOW).await.pop().unwrap();
+    assert!(house.store.delivery_begin(job.lease, id).await.unwrap().is_none());
+    assert_eq!(house.store.job_next(SEND).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_session_keeps_messages_in_order_and_state_by_version() {
+    let house = house().await;
+    let (store, flow) = (&house.store, house.flow);
+    for n in 1..=5 {
+        let message = NewMessage { at: NOW, role: "user".into(), text: n.to_string(), data: None };
+        assert_eq!(store.session_append(flow, "s", message).await.unwrap(), n);
+    }
+    let texts = |messages: Vec<Message>| messages.into_iter().map(|m| m.text).collect::<String>();
+    assert_eq!(texts(store.session_messages(flow, "s", 2, None).await.unwrap()), "45");
+    assert_eq!(texts(store.session_messages(flow, "s", 2, Some(4)).await.unwrap()), "23");
+    assert_eq!(texts(store.session_messages(flow, "other", 2, None).await.unwrap()), "");
+
+    let set = |expect| store.session_set(flow, "s", "k", b"v".to_vec(), expect, NOW);
+    assert_eq!(set(Some(1)).await.unwrap(), Set::Conflict(0));
+    assert_eq!(set(Some(0)).await.unwrap(), Set::Written(1));
+    assert_eq!(set(Some(0)).await.unwrap(), Set::Conflict(1));
+    assert_eq!(set(None).await.unwrap(), Set::Written(2));
+    assert_eq!(store.session_get(flow, "s", "k").await.unwrap().unwrap().version, 2);
+    store.session_delete(flow, "s", "k").await.unwrap();
+    assert!(store.session_get(flow, "s", "k").await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_sweep_takes_what_is_old_and_all_that_belongs_to_it() {
+    let house = house().await;
+    let hook = house.hook("orders").await.id;
+    let (old, _) = house.finished(hook).await;
+    let unfinished = house.accepted().await;
+    let sweep = |before| {
+        let retention = Retention { executions_before: before, keys_before: before, requests_before: before };
+        house.store.sweep(retention)
+    };
+    assert_eq!(sweep(NOW).await.unwrap().executions, 0);
+    assert_eq!(sweep(later(100)).await.unwrap().executions, 1);
+    assert!(house.store.execution_find(house.workspace, old).await.unwrap().is_none());
+    assert!(house.store.execution_find(house.workspace, unfinished).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_verb_that_fails_takes_nothing_of_its_neighbours_with_it() {
+    let house = house().await;
+    let row = |id: u64, name: &str| Workspace { id: WorkspaceId::at(id), name: name.into(), created_at: NOW };
+    let store = &house.store;
+    let (good, bad, also_good) = tokio::join!(
+        store.workspace_create(row(10, "a")),
+        store.workspace_create(row(11, "main")),
+        store.workspace_create(row(12, "b")),
+    );
+    assert!(good.is_ok() && also_good.is_ok() && matches!(bad, Err(Error::Taken)));
+    assert_eq!(store.workspaces().await.unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn a_folder_has_one_owner() {
+    let house = house().await;
+    let second = Store::open(house.folder.path(), &Options::default());
+    assert!(matches!(second, Err(Error::Locked(_))));
+}
+
+#[test]
+fn a_database_of_a_newer_release_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(folder.path()));
+    let database = rusqlite::Connection::open(folder.path().join("flowgate.db")).unwrap();
+    database.pragma_update(None, "user_version", 999).unwrap();
+    let refused = Store::open(folder.path(), &Options::default());
+    assert!(matches!(refused, Err(Error::TooNew { found: 999, .. })));
+}
