@@ -13,6 +13,8 @@ pub mod signature;
 
 pub mod dialect;
 
+pub mod egress;
+
 pub mod store;
 
 pub mod bindings;

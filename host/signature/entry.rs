@@ -25,7 +25,7 @@ macro_rules! entry {
         pub(super) struct Entry {
             pub(super) scheme: String,
             $(#[serde(default, skip_serializing_if = "Option::is_none")]
-            pub(super) $field: Option<$type>,)*
+            $field: Option<$type>,)*
         }
 
         impl Entry {
@@ -104,6 +104,11 @@ impl TryFrom<Entry> for Scheme {
 }
 
 impl Entry {
+    /// The entry that changes nothing.
+    pub(super) fn named(scheme: &str) -> Self {
+        Self { scheme: scheme.to_owned(), ..Self::default() }
+    }
+
     fn only(&self, row: &Row) -> Result<(), Error> {
         let allowed: &[&str] = match row.preset {
             Preset::None | Preset::Bearer => &[],

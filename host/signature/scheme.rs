@@ -103,7 +103,7 @@ pub enum Error {
 impl Scheme {
     /// The row called `name`, unchanged.
     pub fn named(name: &str) -> Result<Self, Error> {
-        Entry { scheme: name.to_owned(), ..Entry::default() }.try_into()
+        Entry::named(name).try_into()
     }
 
     /// The name of its row.
