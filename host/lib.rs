@@ -28,3 +28,7 @@ pub mod hook;
 pub mod queue;
 
 pub mod registry;
+
+pub mod delivery;
+
+pub mod execution;

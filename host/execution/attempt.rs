@@ -107,10 +107,10 @@ impl Executions {
                 ended = &mut run => break ended,
                 Some(output) = outputs.recv() => {
                     n += 1;
-                    let said = live.say(self.row(attempt.n, n, &output));
+                    live.push(self.row(attempt.n, n, &output));
                     // A slow reader holds the guest up, but neither its deadline nor its cancellation.
                     tokio::select! {
-                        () = said => {}
+                        () = live.keep_pace() => {}
                         ended = &mut run => break ended,
                     }
                 }
@@ -141,6 +141,25 @@ impl Attempt {
         Some(now.after(after_ms.map_or(Duration::from_secs(planned), Duration::from_millis)))
     }
 
+    /// The end of an attempt that should have had a further one, which the host could not promise.
+    pub(super) fn turned_away(&self, finish: Finish) -> Ending {
+        let outcome = Outcome::stopped("host_busy", "the host could not keep the execution for another attempt");
+        self.ending(finish, store::Status::Failed, Some("host_busy"), outcome)
+    }
+
+    /// The end of an execution that cannot be prepared.
+    pub(super) fn broken(id: ExecutionId, n: u32, at: Timestamp, why: &str) -> Ending {
+        let outcome = Outcome::stopped("host_error", why);
+        let (status, reason) = (store::Status::Failed, Some("host_error".to_owned()));
+        tracing::error!(execution = %id, why, "an execution cannot be run");
+        let finish = Finish {
+            at,
+            outcome: store::Outcome::Final { status, reason: reason.clone(), json: outcome.json() },
+            ..Finish::default()
+        };
+        Ending { finish, done: Some(Arc::new(Done { status, reason, outcome, at, attempt: n })) }
+    }
+
     fn ending(
         &self,
         mut finish: Finish,
@@ -151,8 +170,7 @@ impl Attempt {
         let done = Done { status, reason: reason.map(str::to_owned), outcome, at: finish.at, attempt: self.n };
         finish.messages = self.messages(&done);
         finish.deliveries = self.deliveries(&done);
-        finish.outcome =
-            store::Outcome::Final { status, reason: done.reason.clone(), json: done.outcome.json() };
+        finish.outcome = store::Outcome::Final { status, reason: done.reason.clone(), json: done.outcome.json() };
         Ending { finish, done: Some(Arc::new(done)) }
     }
 
@@ -162,8 +180,7 @@ impl Attempt {
         let message = |role: &str, at, text: &Option<String>| {
             text.clone().map(|text| NewMessage { at, role: role.to_owned(), text, data: None })
         };
-        let received_at =
-            Timestamp::from_unix_ms(i64::try_from(self.trigger.received_at_ms).unwrap_or(i64::MAX));
+        let received_at = Timestamp::from_unix_ms(i64::try_from(self.trigger.received_at_ms).unwrap_or(i64::MAX));
         let asked = message("user", received_at, &self.trigger.message);
         let answered = message("assistant", done.at, &reply.text);
         asked.into_iter().chain(answered).collect()

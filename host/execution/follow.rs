@@ -50,24 +50,16 @@ impl Drop for Reading {
 
 impl Executions {
     /// Follows an execution from after the event `after` (an [`Event::id`]); from the beginning when there is none.
-    pub async fn follow(
-        &self,
-        workspace: WorkspaceId,
-        id: ExecutionId,
-        after: Option<&str>,
-    ) -> Result<Follow, Error> {
-        let mut follow = self.unstarted(workspace, id, after);
+    pub async fn follow(&self, workspace: WorkspaceId, id: ExecutionId, after: Option<&str>) -> Result<Follow, Error> {
         // The entry first, then the look into the store: an execution that ends in between is seen by one of them.
-        follow.live = Some(Reading::of(self.0.live.enter(id)));
-        match self.find(workspace, id).await {
-            Ok(execution) if execution.status.is_final() => follow.live = None,
-            Ok(_) => {}
-            Err(error) => {
-                self.0.live.leave(id);
-                return Err(error);
-            }
+        let live = self.0.live.enter(id);
+        let found = self.find(workspace, id).await;
+        if found.as_ref().is_ok_and(|execution| !execution.status.is_final()) {
+            let live = Some(Reading::of(live));
+            return Ok(Follow { live, ..self.unstarted(workspace, id, after) });
         }
-        Ok(follow)
+        self.0.live.leave(id, live);
+        found.map(|_| self.unstarted(workspace, id, after))
     }
 
     /// Follows an execution that was just started here.

@@ -37,9 +37,13 @@ impl Running {
         }
     }
 
-    /// Forgets an execution that goes on elsewhere or never began.
-    pub(super) fn leave(&self, id: ExecutionId) {
-        self.map().remove(&id);
+    /// Forgets an execution that does not run now, unless somebody waits for it.
+    pub(super) fn leave(&self, id: ExecutionId, live: Arc<Live>) {
+        drop(live);
+        let mut map = self.map();
+        if map.get(&id).is_some_and(|live| Arc::strong_count(live) == 1) {
+            map.remove(&id);
+        }
     }
 
     pub(super) fn cancel(&self, id: ExecutionId) {
@@ -81,14 +85,19 @@ pub(super) struct State {
 }
 
 impl Live {
-    /// Adds what the flow says; waits while the readers of its stream are too far behind.
-    pub(super) async fn say(&self, row: OutputRow) {
+    /// Adds what the flow says.
+    pub(super) fn push(&self, row: OutputRow) {
         let said = {
             let mut outputs = self.outputs();
             outputs.push(row);
             outputs.len()
         };
         self.state.send_modify(|state| state.said = said);
+    }
+
+    /// Waits while the readers of the stream are too far behind. Cancel safe.
+    pub(super) async fn keep_pace(&self) {
+        let said = self.outputs().len();
         while self.readers.load(Ordering::Acquire) > 0 && self.taken.load(Ordering::Acquire) + AHEAD_MAX < said {
             self.read.notified().await;
         }

@@ -224,6 +224,7 @@ impl Executions {
                 Ok(Status::Running)
             }
             Status::Canceled => {
+                self.one_less();
                 self.0.live.end(id, Arc::new(Done::canceled(now)));
                 Ok(Status::Canceled)
             }

@@ -75,9 +75,16 @@ impl Done {
 /// What an attempt means for its execution.
 #[derive(Debug)]
 pub(super) enum Verdict {
-    Final { status: Status, reason: Option<&'static str>, outcome: Outcome },
+    Final {
+        status: Status,
+        reason: Option<&'static str>,
+        outcome: Outcome,
+    },
     /// The flow wants another attempt.
-    Retry { after_ms: Option<u64>, failure: Failure },
+    Retry {
+        after_ms: Option<u64>,
+        failure: Failure,
+    },
     /// The host could not run it now, or not to its end.
     NotNow,
 }

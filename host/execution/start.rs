@@ -44,10 +44,18 @@ struct Here {
     new: NewExecution,
     attempt: Attempt,
     live: Arc<Live>,
-    /// The claim on its job, once it has one. Locked while it gets one and while its end is recorded.
-    lease: Mutex<Option<Lease>>,
-    /// Set when nobody needs a claim any more.
-    strict: bool,
+    /// Locked while it changes and while the end is recorded.
+    record: Mutex<Recorded>,
+}
+
+/// What the store knows of an execution that runs here.
+enum Recorded {
+    /// Nothing.
+    Not,
+    /// That it runs; its job is claimed.
+    Accepted(Lease),
+    /// How this attempt ended.
+    Ended,
 }
 
 impl Executions {
@@ -92,7 +100,7 @@ impl Executions {
         let live = self.0.live.enter(id);
         if self.0.parts.store.execution_find(workspace, id).await?.is_none_or(|row| row.status.is_final()) {
             // It ended before anybody could listen; whoever asks reads the store.
-            self.0.live.leave(id);
+            self.0.live.leave(id, live);
             return Ok(Ended::Going(id));
         }
         match tokio::time::timeout(patience, live.done()).await {
@@ -123,15 +131,15 @@ impl Executions {
         self.refuse_when_full()?;
         let place = self.place().await?;
         let (new, attempt) = self.new_execution(order, mode, wall_ms);
-        let mut lease = None;
+        let mut record = Recorded::Not;
         if strict || new.idempotency.is_some() {
-            match self.accept_here(new.clone()).await? {
-                Accepted::New(held) => lease = held,
-                Accepted::Seen { execution, same } => return Ok(Err(Ended::Seen { execution, same })),
-            }
+            record = match self.accept_here(new.clone()).await? {
+                Ok(lease) => Recorded::Accepted(lease),
+                Err(seen) => return Ok(Err(seen)),
+            };
         }
         let live = self.0.live.enter(new.id);
-        Ok(Ok((Arc::new(Here { new, attempt, live, lease: Mutex::new(lease), strict }), place)))
+        Ok(Ok((Arc::new(Here { new, attempt, live, record: Mutex::new(record) }), place)))
     }
 
     fn refuse_when_full(&self) -> Result<(), Error> {
@@ -168,31 +176,37 @@ impl Executions {
 
     async fn run_here(&self, here: &Here) {
         let mut ending = self.attempt(&here.attempt, &here.live).await;
-        let mut lease = here.lease.lock().await;
-        if lease.is_none() && ending.done.is_none() {
+        let mut record = here.record.lock().await;
+        if matches!(*record, Recorded::Not) && ending.done.is_none() {
             // There will be another attempt, which needs a job to carry it.
             match self.accept_here(here.new.clone()).await {
-                Ok(Accepted::New(held)) => *lease = held,
-                Ok(Accepted::Seen { .. }) | Err(_) => ending = here.attempt.turned_away(ending.finish),
+                Ok(Ok(lease)) => *record = Recorded::Accepted(lease),
+                _ => ending = here.attempt.turned_away(ending.finish),
             }
         }
         let (id, workspace, done) = (here.attempt.id, here.new.workspace, ending.done);
-        let calls_back = !ending.finish.deliveries.is_empty();
-        match lease.take() {
-            Some(lease) => {
-                let finished = self.0.parts.store.execution_finish(workspace, id, lease, ending.finish).await;
-                self.recorded(id, done, finished);
+        let (again, calls_back) = (done.is_none(), !ending.finish.deliveries.is_empty());
+        let store = &self.0.parts.store;
+        match std::mem::replace(&mut *record, Recorded::Ended) {
+            Recorded::Accepted(lease) => {
+                let finished = store.execution_finish(workspace, id, lease, ending.finish).await;
+                self.recorded(id, done, finished, here.live.clone());
             }
             // A callback is a promise to a third party, so it is durable before the caller hears of it.
-            None if calls_back => {
-                let recorded = self.0.parts.store.execution_record_durably(here.new.clone(), ending.finish).await;
-                self.recorded(id, done, recorded);
+            _ if calls_back => {
+                let recorded = store.execution_record_durably(here.new.clone(), ending.finish).await;
+                self.recorded(id, done, recorded, here.live.clone());
             }
-            None => {
-                self.end(id, done);
-                let recorded = self.0.parts.store.execution_record(here.new.clone(), ending.finish).await;
-                self.recorded(id, None, recorded);
+            _ => {
+                if let Some(done) = done {
+                    self.0.live.end(id, done);
+                }
+                let recorded = store.execution_record(here.new.clone(), ending.finish).await;
+                self.recorded(id, None, recorded, here.live.clone());
             }
+        }
+        if again {
+            self.0.queued.fetch_add(1, Ordering::Relaxed);
         }
         if calls_back {
             self.0.parts.queue.wake(crate::delivery::SEND);
@@ -201,18 +215,18 @@ impl Executions {
 
     /// Before a caller is told that its execution goes on, makes that true whatever happens.
     async fn make_durable(&self, here: &Here) -> Result<(), Error> {
-        let mut lease = here.lease.lock().await;
-        if lease.is_none() && !here.strict && here.live.state.borrow().done.is_none() {
-            if let Accepted::New(held) = self.accept_here(here.new.clone()).await? {
-                *lease = held;
+        let mut record = here.record.lock().await;
+        if matches!(*record, Recorded::Not) {
+            if let Ok(lease) = self.accept_here(here.new.clone()).await? {
+                *record = Recorded::Accepted(lease);
             }
         }
         Ok(())
     }
 
     async fn give_back(&self, here: &Here) {
-        self.0.live.leave(here.attempt.id);
-        if let Some(lease) = here.lease.lock().await.take() {
+        self.0.live.leave(here.attempt.id, here.live.clone());
+        if let Recorded::Accepted(lease) = *here.record.lock().await {
             let soon = self.now().after(Duration::from_secs(5));
             if let Err(error) = self.0.parts.store.job_again(lease, soon).await {
                 tracing::error!(error = &error as &dyn std::error::Error, "an execution was not given back");
@@ -220,25 +234,31 @@ impl Executions {
         }
     }
 
-    async fn accept_here(&self, new: NewExecution) -> Result<Accepted, store::Error> {
+    /// Makes an execution that runs here durable, or tells which one has its key.
+    async fn accept_here(&self, new: NewExecution) -> Result<Result<Lease, Ended>, store::Error> {
         let queue = &self.0.parts.queue;
         let start = Start::Here { job: RUN, owner: queue.owner(), until: queue.lease_until() };
-        self.0.parts.store.execution_accept(new, start).await
-    }
-
-    pub(super) fn recorded(&self, id: ExecutionId, done: Option<Arc<Done>>, recorded: Result<(), store::Error>) {
-        match recorded {
-            Ok(()) => self.end(id, done),
-            Err(error) => {
-                tracing::error!(execution = %id, error = &error as &dyn std::error::Error, "an end was not recorded");
-                self.0.live.leave(id);
-            }
+        match self.0.parts.store.execution_accept(new, start).await? {
+            Accepted::New(lease) => lease.map(Ok).ok_or(store::Error::Corrupt("lease")),
+            Accepted::Seen { execution, same } => Ok(Err(Ended::Seen { execution, same })),
         }
     }
 
-    fn end(&self, id: ExecutionId, done: Option<Arc<Done>>) {
-        if let Some(done) = done {
-            self.0.live.end(id, done);
+    /// Tells those who wait what the store now knows.
+    pub(super) fn recorded(
+        &self,
+        id: ExecutionId,
+        done: Option<Arc<Done>>,
+        recorded: Result<(), store::Error>,
+        live: Arc<Live>,
+    ) {
+        match (recorded, done) {
+            (Ok(()), Some(done)) => self.0.live.end(id, done),
+            (Ok(()), None) => self.0.live.leave(id, live),
+            (Err(error), _) => {
+                tracing::error!(execution = %id, error = &error as &dyn std::error::Error, "an end was not recorded");
+                self.0.live.leave(id, live);
+            }
         }
     }
 
