@@ -32,3 +32,7 @@ pub mod registry;
 pub mod delivery;
 
 pub mod execution;
+
+pub mod problem;
+
+pub mod sse;

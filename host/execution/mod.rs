@@ -218,18 +218,14 @@ impl Executions {
         let outcome = Outcome::stopped("canceled", "the execution was canceled before it ran").json();
         let now = self.0.parts.clock.now();
         let status = self.0.parts.store.execution_cancel(workspace, id, now, outcome).await?;
-        match status.ok_or(Error::Unknown(id))? {
-            Status::Running => {
-                self.0.live.cancel(id);
-                Ok(Status::Running)
-            }
-            Status::Canceled => {
-                self.one_less();
-                self.0.live.end(id, Arc::new(Done::canceled(now)));
-                Ok(Status::Canceled)
-            }
-            ended => Ok(ended),
+        let (status, canceled) = status.ok_or(Error::Unknown(id))?;
+        if canceled {
+            self.one_less();
+            self.0.live.end(id, Arc::new(Done::canceled(now)));
+        } else if status == Status::Running {
+            self.0.live.cancel(id);
         }
+        Ok(status)
     }
 
     /// Gives the trigger of an execution to a version again: the one given, or what the alias `live` or the hook's alias
