@@ -185,3 +185,70 @@ impl Artifacts {
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Compiler;
+    use crate::engine::testing::{House, digest};
+
+    /// A compiler whose use is an error.
+    fn none() -> Compiler {
+        Compiler::Child(PathBuf::from("/nonexistent/compiler"))
+    }
+
+    /// Puts another file in the place of one that may be mapped into memory, and so must not be written to.
+    fn replace(path: &Path, bytes: &[u8]) {
+        fs::remove_file(path).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_artifact_is_compiled_once_and_kept_for_the_host_alone() {
+        let house = House::new();
+        let loaded = house.engine(Compiler::InProcess, 1).load(digest(), &house.component()).await.unwrap();
+        assert_eq!((loaded.kind(), loaded.digest()), (Kind::Flow01, digest()));
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&house.cached("cwasm")), 0o600);
+        assert_eq!(mode(&house.cached("mac")), 0o600);
+        assert_eq!(mode(house.cached("mac").parent().unwrap()), 0o700);
+        house.engine(none(), 1).load(digest(), &house.component()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_this_host_did_not_sign_is_compiled_again() {
+        let house = House::new();
+        house.engine(Compiler::InProcess, 1).load(digest(), &house.component()).await.unwrap();
+        let other_key = house.engine(none(), 2).load(digest(), &house.component()).await;
+        assert!(matches!(other_key, Err(Error::Files { .. })), "the compiler was not asked");
+
+        let genuine = fs::read(house.cached("cwasm")).unwrap();
+        let mut forged = genuine.clone();
+        *forged.last_mut().unwrap() ^= 1;
+        replace(&house.cached("cwasm"), &forged);
+        assert!(house.engine(none(), 1).load(digest(), &house.component()).await.is_err());
+        house.engine(Compiler::InProcess, 1).load(digest(), &house.component()).await.unwrap();
+        assert_ne!(fs::read(house.cached("cwasm")).unwrap(), forged);
+    }
+
+    #[tokio::test]
+    async fn an_artifact_of_another_build_is_compiled_again() {
+        let house = House::new();
+        let engine = house.engine(Compiler::InProcess, 1);
+        engine.load(digest(), &house.component()).await.unwrap();
+        // Genuine by its signature, and yet nothing that can be loaded.
+        replace(&house.cached("cwasm"), b"of another build");
+        let mac = engine.0.cache.sign(digest(), &mut File::open(house.cached("cwasm")).unwrap()).unwrap();
+        fs::write(house.cached("mac"), mac.finalize().into_bytes()).unwrap();
+        house.engine(Compiler::InProcess, 1).load(digest(), &house.component()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_forgotten_version_leaves_nothing() {
+        let house = House::new();
+        let engine = house.engine(Compiler::InProcess, 1);
+        engine.load(digest(), &house.component()).await.unwrap();
+        engine.forget(digest()).await;
+        assert!(!house.cached("cwasm").exists() && !house.cached("mac").exists());
+    }
+}

@@ -16,6 +16,8 @@ mod probe;
 mod reply;
 mod run;
 mod settings;
+#[cfg(test)]
+mod testing;
 mod ticker;
 mod trap;
 
