@@ -71,10 +71,14 @@ fn frames(backtrace: &WasmBacktrace) -> String {
     if names.is_empty() { String::new() } else { format!(" in {}", names.join(" < ")) }
 }
 
-/// The function of one line such as `0: 0x1a2b - module.wasm!crate::function::h0123456789abcdef`.
+/// The function of one line such as `0: 0x1a2b - module.wasm!crate::function::h0123456789abcdef`, if it has a name.
 fn name(line: &str) -> Option<String> {
     let (_, name) = line.split_once(" - ")?;
     let name = name.split_once('!').map_or(name, |(_, name)| name).trim();
+    // A program that was stripped has numbers instead, which tell nobody anything.
+    if name.starts_with('<') {
+        return None;
+    }
     let name = name.rsplit_once("::h").filter(|(_, hash)| hash.len() == 16).map_or(name, |(name, _)| name);
     Some(short(name.to_owned(), FRAME_BYTES_MAX))
 }
@@ -95,7 +99,7 @@ mod tests {
     fn a_frame_is_shown_by_its_function() {
         let shown = |line| name(line).unwrap();
         assert_eq!(shown("    0: 0x1a2b - bot.wasm!bot::answer::h0123456789abcdef"), "bot::answer");
-        assert_eq!(shown("    1:  0x2b - <unknown>!<wasm function 12>"), "<wasm function 12>");
+        assert_eq!(name("    1:  0x2b - <unknown>!<wasm function 12>"), None);
         assert_eq!(name("                   at /home/somebody/bot.rs:3:1"), None);
     }
 
