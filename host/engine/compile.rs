@@ -42,10 +42,10 @@ pub enum Compiler {
 impl Compiler {
     /// The running program as the compiler. It stays the same when the file is replaced by an upgrade meanwhile.
     pub fn this_program() -> std::io::Result<Self> {
-        match cfg!(target_os = "linux") {
-            true => Ok(Self::Child(PathBuf::from("/proc/self/exe"))),
-            false => std::env::current_exe().map(Self::Child),
+        if cfg!(target_os = "linux") {
+            return Ok(Self::Child(PathBuf::from("/proc/self/exe")));
         }
+        std::env::current_exe().map(Self::Child)
     }
 
     /// The first argument of the child.

@@ -63,24 +63,30 @@ impl Engine {
 
     async fn load_artifact(&self, digest: Digest, component: &Path) -> Result<Arc<Loaded>, Error> {
         let component = match self.open(digest).await? {
-            Some(component) => component,
-            None => {
-                self.compile(digest, component).await?;
-                let again = self.open(digest).await?;
-                again.ok_or_else(|| Error::CompileCrash("the artifact is not usable".to_owned()))?
+            Artifact::Ready(component) => component,
+            Artifact::Missing => self.compile_and_open(digest, component).await?,
+            Artifact::Unusable(reason) => {
+                tracing::warn!(%digest, reason, "artifact not usable, compiling again");
+                self.compile_and_open(digest, component).await?
             }
         };
         self.link(digest, &component).map(Arc::new).map_err(|error| Error::Compile(format!("{error:#}")))
     }
 
-    async fn open(&self, digest: Digest) -> Result<Option<Component>, Error> {
+    async fn compile_and_open(&self, digest: Digest, component: &Path) -> Result<Component, Error> {
+        self.compile(digest, component).await?;
+        match self.open(digest).await? {
+            Artifact::Ready(component) => Ok(component),
+            // For example, it has more memories than a slot of the pool.
+            Artifact::Unusable(reason) => Err(Error::Compile(reason)),
+            Artifact::Missing => Err(Error::CompileCrash("the artifact has vanished".to_owned())),
+        }
+    }
+
+    async fn open(&self, digest: Digest) -> Result<Artifact, Error> {
         let (cache, engine) = (self.0.cache.clone(), self.0.wasmtime.clone());
-        let open = tokio::task::spawn_blocking(move || {
-            let Some(file) = cache.open(digest)? else { return Ok(None) };
-            Ok(deserialize(&engine, &file))
-        });
-        let opened = open.await.map_err(|error| Error::CompileCrash(error.to_string()))?;
-        opened.map_err(Error::files("the cache of compiled components cannot be read"))
+        let open = move || Ok(cache.open(digest)?.map_or(Artifact::Missing, |file| deserialize(&engine, &file)));
+        blocking(open).await.map_err(Error::files("the cache of compiled components cannot be read"))
     }
 
     fn link(&self, digest: Digest, component: &Component) -> wasmtime::Result<Loaded> {
@@ -93,11 +99,18 @@ impl Engine {
     }
 }
 
-/// Maps a verified artifact into memory; none when this build cannot use it.
-fn deserialize(engine: &wasmtime::Engine, path: &Path) -> Option<Component> {
+/// What the cache has for a version.
+enum Artifact {
+    Ready(Component),
+    Missing,
+    Unusable(String),
+}
+
+/// Maps a verified artifact into memory.
+fn deserialize(engine: &wasmtime::Engine, path: &Path) -> Artifact {
     #[expect(unsafe_code, reason = "the artifact is the host's own: its signature has just been verified")]
     let component = unsafe { Component::deserialize_file(engine, path) };
-    component.inspect_err(|error| tracing::warn!(%error, "artifact not usable, compiling again")).ok()
+    component.map_or_else(|error| Artifact::Unusable(format!("{error:#}")), Artifact::Ready)
 }
 
 /// The directory of artifacts: `<compatibility>/<digest>.cwasm` and, beside each, its signature in `<digest>.mac`.
@@ -109,7 +122,7 @@ pub(super) struct Artifacts {
 }
 
 impl Artifacts {
-    pub(super) fn new(cache_dir: PathBuf, key: [u8; 32], engine: &wasmtime::Engine) -> Self {
+    pub(super) fn new(cache_dir: &Path, key: [u8; 32], engine: &wasmtime::Engine) -> Self {
         let compatibility = settings::compatibility(engine);
         Self { dir: cache_dir.join(&compatibility), compatibility, key }
     }
@@ -189,6 +202,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::capability;
     use crate::engine::Compiler;
     use crate::engine::testing::{House, digest};
 
@@ -241,6 +255,14 @@ mod tests {
         let mac = engine.0.cache.sign(digest(), &mut File::open(house.cached("cwasm")).unwrap()).unwrap();
         fs::write(house.cached("mac"), mac.finalize().into_bytes()).unwrap();
         house.engine(Compiler::InProcess, 1).load(digest(), &house.component()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_component_too_large_for_a_slot_is_the_flows_fault() {
+        let house = House::new();
+        let capability = capability::Options { table_elements_max: 0, ..capability::Options::default() };
+        let refused = house.start(Compiler::InProcess, 1, capability).load(digest(), &house.component()).await;
+        assert!(matches!(&refused, Err(Error::Compile(reason)) if reason.contains("table")), "{:?}", refused.err());
     }
 
     #[tokio::test]

@@ -49,8 +49,11 @@ impl House {
     }
 
     pub(super) fn engine(&self, compiler: Compiler, key: u8) -> Engine {
+        self.start(compiler, key, capability::Options::default())
+    }
+
+    pub(super) fn start(&self, compiler: Compiler, key: u8, capability: capability::Options) -> Engine {
         let options = Options { instances_max: 2, compile_ms_max: 500, ..Options::default() };
-        let capability = capability::Options::default();
         Engine::new(Setup { options, capability, cache_dir: self.cache(), cache_key: [key; 32], compiler }).unwrap()
     }
 }
