@@ -230,6 +230,19 @@ impl<'de> Deserialize<'de> for Digest {
     }
 }
 
+/// A text cannot be a name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a name is 1 to 63 of the characters a-z, 0-9, `-` and `_`, and begins with a letter or digit")]
+pub struct BadName;
+
+/// Checks a name that a person gives to a flow, a hook or an alias. Names stand in URLs and commands, so they are plain.
+pub fn check_name(name: &str) -> Result<(), BadName> {
+    let plain = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let first = name.as_bytes().first().is_some_and(plain);
+    let all = name.bytes().all(|b| plain(&b) || b == b'-' || b == b'_');
+    if first && all && name.len() <= 63 { Ok(()) } else { Err(BadName) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -260,6 +273,16 @@ mod tests {
             "flw_".to_owned(),
         ] {
             assert!(wrong.parse::<FlowId>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn names_are_plain() {
+        for good in ["a", "support-bot", "3_x"] {
+            assert_eq!(check_name(good), Ok(()), "{good}");
+        }
+        for bad in ["", "-a", "A", "a b", "ä", "a/b", &"a".repeat(64)] {
+            assert_eq!(check_name(bad), Err(BadName), "{bad}");
         }
     }
 

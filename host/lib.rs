@@ -9,6 +9,12 @@ pub mod clock;
 
 pub mod trigger;
 
+pub mod signature;
+
+pub mod dialect;
+
+pub mod egress;
+
 pub mod store;
 
 pub mod bindings;
@@ -16,3 +22,9 @@ pub mod bindings;
 pub mod capability;
 
 pub mod engine;
+
+pub mod hook;
+
+pub mod queue;
+
+pub mod registry;

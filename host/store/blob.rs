@@ -51,7 +51,7 @@ impl Store {
     }
 
     /// Keeps an upload under its digest, on the disk when this returns. Blocks.
-    pub fn keep(&self, upload: Upload) -> Result<Digest> {
+    pub(super) fn keep(&self, upload: Upload) -> Result<Digest> {
         let digest = upload.digest();
         let path = self.component_path(&digest);
         let Upload { file, .. } = upload;

@@ -234,9 +234,9 @@ const SLIM: &str = "id, workspace, flow, hook, version, status, reason, mode, at
                     started_at, finished_at, deadline_ms, cpu_us, memory_bytes, callback, outcome";
 
 impl Store {
-    /// Makes an execution and its job durable, unless its key was seen before.
+    /// Makes an execution and its job durable, unless its key was seen before. [`Error::Busy`] when the writer is behind.
     pub async fn execution_accept(&self, new: NewExecution, start: Start) -> Result<Accepted> {
-        self.write(move |c| {
+        let accept = move |c: &Connection| {
             if let Some(seen) = claim_key(c, &new)? {
                 return Ok(seen);
             }
@@ -253,8 +253,8 @@ impl Store {
                     Ok(Accepted::New(Some(lease)))
                 }
             }
-        })
-        .await
+        };
+        self.0.writer.write_or_busy(accept).await
     }
 
     /// Records an execution that has begun and ended without being accepted first. Returns before it is durable; waits

@@ -62,10 +62,6 @@ pub struct NewVersion {
     pub flow: FlowId,
     /// For the compile job.
     pub workspace: WorkspaceId,
-    /// The sha-256 of its bytes, which are kept already.
-    pub digest: Digest,
-    /// Of the component.
-    pub size_bytes: u64,
     /// What was found out about it, as JSON.
     pub detail: String,
     /// Now.
@@ -145,6 +141,7 @@ impl Store {
     /// Removes a flow with its versions, aliases, sessions and state. [`Error::InUse`] while a hook uses it or an
     /// execution of it is not finished. Executions that are finished stay until they are too old.
     pub async fn flow_delete(&self, id: FlowId) -> Result<()> {
+        let _components = self.0.components.lock().await;
         let digests = self
             .write(move |c| {
                 in_use(c, "SELECT 'hook ' || name FROM hooks WHERE flow = ? LIMIT 1", id)?;
@@ -168,26 +165,30 @@ impl Store {
         self.discard_all(digests).await
     }
 
-    /// Adds a version and the job that compiles it. The bytes must be kept already. A version that is there is left as
-    /// it is, except that one that failed is tried again. Returns the version as it now is and whether it is new.
-    pub async fn version_create(&self, new: NewVersion) -> Result<(Version, bool)> {
+    /// Keeps a component and adds the version and the job that compiles it. A version that is there is left as it is,
+    /// except that one that failed is tried again. Returns the version as it now is and whether it is new.
+    pub async fn version_create(&self, upload: super::Upload, new: NewVersion) -> Result<(Version, bool)> {
+        let _components = self.0.components.lock().await;
+        let (this, size_bytes) = (self.clone(), upload.size_bytes());
+        let kept = tokio::task::spawn_blocking(move || this.keep(upload)).await;
+        let digest = kept.unwrap_or(Err(Error::Closed))?;
         self.write(move |c| {
-            let found = version_find(c, new.flow, new.digest)?;
+            let found = version_find(c, new.flow, digest)?;
             if let Some(version) = found.filter(|version| version.state != VersionState::Failed) {
                 return Ok((version, false));
             }
             let sql = format!("INSERT OR REPLACE INTO versions ({VERSION}) VALUES (?, ?, ?, ?, ?, ?)");
             c.prepare_cached(&sql)?.execute(params![
                 new.flow,
-                new.digest,
+                digest,
                 VersionState::Compiling,
-                stored(new.size_bytes),
+                stored(size_bytes),
                 new.detail,
                 new.created_at
             ])?;
-            let subject = [&new.flow.as_bytes()[..], new.digest.as_bytes()].concat();
+            let subject = [&new.flow.as_bytes()[..], digest.as_bytes()].concat();
             super::job::put(c, new.job, new.workspace, &subject, new.created_at)?;
-            let version = version_find(c, new.flow, new.digest)?;
+            let version = version_find(c, new.flow, digest)?;
             Ok((version.ok_or(Error::Corrupt("version"))?, true))
         })
         .await
@@ -229,6 +230,7 @@ impl Store {
     /// Removes a version. [`Error::InUse`] while an alias stands for it or an execution of it is not finished. False
     /// when there is none.
     pub async fn version_delete(&self, flow: FlowId, digest: Digest) -> Result<bool> {
+        let _components = self.0.components.lock().await;
         let (found, digests) = self
             .write(move |c| {
                 let alias = c

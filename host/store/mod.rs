@@ -56,7 +56,7 @@ pub use session::{Entry, Message, NewMessage, Set};
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
-    /// Writes that may wait for the writer; more are answered with [`Error::Busy`].
+    /// Writes that may wait for the writer. Then new triggers are refused with [`Error::Busy`]; all else waits.
     pub writes_waiting_max: usize,
     /// Writes in one commit at most.
     pub writes_per_commit_max: usize,
@@ -143,6 +143,8 @@ struct Inner {
     readers: reader::Readers,
     ring: KeyRing,
     folder: PathBuf,
+    /// Held while a component's file and the rows that need it change together.
+    components: tokio::sync::Mutex<()>,
     /// Keeps other processes out for as long as the store is open.
     _lock: std::fs::File,
 }
@@ -170,7 +172,14 @@ impl Store {
         migrate::to_newest(&mut connection)?;
         let writer = writer::Writer::start(connection, options)?;
         let readers = reader::Readers::open(&database, options.readers)?;
-        Ok(Self(Arc::new(Inner { writer, readers, ring, folder: folder.to_owned(), _lock: lock })))
+        Ok(Self(Arc::new(Inner {
+            writer,
+            readers,
+            ring,
+            folder: folder.to_owned(),
+            components: Default::default(),
+            _lock: lock,
+        })))
     }
 
     /// Waits until everything that was handed to the writer is on the disk.

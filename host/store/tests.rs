@@ -73,17 +73,9 @@ impl House {
     async fn version(&self, flow: FlowId, bytes: &[u8]) -> Digest {
         let mut upload = self.store.upload().unwrap();
         upload.push(bytes).unwrap();
-        let digest = self.store.keep(upload).unwrap();
-        let new = NewVersion {
-            flow,
-            workspace: self.workspace,
-            digest,
-            size_bytes: bytes.len() as u64,
-            detail: "{}".into(),
-            created_at: NOW,
-            job: "compile",
-        };
-        if self.store.version_create(new).await.unwrap().1 {
+        let digest = upload.digest();
+        let new = NewVersion { flow, workspace: self.workspace, detail: "{}".into(), created_at: NOW, job: "compile" };
+        if self.store.version_create(upload, new).await.unwrap().1 {
             let job = self.claim("compile", NOW).await.pop().unwrap();
             let settle = self.store.version_settle(job.lease, flow, digest, VersionState::Ready, "{}".into());
             settle.await.unwrap();

@@ -38,20 +38,23 @@ impl Writer {
         Ok(Self { verbs })
     }
 
-    /// Runs `verb` in the next commit and returns after it. Fails at once with [`Error::Busy`] when the queue is full.
+    /// Runs `verb` in one of the next commits and returns after it. Waits for a place in the queue.
     pub(super) async fn write<T: Send + 'static>(
         &self,
         verb: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let (answer, answered) = oneshot::channel();
-        let verb: Verb = Box::new(move |connection| {
-            let result = connection.and_then(|connection| in_savepoint(connection, verb));
-            Box::new(move |commit| {
-                // A caller that went away needs no answer.
-                let _ = answer.send(commit.clone().and(result));
-            })
-        });
-        self.verbs.try_send(verb).map_err(|full| match full {
+        let (verb, answered) = answering(verb);
+        self.verbs.send(verb).await.map_err(|_| Error::Closed)?;
+        answered.await.unwrap_or(Err(Error::Closed))
+    }
+
+    /// [`Writer::write`], but with [`Error::Busy`] at once when the queue is full: for work that can still be refused.
+    pub(super) async fn write_or_busy<T: Send + 'static>(
+        &self,
+        verb: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (verb, answered) = answering(verb);
+        self.verbs.try_send(verb).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => Error::Busy,
             mpsc::error::TrySendError::Closed(_) => Error::Closed,
         })?;
@@ -75,6 +78,20 @@ impl Writer {
         });
         self.verbs.send(verb).await.map_err(|_| Error::Closed)
     }
+}
+
+fn answering<T: Send + 'static>(
+    verb: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+) -> (Verb, oneshot::Receiver<Result<T>>) {
+    let (answer, answered) = oneshot::channel();
+    let verb: Verb = Box::new(move |connection| {
+        let result = connection.and_then(|connection| in_savepoint(connection, verb));
+        Box::new(move |commit| {
+            // A caller that went away needs no answer.
+            let _ = answer.send(commit.clone().and(result));
+        })
+    });
+    (verb, answered)
 }
 
 fn in_savepoint<T>(connection: &Connection, verb: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {

@@ -1,0 +1,228 @@
+//! Flowgate's own wire format; `docs/dialects/native.md` describes it for callers.
+//!
+//! In: any body. A JSON object with no other members than `message`, `user_id`, `session_id`, `data` and `metadata` is
+//! read as these; any other JSON is the `data`; a text body is the `message`; anything else reaches the flow as bytes.
+//!
+//! Out: `{"execution_id":…,"status":…,"reply":{"text":…,"data":…}}`, or the flow's own HTTP response.
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::{Answer, Callback, Malformed, Payload, View, first_object};
+use crate::id::{ExecutionId, HookId};
+use crate::trigger::{Failure, Header, Json, Reply, Request};
+
+const ENVELOPE: &[&str] = &["message", "user_id", "session_id", "data", "metadata"];
+
+pub(super) fn parse(request: &Request) -> Result<Payload, Malformed> {
+    match media_type(request) {
+        Media::Json => parse_json(&request.body),
+        Media::Text => {
+            let text = std::str::from_utf8(&request.body).ok().filter(|text| !text.is_empty());
+            Ok(Payload { message: text.map(str::to_owned), ..Payload::default() })
+        }
+        Media::Other => Ok(Payload::default()),
+    }
+}
+
+fn parse_json(body: &[u8]) -> Result<Payload, Malformed> {
+    if body.is_empty() {
+        return Ok(Payload::default());
+    }
+    let text = std::str::from_utf8(body).map_err(|_| Malformed::Json("it is not UTF-8".to_owned()))?;
+    let json = |text: &str| Json::parse(text.to_owned()).map_err(|error| Malformed::Json(error.to_string()));
+    let object = match first_object(text)? {
+        Some(object) if object.names().all(|name| ENVELOPE.contains(&name)) => object,
+        _ => return Ok(Payload { data: json(text.trim())?, ..Payload::default() }),
+    };
+    Ok(Payload {
+        message: object.string("message")?,
+        user_id: object.string("user_id")?,
+        session_id: object.string("session_id")?,
+        data: object.member("data").map(json).transpose()?.unwrap_or_default(),
+        metadata: object.object("metadata")?.map(json).transpose()?.unwrap_or_default(),
+    })
+}
+
+enum Media {
+    Json,
+    Text,
+    Other,
+}
+
+/// What the body is. One without a `content-type` is JSON when it looks like an object or a list.
+fn media_type(request: &Request) -> Media {
+    let essence = request.header("content-type").map(|value| value.split(';').next().unwrap_or("").trim());
+    match essence {
+        Some(kind) if kind.eq_ignore_ascii_case("application/json") => Media::Json,
+        Some(kind) if kind.to_ascii_lowercase().ends_with("+json") => Media::Json,
+        Some(kind) if kind.to_ascii_lowercase().starts_with("text/") => Media::Text,
+        None if matches!(request.body.trim_ascii_start().first(), Some(b'{' | b'[')) => Media::Json,
+        _ => Media::Other,
+    }
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    execution_id: ExecutionId,
+    status: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply: Option<&'a Reply>,
+}
+
+pub(super) fn answer(view: &View<'_>) -> Answer {
+    if let Some(raw) = view.reply.and_then(|reply| reply.raw.as_ref()) {
+        return Answer { status: raw.status, headers: raw.headers.clone(), body: raw.body.clone() };
+    }
+    json(200, view, view.reply)
+}
+
+pub(super) fn accepted(view: &View<'_>) -> Answer {
+    let mut answer = json(202, view, None);
+    let location = format!("/v1/executions/{}", view.execution);
+    answer.headers.push(Header { name: "location".to_owned(), value: location.into() });
+    answer
+}
+
+fn json(status: u16, view: &View<'_>, reply: Option<&Reply>) -> Answer {
+    let body = Body { execution_id: view.execution, status: view.status, reply };
+    let content_type = Header { name: "content-type".to_owned(), value: Bytes::from_static(b"application/json") };
+    Answer { status, headers: vec![content_type], body: bytes(&body) }
+}
+
+/// The form that Standard Webhooks advises: `{"type":…,"timestamp":…,"data":{…}}`.
+#[derive(Serialize)]
+struct Event<'a> {
+    r#type: &'a str,
+    timestamp: Option<&'a str>,
+    data: Ended<'a>,
+}
+
+#[derive(Serialize)]
+struct Ended<'a> {
+    execution_id: ExecutionId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hook: Option<HookId>,
+    flow: &'a str,
+    status: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply: Option<&'a Reply>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<&'a Failure>,
+}
+
+pub(super) fn callback(view: &View<'_>) -> Callback {
+    let event = format!("execution.{}", view.status);
+    let data = Ended {
+        execution_id: view.execution,
+        hook: view.hook,
+        flow: view.flow,
+        status: view.status,
+        reason: view.reason,
+        session_id: view.session_id,
+        user_id: view.user_id,
+        reply: view.reply,
+        failure: view.failure,
+    };
+    let body = bytes(&Event { r#type: &event, timestamp: view.finished_at, data });
+    Callback { event, body }
+}
+
+fn bytes(value: &impl Serialize) -> Bytes {
+    serde_json::to_vec(value).expect("these values have a JSON form").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(content_type: &str, body: &'static [u8]) -> Request {
+        let header = Header { name: "content-type".into(), value: content_type.to_owned().into() };
+        Request { headers: vec![header], body: Bytes::from_static(body), ..Request::default() }
+    }
+
+    fn json(body: &'static str) -> Result<Payload, Malformed> {
+        parse(&request("application/json; charset=utf-8", body.as_bytes()))
+    }
+
+    #[test]
+    fn an_envelope_is_taken_apart() {
+        let body = r#"{"message":"hi \u00e9","session_id":"s","data":{ "n": 1.0 },"metadata":{"a":1},"user_id":null}"#;
+        let payload = json(body).unwrap();
+        assert_eq!(payload.message.as_deref(), Some("hi é"));
+        assert_eq!((payload.session_id.as_deref(), payload.user_id), (Some("s"), None));
+        assert_eq!((payload.data.as_str(), payload.metadata.as_str()), (r#"{ "n": 1.0 }"#, r#"{"a":1}"#));
+    }
+
+    #[test]
+    fn any_other_json_is_the_data() {
+        for body in [r#"{"message":"hi","order":1}"#, "[1, 2]", "42", "\"x\""] {
+            let payload = json(body).unwrap();
+            assert_eq!((payload.data.as_str(), payload.message), (body, None));
+        }
+        assert_eq!(json("{}").unwrap(), Payload::default());
+    }
+
+    #[test]
+    fn wrong_types_and_broken_json_are_refused_by_name() {
+        let error = json(r#"{"message":5}"#).unwrap_err();
+        assert_eq!(error.to_string(), "`message` must be a string, not a number");
+        let error = json(r#"{"metadata":[1]}"#).unwrap_err();
+        assert_eq!(error.to_string(), "`metadata` must be an object, not a list");
+        assert_eq!(json(r#"{"data":1,"data":2}"#), Err(Malformed::Twice("data".into())));
+        for broken in ["{", r#"{"a":1} x"#, "{\"a\":\"\u{1}\"}", "nul"] {
+            assert!(matches!(json(broken), Err(Malformed::Json(_))), "{broken}");
+        }
+        assert!(matches!(parse(&request("application/json", b"\"\xff\"")), Err(Malformed::Json(_))));
+    }
+
+    #[test]
+    fn text_is_the_message_and_bytes_stay_bytes() {
+        let payload = parse(&request("text/plain", "grüezi".as_bytes())).unwrap();
+        assert_eq!(payload.message.as_deref(), Some("grüezi"));
+        assert_eq!(parse(&request("application/octet-stream", b"\xff{")).unwrap(), Payload::default());
+    }
+
+    #[test]
+    fn deep_nesting_is_passed_on_and_does_not_overflow() {
+        let deep = format!("{{\"data\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
+        let request = Request { body: deep.into(), ..request("application/json", b"") };
+        assert_eq!(parse(&request).unwrap().data.as_str().len(), 200_000);
+    }
+
+    #[test]
+    fn a_raw_reply_is_the_whole_response() {
+        let raw = crate::trigger::HttpReply { status: 299, headers: vec![], body: Bytes::from_static(b"x") };
+        let reply = Reply { raw: Some(raw), ..Reply::default() };
+        let view = View { reply: Some(&reply), ..view() };
+        assert_eq!((answer(&view).status, &answer(&view).body[..]), (299, &b"x"[..]));
+    }
+
+    #[test]
+    fn accepted_tells_where_to_look() {
+        let answer = accepted(&view());
+        assert_eq!(answer.status, 202);
+        assert_eq!(answer.headers[1].value, format!("/v1/executions/{}", view().execution));
+    }
+
+    fn view() -> View<'static> {
+        View {
+            execution: ExecutionId::from_bytes([1; 16]),
+            hook: None,
+            flow: "bot",
+            status: "succeeded",
+            reason: None,
+            finished_at: None,
+            session_id: None,
+            user_id: None,
+            reply: None,
+            failure: None,
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! What a hook is made of: its spec, its secrets, and the handle that finds and changes hooks.
+//!
+//! The spec is the JSON that a customer writes; every field but `auth` has a default. A hook without authentication must
+//! say so: `{"scheme":"none"}`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::future::Cache;
+
+use crate::clock::{Clock, Timestamp};
+use crate::id::{self, FlowId, HookId, WorkspaceId};
+use crate::signature::Secret;
+use crate::store::{self, Page, Store};
+
+mod secrets;
+mod spec;
+
+pub use secrets::{Held, Secrets, Use};
+pub use spec::{Callback, Encoding, Invalid, Limits, Mode, Record, Retry, Spec};
+
+/// Hooks that are kept in memory.
+const CACHED_MAX: u64 = 10_000;
+
+/// How long the absence of a hook is remembered, so that guessing ids does not cost a read each.
+const UNKNOWN_FOR: Duration = Duration::from_secs(5);
+
+/// What can go wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The spec or a secret says what cannot be.
+    #[error("the hook is not valid: {}", spec::told(.0))]
+    Invalid(Vec<Invalid>),
+    /// There is no such hook.
+    #[error("there is no hook `{0}`")]
+    Unknown(String),
+    /// There is no such secret.
+    #[error("the hook has no secret `{0}`")]
+    UnknownSecret(String),
+    /// The name of a new hook is taken.
+    #[error("there is a hook `{0}` already")]
+    Taken(String),
+    /// Somebody else has changed the hook meanwhile.
+    #[error("the hook was changed by somebody else meanwhile; read it again")]
+    Changed,
+    /// The store fails.
+    #[error("the store fails")]
+    Store(#[source] store::Error),
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// An inbound webhook URL, ready to use.
+#[derive(Debug, Clone)]
+pub struct Hook {
+    /// Its id, which is part of its URL.
+    pub id: HookId,
+    /// Whose it is.
+    pub workspace: WorkspaceId,
+    /// What it triggers.
+    pub flow: FlowId,
+    /// Unique in the workspace.
+    pub name: String,
+    /// False: every request is refused.
+    pub enabled: bool,
+    /// What it does.
+    pub spec: Spec,
+    /// What proves its callers, and what signs its callbacks.
+    pub secrets: Secrets,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+/// A hook to be made.
+#[derive(Debug, Clone)]
+pub struct NewHook {
+    /// Whose it will be.
+    pub workspace: WorkspaceId,
+    /// What it triggers.
+    pub flow: FlowId,
+    /// Unique in the workspace.
+    pub name: String,
+    /// What it does.
+    pub spec: Spec,
+    /// The secret that callers prove; one is made when there is none.
+    pub secret: Option<Secret>,
+}
+
+/// A handle to the hooks. Clones share it.
+#[derive(Clone)]
+pub struct Hooks(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    clock: Clock,
+    found: Cache<HookId, Arc<Hook>>,
+    unknown: Cache<HookId, ()>,
+}
+
+impl Hooks {
+    /// The hooks of `store`.
+    pub fn new(store: Store, clock: Clock) -> Self {
+        let unknown = Cache::builder().max_capacity(CACHED_MAX).time_to_live(UNKNOWN_FOR).build();
+        Self(Arc::new(Inner { store, clock, found: Cache::new(CACHED_MAX), unknown }))
+    }
+
+    /// The hook with this id, of whatever workspace. Cached; every change through this handle is seen at once.
+    pub async fn find(&self, id: HookId) -> Result<Option<Arc<Hook>>, Error> {
+        if let Some(hook) = self.0.found.get(&id).await {
+            return Ok(Some(hook));
+        }
+        if self.0.unknown.contains_key(&id) {
+            return Ok(None);
+        }
+        let Some(row) = self.0.store.hook_find(id).await? else {
+            self.0.unknown.insert(id, ()).await;
+            return Ok(None);
+        };
+        let hook = Arc::new(from_row(row)?);
+        self.0.found.insert(id, hook.clone()).await;
+        Ok(Some(hook))
+    }
+
+    /// The hook with this id or name in a workspace, as it is stored.
+    pub async fn get(&self, workspace: WorkspaceId, id_or_name: &str) -> Result<Hook, Error> {
+        let row = match id_or_name.parse::<HookId>() {
+            Ok(id) => self.0.store.hook_find(id).await?.filter(|row| row.workspace == workspace),
+            Err(_) => self.0.store.hook_by_name(workspace, id_or_name).await?,
+        };
+        from_row(row.ok_or_else(|| Error::Unknown(id_or_name.to_owned()))?)
+    }
+
+    /// A part of a workspace's hooks, newest first.
+    pub async fn list(&self, workspace: WorkspaceId, page: Page<id::Hook>) -> Result<Vec<Hook>, Error> {
+        self.0.store.hooks(workspace, page).await?.into_iter().map(from_row).collect()
+    }
+
+    /// Makes a hook. Its secrets, the made ones included, are in what comes back, for the one time that they are shown.
+    pub async fn create(&self, new: NewHook) -> Result<Hook, Error> {
+        let now = self.0.clock.now();
+        let mut secrets = Secrets::default();
+        if new.spec.needs_secret() {
+            secrets.add(Use::Auth, new.secret.unwrap_or_else(make_secret), now);
+        }
+        if new.spec.callback.is_some() {
+            secrets.add(Use::Callback, make_secret(), now);
+        }
+        let hook = Hook {
+            id: HookId::at(now.unix_ms_unsigned()),
+            workspace: new.workspace,
+            flow: new.flow,
+            name: new.name,
+            enabled: true,
+            spec: new.spec,
+            secrets,
+            created_at: now,
+            updated_at: now,
+        };
+        check(&hook)?;
+        match self.0.store.hook_create(to_row(&hook)).await {
+            Err(store::Error::Taken) => Err(Error::Taken(hook.name)),
+            other => Ok(other.map(|()| hook)?),
+        }
+    }
+
+    /// Replaces a hook by `changed`, which came from [`Hooks::get`] and was changed in whatever but its id, workspace and
+    /// times. [`Error::Changed`] when somebody else was faster.
+    pub async fn update(&self, mut changed: Hook) -> Result<Hook, Error> {
+        let (before, now) = (changed.updated_at, self.0.clock.now());
+        if changed.spec.callback.is_some() && !changed.secrets.has(Use::Callback) {
+            changed.secrets.add(Use::Callback, make_secret(), now);
+        }
+        // Two changes in one millisecond must still be told apart.
+        changed.updated_at = now.max(before.after(Duration::from_millis(1)));
+        check(&changed)?;
+        let done = match self.0.store.hook_update(to_row(&changed), before).await {
+            Err(store::Error::Taken) => Err(Error::Taken(changed.name.clone())),
+            other => Ok(other?),
+        };
+        self.0.found.invalidate(&changed.id).await;
+        if done? { Ok(changed) } else { Err(Error::Changed) }
+    }
+
+    /// Adds a secret and lets the others of the same use live only for `overlap` longer. Returns the hook and the new
+    /// secret.
+    pub async fn rotate(
+        &self,
+        mut hook: Hook,
+        for_use: Use,
+        secret: Option<Secret>,
+        overlap: Duration,
+    ) -> Result<(Hook, Held), Error> {
+        let now = self.0.clock.now();
+        hook.secrets.expire(for_use, now, now.after(overlap));
+        let held = hook.secrets.add(for_use, secret.unwrap_or_else(make_secret), now);
+        Ok((self.update(hook).await?, held))
+    }
+
+    /// Removes a secret at once. [`Error::UnknownSecret`] when the hook has none with this id.
+    pub async fn revoke(&self, mut hook: Hook, secret: &str) -> Result<Hook, Error> {
+        if !hook.secrets.remove(secret) {
+            return Err(Error::UnknownSecret(secret.to_owned()));
+        }
+        self.update(hook).await
+    }
+
+    /// Removes a hook and gives up its deliveries.
+    pub async fn delete(&self, hook: &Hook) -> Result<(), Error> {
+        let found = self.0.store.hook_delete(hook.workspace, hook.id, self.0.clock.now()).await?;
+        self.0.found.invalidate(&hook.id).await;
+        if found { Ok(()) } else { Err(Error::Unknown(hook.name.clone())) }
+    }
+}
+
+fn make_secret() -> Secret {
+    Secret::generate(&rand::random())
+}
+
+fn check(hook: &Hook) -> Result<(), Error> {
+    let mut problems = hook.spec.check();
+    if let Err(rule) = id::check_name(&hook.name) {
+        problems.push(Invalid::new("name", rule));
+    }
+    for (place, scheme) in hook.spec.auth.iter().enumerate() {
+        let fits = hook.secrets.all(Use::Auth).any(|held| scheme.check_secret(&held.secret).is_ok());
+        if !scheme.is_none() && !fits {
+            let told = hook.secrets.all(Use::Auth).find_map(|held| scheme.check_secret(&held.secret).err());
+            let why = told.map_or_else(|| "needs a secret".to_owned(), |error| error.to_string());
+            problems.push(Invalid::new(format!("auth[{place}]"), why));
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(Error::Invalid(problems)) }
+}
+
+fn from_row(row: store::Hook) -> Result<Hook, Error> {
+    let spec = serde_json::from_str(&row.spec).map_err(|_| store::Error::Corrupt("hook"))?;
+    let secrets = serde_json::from_slice(&row.secrets).map_err(|_| store::Error::Corrupt("secret"))?;
+    Ok(Hook {
+        id: row.id,
+        workspace: row.workspace,
+        flow: row.flow,
+        name: row.name,
+        enabled: row.enabled,
+        spec,
+        secrets,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+    })
+}
+
+fn to_row(hook: &Hook) -> store::Hook {
+    store::Hook {
+        id: hook.id,
+        workspace: hook.workspace,
+        flow: hook.flow,
+        name: hook.name.clone(),
+        enabled: hook.enabled,
+        spec: serde_json::to_string(&hook.spec).expect("a spec has a JSON form"),
+        secrets: serde_json::to_vec(&hook.secrets).expect("secrets have a JSON form").into(),
+        created_at: hook.created_at,
+        updated_at: hook.updated_at,
+    }
+}

@@ -1,0 +1,221 @@
+//! What a customer writes about a hook.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::dialect::Dialect;
+use crate::signature::Scheme;
+
+/// A hook's behaviour. JSON with a member for each field; all but `auth` may be left out.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spec {
+    /// The wire format.
+    #[serde(default)]
+    pub dialect: Dialect,
+    /// How a caller proves itself; one of these is enough. `[{"scheme":"none"}]` lets everybody in.
+    pub auth: Vec<Scheme>,
+    /// The alias of the flow that runs.
+    #[serde(default = "live")]
+    pub alias: Arc<str>,
+    /// How a caller gets the answer when it does not say.
+    #[serde(default)]
+    pub mode: Mode,
+    /// Milliseconds that a caller waits for the reply. Then it gets a 202 and the execution goes on.
+    #[serde(default = "sync_wait_ms")]
+    pub sync_wait_ms: u64,
+    /// Bytes of a request's body.
+    #[serde(default = "body_bytes_max")]
+    pub body_bytes_max: usize,
+    /// Content encodings that are taken; the sender signs the encoded bytes, the flow gets the decoded ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub encodings: Vec<Encoding>,
+    /// Whether an execution is durable before its reply is sent. An asynchronous one always is.
+    #[serde(default)]
+    pub record: Record,
+    /// What a flow that asks for another attempt gets.
+    #[serde(default)]
+    pub retry: Retry,
+    /// Bounds that are tighter than the server's.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Where outcomes are delivered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback: Option<Callback>,
+    /// The URL that senders were told, for the schemes that sign it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_url: Option<String>,
+}
+
+fn live() -> Arc<str> {
+    "live".into()
+}
+
+fn sync_wait_ms() -> u64 {
+    25_000
+}
+
+fn body_bytes_max() -> usize {
+    1 << 20
+}
+
+/// How a caller gets the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// In the response, if it comes in time.
+    #[default]
+    Sync,
+    /// A 202 at once; later by polling, and by callback if there is one.
+    Async,
+    /// As Server-Sent Events.
+    Stream,
+}
+
+/// Content encodings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Encoding {
+    /// RFC 1952.
+    Gzip,
+}
+
+/// When a synchronous execution is durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Record {
+    /// Shortly after the reply.
+    #[default]
+    Relaxed,
+    /// Before the flow runs.
+    Strict,
+}
+
+/// How often a flow may ask for another attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Retry {
+    /// Attempts of an execution, the first included.
+    pub attempts_max: u32,
+    /// Seconds to wait before the second, third, … attempt where the flow does not say; the last one counts on.
+    pub schedule_s: Vec<u64>,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { attempts_max: 5, schedule_s: vec![1, 5, 30, 120] }
+    }
+}
+
+/// Bounds of a hook's executions.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Milliseconds that the guest may really run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_ms_max: Option<u64>,
+    /// Bytes of the guest's memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_bytes_max: Option<usize>,
+    /// Milliseconds from the start of an attempt to its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wall_ms_max: Option<u64>,
+}
+
+/// Where outcomes are delivered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Callback {
+    /// The receiver.
+    pub url: Url,
+    /// Seconds to wait before each further attempt; the server's schedule when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule_s: Option<Vec<u64>>,
+}
+
+/// A field that cannot be as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invalid {
+    /// Its dotted path.
+    pub field: String,
+    /// What is wrong and what would be right.
+    pub message: String,
+}
+
+impl Invalid {
+    pub(super) fn new(field: impl Into<String>, message: impl fmt::Display) -> Self {
+        Self { field: field.into(), message: message.to_string() }
+    }
+}
+
+pub(super) fn told(problems: &[Invalid]) -> String {
+    problems.iter().map(|one| format!("`{}`: {}", one.field, one.message)).collect::<Vec<_>>().join("; ")
+}
+
+/// The longest of a hook's times: what an asynchronous execution may take by default.
+const WAIT_MS_MAX: u64 = 15 * 60 * 1_000;
+
+/// The largest body that a hook may allow.
+const BODY_BYTES_MAX: usize = 64 << 20;
+
+impl Spec {
+    /// A spec with the defaults and these ways to prove a caller.
+    pub fn new(auth: Vec<Scheme>) -> Self {
+        Self {
+            dialect: Dialect::default(),
+            auth,
+            alias: live(),
+            mode: Mode::default(),
+            sync_wait_ms: sync_wait_ms(),
+            body_bytes_max: body_bytes_max(),
+            encodings: Vec::new(),
+            record: Record::default(),
+            retry: Retry::default(),
+            limits: Limits::default(),
+            callback: None,
+            public_url: None,
+        }
+    }
+
+    /// True when one of the ways to prove a caller takes a secret.
+    pub fn needs_secret(&self) -> bool {
+        self.auth.iter().any(|scheme| !scheme.is_none())
+    }
+
+    /// Everything that cannot be as it is.
+    pub(super) fn check(&self) -> Vec<Invalid> {
+        let mut problems = Vec::new();
+        let mut wrong = |bad: bool, field: &str, message: String| {
+            if bad {
+                problems.push(Invalid::new(field, message));
+            }
+        };
+        let open = self.auth.iter().any(Scheme::is_none);
+        wrong(
+            self.auth.is_empty(),
+            "auth",
+            "must name at least one scheme; `{\"scheme\":\"none\"}` lets everybody in".into(),
+        );
+        wrong(open && self.auth.len() > 1, "auth", "`none` beside another scheme makes the other one useless".into());
+        wrong(crate::id::check_name(&self.alias).is_err(), "alias", crate::id::BadName.to_string());
+        let (wait, body) = (self.sync_wait_ms, self.body_bytes_max);
+        wrong(wait > WAIT_MS_MAX, "sync_wait_ms", format!("is {wait}; allowed: 0 to {WAIT_MS_MAX}"));
+        wrong(body > BODY_BYTES_MAX, "body_bytes_max", format!("is {body}; allowed: 0 to {BODY_BYTES_MAX}"));
+        let attempts = self.retry.attempts_max;
+        wrong(!(1..=100).contains(&attempts), "retry.attempts_max", format!("is {attempts}; allowed: 1 to 100"));
+        let wall = self.limits.wall_ms_max;
+        wrong(wall == Some(0), "limits.wall_ms_max", "is 0; an execution needs time".into());
+        wrong(self.limits.cpu_ms_max == Some(0), "limits.cpu_ms_max", "is 0; an execution needs time".into());
+        if let Some(url) = &self.public_url {
+            wrong(Url::parse(url).is_err(), "public_url", format!("is `{url}`; allowed: an absolute URL"));
+        }
+        if let Some(callback) = &self.callback {
+            let many = callback.schedule_s.as_ref().is_some_and(|schedule| schedule.len() > 50);
+            wrong(many, "callback.schedule_s", "has more than 50 entries".into());
+        }
+        problems
+    }
+}

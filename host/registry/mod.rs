@@ -1,0 +1,307 @@
+//! Uploads, validates, versions and resolves flows.
+//!
+//! A version is what it is: the sha-256 of its bytes. Uploading the same bytes again gives the same version. An upload is
+//! inspected while its sender waits, so that bad bytes leave nothing behind; compiling is a job, which a crash does not
+//! lose. A version runs when an alias stands for it, and moving an alias is one call, forward and back.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::future::Cache;
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::engine::{self, Engine, Loaded};
+use crate::id::{self, BadName, Digest, FlowId, WorkspaceId};
+use crate::queue::Queue;
+use crate::store::{self, Alias, Flow, Page, Store, Version};
+
+mod compile;
+mod upload;
+
+pub use compile::Detail;
+pub use upload::Upload;
+
+/// The alias that hooks use unless they say otherwise.
+pub const LIVE: &str = "live";
+
+/// The kind of the job that compiles a version.
+const COMPILE: &str = "compile";
+
+/// Names that are kept resolved.
+const RESOLVED_MAX: u64 = 10_000;
+
+/// What can go wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A name is not one.
+    #[error("`{name}` is no name: {source}")]
+    BadName {
+        /// The text.
+        name: String,
+        /// The rule.
+        source: BadName,
+    },
+    /// The config is not an object of strings.
+    #[error("the config is a JSON object whose values are strings: {0}")]
+    BadConfig(String),
+    /// There is no such flow.
+    #[error("there is no flow `{0}`")]
+    UnknownFlow(String),
+    /// The flow has no such version.
+    #[error("the flow has no version {0}")]
+    UnknownVersion(Digest),
+    /// The flow has no such alias.
+    #[error("no version is behind the alias `{0}`; upload one and promote it")]
+    UnknownAlias(String),
+    /// The alias has no earlier version that is still there.
+    #[error("the alias `{0}` has no earlier version to go back to")]
+    NoEarlier(String),
+    /// The name of a new flow is taken.
+    #[error("there is a flow `{0}` already")]
+    Taken(String),
+    /// Something else needs what is to be removed.
+    #[error("{0}")]
+    InUse(String),
+    /// The version cannot run yet, or never will.
+    #[error("version {digest} is {state}{}", because(.why))]
+    NotReady {
+        /// The version.
+        digest: Digest,
+        /// How far it is.
+        state: &'static str,
+        /// Why it failed.
+        why: Option<String>,
+    },
+    /// The upload has more bytes than it may.
+    #[error("the component has more than {bytes_max} bytes")]
+    TooLarge {
+        /// As many as there may be.
+        bytes_max: usize,
+    },
+    /// The upload is not what its sender says.
+    #[error("the upload has the digest {actual}, not {expected}: it was changed on its way")]
+    DigestMismatch {
+        /// What the sender says.
+        expected: Digest,
+        /// What arrived.
+        actual: Digest,
+    },
+    /// The upload is not a component that could run here.
+    #[error(transparent)]
+    Refused(#[from] engine::Refusal),
+    /// The component cannot be made ready.
+    #[error(transparent)]
+    Engine(#[from] engine::Error),
+    /// The store fails.
+    #[error("the store fails")]
+    Store(#[source] store::Error),
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        match error {
+            store::Error::InUse(why) => Self::InUse(why),
+            other => Self::Store(other),
+        }
+    }
+}
+
+fn because(why: &Option<String>) -> String {
+    why.as_ref().map(|why| format!(": {why}")).unwrap_or_default()
+}
+
+/// A handle to the registry. Clones share it.
+#[derive(Clone)]
+pub struct Registry(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    engine: Engine,
+    queue: Queue,
+    clock: Clock,
+    resolved: Cache<(FlowId, Arc<str>), Arc<Target>>,
+    /// Counts the versions that were settled, so that those who wait for one can look again.
+    settled: watch::Sender<u64>,
+}
+
+/// What an alias stands for, with what every execution of it needs.
+#[derive(Debug)]
+pub struct Target {
+    /// The flow.
+    pub flow: FlowId,
+    /// Whose it is.
+    pub workspace: WorkspaceId,
+    /// The flow's name.
+    pub name: Arc<str>,
+    /// What `wasi:config` gives to the guest.
+    pub config: Arc<BTreeMap<String, String>>,
+    /// The version.
+    pub version: Digest,
+}
+
+impl Registry {
+    /// A registry over `store` that makes versions ready with `engine`.
+    pub fn new(store: Store, engine: Engine, queue: Queue, clock: Clock) -> Self {
+        let resolved = Cache::new(RESOLVED_MAX);
+        Self(Arc::new(Inner { store, engine, queue, clock, resolved, settled: watch::Sender::new(0) }))
+    }
+
+    /// Makes a flow without versions.
+    pub async fn create(&self, workspace: WorkspaceId, name: &str) -> Result<Flow, Error> {
+        id::check_name(name).map_err(|source| Error::BadName { name: name.to_owned(), source })?;
+        let now = self.0.clock.now();
+        let flow = Flow {
+            id: FlowId::at(now.unix_ms_unsigned()),
+            workspace,
+            name: name.to_owned(),
+            config: "{}".to_owned(),
+            created_at: now,
+            updated_at: now,
+        };
+        match self.0.store.flow_create(flow.clone()).await {
+            Err(store::Error::Taken) => Err(Error::Taken(name.to_owned())),
+            other => Ok(other.map(|()| flow)?),
+        }
+    }
+
+    /// The flow with this name.
+    pub async fn flow(&self, workspace: WorkspaceId, name: &str) -> Result<Flow, Error> {
+        let found = self.0.store.flow_find(workspace, name).await?;
+        found.ok_or_else(|| Error::UnknownFlow(name.to_owned()))
+    }
+
+    /// The flow with this id.
+    pub async fn flow_by_id(&self, id: FlowId) -> Result<Flow, Error> {
+        self.0.store.flow_by_id(id).await?.ok_or_else(|| Error::UnknownFlow(id.to_string()))
+    }
+
+    /// A part of a workspace's flows, newest first.
+    pub async fn flows(&self, workspace: WorkspaceId, page: Page<id::Flow>) -> Result<Vec<Flow>, Error> {
+        Ok(self.0.store.flows(workspace, page).await?)
+    }
+
+    /// Replaces what `wasi:config` gives to the flow's guests, from their next execution on.
+    pub async fn configure(&self, flow: &Flow, config: &BTreeMap<String, String>) -> Result<(), Error> {
+        let json = serde_json::to_string(config).map_err(|error| Error::BadConfig(error.to_string()))?;
+        self.0.store.flow_configure(flow.id, json, self.0.clock.now()).await?;
+        self.forget(flow.id);
+        Ok(())
+    }
+
+    /// Removes a flow and its versions. [`Error::InUse`] while a hook or an unfinished execution needs it.
+    pub async fn delete(&self, flow: &Flow) -> Result<(), Error> {
+        self.0.store.flow_delete(flow.id).await?;
+        self.forget(flow.id);
+        Ok(())
+    }
+
+    /// All versions of a flow, newest first.
+    pub async fn versions(&self, flow: FlowId) -> Result<Vec<Version>, Error> {
+        Ok(self.0.store.versions(flow).await?)
+    }
+
+    /// One version of a flow.
+    pub async fn version(&self, flow: FlowId, digest: Digest) -> Result<Version, Error> {
+        self.0.store.version_find(flow, digest).await?.ok_or(Error::UnknownVersion(digest))
+    }
+
+    /// Removes a version. [`Error::InUse`] while an alias or an unfinished execution needs it.
+    pub async fn delete_version(&self, flow: FlowId, digest: Digest) -> Result<(), Error> {
+        let found = self.0.store.version_delete(flow, digest).await?;
+        if !self.0.store.component_path(&digest).exists() {
+            self.0.engine.forget(digest).await;
+        }
+        if found { Ok(()) } else { Err(Error::UnknownVersion(digest)) }
+    }
+
+    /// All aliases of a flow, by name.
+    pub async fn aliases(&self, flow: FlowId) -> Result<Vec<Alias>, Error> {
+        Ok(self.0.store.aliases(flow).await?)
+    }
+
+    /// Lets an alias stand for a version from the next trigger on. The version must be ready.
+    pub async fn promote(&self, flow: FlowId, alias: &str, digest: Digest) -> Result<Alias, Error> {
+        id::check_name(alias).map_err(|source| Error::BadName { name: alias.to_owned(), source })?;
+        let moved = self.0.store.alias_promote(flow, alias, digest, self.0.clock.now()).await?;
+        self.forget(flow);
+        match moved {
+            Some(alias) => Ok(alias),
+            None => Err(not_ready(self.version(flow, digest).await?)),
+        }
+    }
+
+    /// Moves an alias back to the version that it stood for before.
+    pub async fn rollback(&self, flow: FlowId, alias: &str) -> Result<Alias, Error> {
+        let moved = self.0.store.alias_rollback(flow, alias, self.0.clock.now()).await?;
+        self.forget(flow);
+        moved.ok_or_else(|| Error::NoEarlier(alias.to_owned()))
+    }
+
+    /// What an alias stands for. Cached; every change through this registry is seen at once.
+    pub async fn resolve(&self, flow: FlowId, alias: &Arc<str>) -> Result<Arc<Target>, Error> {
+        let key = (flow, alias.clone());
+        if let Some(target) = self.0.resolved.get(&key).await {
+            return Ok(target);
+        }
+        let found = self.0.store.alias_find(flow, alias).await?;
+        let version = found.ok_or_else(|| Error::UnknownAlias(alias.to_string()))?.digest;
+        let target = self.target(flow, version).await?;
+        self.0.resolved.insert(key, target.clone()).await;
+        Ok(target)
+    }
+
+    /// A given version of a flow, which must be ready.
+    pub async fn resolve_version(&self, flow: FlowId, version: Digest) -> Result<Arc<Target>, Error> {
+        let found = self.version(flow, version).await?;
+        match found.state {
+            store::VersionState::Ready => self.target(flow, version).await,
+            _ => Err(not_ready(found)),
+        }
+    }
+
+    /// The compiled form of a version. Cached; compiles again when the cache has lost it.
+    pub async fn load(&self, version: Digest) -> Result<Arc<Loaded>, Error> {
+        Ok(self.0.engine.load(version, &self.0.store.component_path(&version)).await?)
+    }
+
+    /// Waits until a version is compiled or has failed, at most for `patience`, and returns it as it then is.
+    pub async fn settled(&self, flow: FlowId, digest: Digest, patience: Duration) -> Result<Version, Error> {
+        let mut settled = self.0.settled.subscribe();
+        let deadline = self.0.clock.now().after(patience);
+        loop {
+            let version = self.version(flow, digest).await?;
+            if version.state != store::VersionState::Compiling {
+                return Ok(version);
+            }
+            tokio::select! {
+                _ = settled.changed() => {}
+                () = self.0.clock.sleep_until(deadline) => return Ok(version),
+            }
+        }
+    }
+
+    async fn target(&self, flow: FlowId, version: Digest) -> Result<Arc<Target>, Error> {
+        let flow = self.flow_by_id(flow).await?;
+        let config = serde_json::from_str(&flow.config).map_err(|error| Error::BadConfig(error.to_string()))?;
+        let (id, workspace, name) = (flow.id, flow.workspace, flow.name.into());
+        Ok(Arc::new(Target { flow: id, workspace, name, config: Arc::new(config), version }))
+    }
+
+    /// Forgets what the flow's aliases stand for.
+    fn forget(&self, flow: FlowId) {
+        // The cache has few entries for one flow; there is no index by flow, and a change is rare.
+        for (key, _) in &self.0.resolved {
+            if key.0 == flow {
+                let (resolved, key) = (self.0.resolved.clone(), (*key).clone());
+                tokio::task::spawn(async move { resolved.invalidate(&key).await });
+            }
+        }
+    }
+}
+
+fn not_ready(version: Version) -> Error {
+    let why = Detail::of(&version).failure;
+    Error::NotReady { digest: version.digest, state: version.state.as_str(), why }
+}

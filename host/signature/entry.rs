@@ -1,0 +1,246 @@
+//! The JSON form of a scheme: reading it, and saying what is wrong with it.
+
+use http::HeaderName;
+use serde::{Deserialize, Serialize};
+
+use super::part::{self, Part};
+use super::scheme::{Algorithm, Encoding, Error, Hmac, Kind, Scheme, Stamp, Unit};
+use super::schemes::{HmacRow, Preset, Row, SCHEMES};
+use super::secret::KeyForm;
+
+const ALGORITHMS: [(&str, Algorithm); 2] =
+    [("hmac-sha256", Algorithm::HmacSha256), ("hmac-sha512", Algorithm::HmacSha512)];
+const ENCODINGS: [(&str, Encoding); 2] = [("hex", Encoding::Hex), ("base64", Encoding::Base64)];
+const UNITS: [(&str, Unit); 2] = [("s", Unit::Seconds), ("ms", Unit::Milliseconds)];
+
+/// A day: beyond it a window keeps nothing out.
+const TOLERANCE_S_MAX: u32 = 86_400;
+
+/// Declares the JSON form: its fields, and which of them are set.
+macro_rules! entry {
+    ($($field:ident: $type:ty,)*) => {
+        /// An `auth` entry as it is written.
+        #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub(super) struct Entry {
+            pub(super) scheme: String,
+            $(#[serde(default, skip_serializing_if = "Option::is_none")]
+            $field: Option<$type>,)*
+        }
+
+        impl Entry {
+            /// The fields that are set, but for `scheme`.
+            fn set(&self) -> Vec<&'static str> {
+                let mut set = Vec::new();
+                $(if self.$field.is_some() {
+                    set.push(stringify!($field));
+                })*
+                set
+            }
+        }
+    };
+}
+
+entry! {
+    query: String,
+    header: String,
+    user: String,
+    prefix: String,
+    separator: String,
+    algorithm: String,
+    encoding: String,
+    signed: String,
+    timestamp_header: String,
+    timestamp_prefix: String,
+    timestamp_unit: String,
+    tolerance_s: u32,
+    tolerance_future_s: u32,
+    id_header: String,
+    key: String,
+    key_prefix: String,
+    accept_compact_json: bool,
+}
+
+const HMAC_FIELDS: &[&str] = &[
+    "header",
+    "prefix",
+    "separator",
+    "algorithm",
+    "encoding",
+    "signed",
+    "timestamp_header",
+    "timestamp_prefix",
+    "timestamp_unit",
+    "tolerance_s",
+    "tolerance_future_s",
+    "id_header",
+    "key",
+    "key_prefix",
+    "accept_compact_json",
+];
+
+impl From<Scheme> for Entry {
+    fn from(scheme: Scheme) -> Self {
+        scheme.entry
+    }
+}
+
+impl TryFrom<Entry> for Scheme {
+    type Error = Error;
+
+    fn try_from(entry: Entry) -> Result<Self, Error> {
+        let row = SCHEMES.iter().find(|row| row.name == entry.scheme);
+        let row = row.ok_or_else(|| Error::UnknownScheme { value: entry.scheme.clone() })?;
+        entry.only(row)?;
+        let kind = match &row.preset {
+            Preset::None => Kind::None,
+            Preset::ApiKey => entry.api_key()?,
+            Preset::Bearer => Kind::Bearer,
+            Preset::Basic => Kind::Basic { user: entry.user()? },
+            Preset::Hmac(preset) => Kind::Hmac(Box::new(entry.hmac(preset)?)),
+        };
+        Ok(Self { entry, row, kind })
+    }
+}
+
+impl Entry {
+    /// The entry that changes nothing.
+    pub(super) fn named(scheme: &str) -> Self {
+        Self { scheme: scheme.to_owned(), ..Self::default() }
+    }
+
+    fn only(&self, row: &Row) -> Result<(), Error> {
+        let allowed: &[&str] = match row.preset {
+            Preset::None | Preset::Bearer => &[],
+            Preset::ApiKey => &["query", "header"],
+            Preset::Basic => &["user"],
+            Preset::Hmac(_) => HMAC_FIELDS,
+        };
+        match self.set().into_iter().find(|field| !allowed.contains(field)) {
+            None => Ok(()),
+            Some(field) => Err(Error::Foreign { field, scheme: row.name, allowed: list(allowed.iter().copied()) }),
+        }
+    }
+
+    fn api_key(&self) -> Result<Kind, Error> {
+        match (&self.query, &self.header) {
+            (Some(name), None) if !name.is_empty() => Ok(Kind::Query(name.clone())),
+            (None, Some(name)) => Ok(Kind::Header(header("header", name)?)),
+            (query, _) => Err(wrong("query", query.as_deref().unwrap_or(""), "the name of a parameter, or `header`")),
+        }
+    }
+
+    fn user(&self) -> Result<Option<String>, Error> {
+        match &self.user {
+            Some(user) if user.contains(':') => Err(wrong("user", user, "text without a colon")),
+            user => Ok(user.clone()),
+        }
+    }
+
+    fn hmac(&self, row: &HmacRow) -> Result<Hmac, Error> {
+        let text = |given: &Option<String>, preset: &str| given.clone().unwrap_or_else(|| preset.to_owned());
+        let name = |field, given: &Option<String>, preset: Option<&str>| {
+            given.as_deref().or(preset).map(|name| header(field, name)).transpose()
+        };
+        let template = text(&self.signed, row.signed);
+        let tolerance_s = self.tolerance("tolerance_s", self.tolerance_s.unwrap_or(row.tolerance_s))?;
+        let hmac = Hmac {
+            header: header("header", self.header.as_deref().unwrap_or(row.header))?,
+            separator: self.separator.as_deref().map(separator).transpose()?.or(row.separator),
+            prefix: text(&self.prefix, row.prefix),
+            algorithm: pick("algorithm", self.algorithm.as_deref(), &ALGORITHMS, row.algorithm)?,
+            encoding: pick("encoding", self.encoding.as_deref(), &ENCODINGS, row.encoding)?,
+            signed: part::parse(&template).ok_or_else(|| wrong("signed", &template, part::ALLOWED))?,
+            timestamp: self.stamp(row)?,
+            timestamp_unit: pick("timestamp_unit", self.timestamp_unit.as_deref(), &UNITS, row.timestamp_unit)?,
+            tolerance_past_s: tolerance_s,
+            tolerance_future_s: match self.tolerance_future_s {
+                Some(given) => self.tolerance("tolerance_future_s", given)?,
+                None => tolerance_s,
+            },
+            id_header: name("id_header", &self.id_header, row.id_header)?,
+            key_form: pick("key", self.key.as_deref(), &KeyForm::NAMES, row.key)?,
+            key_prefix: text(&self.key_prefix, row.key_prefix),
+            accept_compact_json: self.accept_compact_json.unwrap_or(false),
+        };
+        hmac.consistent(&template)?;
+        Ok(hmac)
+    }
+
+    fn stamp(&self, row: &HmacRow) -> Result<Option<Stamp>, Error> {
+        let given = (self.timestamp_header.as_deref(), self.timestamp_prefix.as_deref());
+        let (in_header, in_item) =
+            if given == (None, None) { (row.timestamp_header, row.timestamp_prefix) } else { given };
+        match (in_header, in_item) {
+            (Some(name), None) => Ok(Some(Stamp::Header(header("timestamp_header", name)?))),
+            (None, Some(prefix)) if !prefix.is_empty() => Ok(Some(Stamp::Item(prefix.to_owned()))),
+            (None, None) => Ok(None),
+            (_, Some(prefix)) => {
+                Err(wrong("timestamp_prefix", prefix, "text such as `t=`, without `timestamp_header`"))
+            }
+        }
+    }
+
+    fn tolerance(&self, field: &'static str, seconds: u32) -> Result<i64, Error> {
+        if (1..=TOLERANCE_S_MAX).contains(&seconds) {
+            return Ok(i64::from(seconds));
+        }
+        Err(wrong(field, &seconds.to_string(), &format!("1 to {TOLERANCE_S_MAX}")))
+    }
+}
+
+impl Hmac {
+    /// What is needed and what is given must be the same: a timestamp that nobody signs proves nothing, and a part that
+    /// comes from nowhere never matches.
+    fn consistent(&self, template: &str) -> Result<(), Error> {
+        let signs = |part| self.signed.contains(&part);
+        if signs(Part::Timestamp) != self.timestamp.is_some() {
+            let allowed = "`{timestamp}` exactly when `timestamp_header` or `timestamp_prefix` is given";
+            return Err(wrong("signed", template, allowed));
+        }
+        if signs(Part::Id) != self.id_header.is_some() {
+            return Err(wrong("signed", template, "`{id}` exactly when `id_header` is given"));
+        }
+        match (&self.timestamp, self.separator) {
+            (Some(Stamp::Item(prefix)), None) => {
+                Err(wrong("timestamp_prefix", prefix, "a prefix together with a `separator`"))
+            }
+            (Some(Stamp::Item(prefix)), _) if *prefix == self.prefix => {
+                Err(wrong("timestamp_prefix", prefix, "another prefix than the signature's"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The names of all schemes, for messages.
+pub(super) fn names() -> String {
+    list(SCHEMES.iter().map(|row| row.name))
+}
+
+fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names = names.map(|name| format!("`{name}`")).collect::<Vec<_>>();
+    if names.is_empty() { "no other field".to_owned() } else { names.join(", ") }
+}
+
+fn wrong(field: &'static str, value: &str, allowed: &str) -> Error {
+    Error::Field { field, value: value.to_owned(), allowed: allowed.to_owned() }
+}
+
+fn header(field: &'static str, name: &str) -> Result<HeaderName, Error> {
+    name.parse().map_err(|_| wrong(field, name, "the name of an HTTP header"))
+}
+
+fn separator(text: &str) -> Result<char, Error> {
+    let mut chars = text.chars();
+    match (chars.next(), chars.next()) {
+        (Some(one), None) if one.is_ascii() && !one.is_ascii_alphanumeric() => Ok(one),
+        _ => Err(wrong("separator", text, "one character such as `,`, `;` or a space")),
+    }
+}
+
+fn pick<T: Copy>(field: &'static str, given: Option<&str>, names: &[(&str, T)], preset: T) -> Result<T, Error> {
+    let Some(given) = given else { return Ok(preset) };
+    let found = names.iter().find(|(name, _)| *name == given);
+    found.map(|(_, value)| *value).ok_or_else(|| wrong(field, given, &list(names.iter().map(|(name, _)| *name))))
+}

@@ -1,0 +1,102 @@
+//! Why a request is not proven genuine.
+
+use super::CANDIDATES_MAX;
+
+/// The exact reason why a request does not pass.
+///
+/// It is for the operator. The sender sees one and the same answer whatever the reason. No variant holds a secret, nor
+/// any part of one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The hook has nothing to compare with.
+    #[error("the hook has no live secret that fits its scheme")]
+    NoSecret,
+    /// A header that the scheme needs is absent or empty.
+    #[error("header `{0}` is missing")]
+    MissingHeader(String),
+    /// Which of the two is meant cannot be known.
+    #[error("header `{0}` comes more than once")]
+    RepeatedHeader(String),
+    /// Only text can be compared.
+    #[error("header `{0}` is not text")]
+    HeaderNotText(String),
+    /// A query parameter that the scheme needs is absent or empty.
+    #[error("query parameter `{0}` is missing")]
+    MissingParameter(String),
+    /// Which of the two is meant cannot be known.
+    #[error("query parameter `{0}` comes more than once")]
+    RepeatedParameter(String),
+    /// `Authorization` is there, with another scheme or another form.
+    #[error("header `authorization` is not of the form `{expected}`")]
+    OtherAuthorization {
+        /// `Bearer <token>`, `Basic <base64 of user:password>`.
+        expected: &'static str,
+    },
+    /// The signature header holds nothing with the scheme's prefix.
+    #[error("header `{header}` holds no signature that begins with `{prefix}`")]
+    NoSignature {
+        /// Its name.
+        header: String,
+        /// What a signature begins with.
+        prefix: String,
+    },
+    /// Each candidate costs work.
+    #[error("header `{header}` holds {count} signatures; at most {CANDIDATES_MAX} are looked at")]
+    TooManySignatures {
+        /// Its name.
+        header: String,
+        /// How many it holds.
+        count: usize,
+    },
+    /// The text of the signature is not in its encoding.
+    #[error("the signature is not {0}")]
+    NotEncoded(&'static str),
+    /// The signature header has no timestamp item.
+    #[error("header `{header}` holds no timestamp that begins with `{prefix}`")]
+    NoTimestamp {
+        /// Its name.
+        header: String,
+        /// What the timestamp begins with.
+        prefix: String,
+    },
+    /// The signature header has two timestamp items.
+    #[error("header `{0}` holds more than one timestamp")]
+    RepeatedTimestamp(String),
+    /// Only digits, since a sign, a space or a dot could move the boundary between the signed parts.
+    #[error("the timestamp is not 1 to 16 digits")]
+    BadTimestamp,
+    /// Sent too long ago, or sent again.
+    #[error("timestamp {age_s} s old, tolerance {tolerance_s} s")]
+    TooOld {
+        /// Now less the timestamp.
+        age_s: i64,
+        /// What would have been accepted.
+        tolerance_s: i64,
+    },
+    /// The sender's clock is ahead, or somebody prepares a replay.
+    #[error("timestamp {ahead_s} s in the future, tolerance {tolerance_s} s")]
+    TooNew {
+        /// The timestamp less now.
+        ahead_s: i64,
+        /// What would have been accepted.
+        tolerance_s: i64,
+    },
+    /// A dot in an id could move the boundary between the signed parts.
+    #[error("the message id in header `{0}` is not 1 to 256 of `A-Z a-z 0-9 _ -`")]
+    BadId(String),
+    /// The scheme signs the URL, and the hook does not know its own.
+    #[error("the scheme signs the URL, and no public URL is configured")]
+    NoPublicUrl,
+    /// A token or password that is none of the live ones.
+    #[error("no live secret matches")]
+    OtherSecret,
+    /// A well-formed signature of something else, or by another secret.
+    #[error("no live secret matches: the digest differs")]
+    OtherDigest,
+    /// The digest is of the same JSON, spaced otherwise.
+    #[error(
+        "no live secret matches the bytes that came, but one matches them as compact JSON: the sender signs what it \
+         serialised anew, not what it sent (`accept_compact_json` would allow that)"
+    )]
+    CompactDigest,
+}
