@@ -21,6 +21,9 @@ use crate::id::Digest;
 
 use super::{Engine, Error, Kind, settings};
 
+/// How the names of files start that are still being written.
+const UNFINISHED: &str = "compiling-";
+
 /// A version that is ready to run.
 pub struct Loaded {
     digest: Digest,
@@ -122,9 +125,17 @@ pub(super) struct Artifacts {
 }
 
 impl Artifacts {
+    /// The artifacts of `engine` in `cache_dir`. Those of other builds, and what a crash left unfinished, are removed.
     pub(super) fn new(cache_dir: &Path, key: [u8; 32], engine: &wasmtime::Engine) -> Self {
         let compatibility = settings::compatibility(engine);
-        Self { dir: cache_dir.join(&compatibility), compatibility, key }
+        let dir = cache_dir.join(&compatibility);
+        for other in entries(cache_dir).filter(|path| *path != dir && is_compatibility(path)) {
+            discard(&other, fs::remove_dir_all(&other));
+        }
+        for unfinished in entries(&dir).filter(|path| is_unfinished(path)) {
+            discard(&unfinished, fs::remove_file(&unfinished));
+        }
+        Self { dir, compatibility, key }
     }
 
     /// A file of the directory to write an artifact to. It is removed when dropped.
@@ -132,7 +143,7 @@ impl Artifacts {
         let dir = self.dir.clone();
         let create = move || {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
-            NamedTempFile::with_prefix_in("compiling-", &dir)
+            NamedTempFile::with_prefix_in(UNFINISHED, &dir)
         };
         blocking(create).await.map_err(Error::files("the cache of compiled components cannot be written"))
     }
@@ -143,7 +154,7 @@ impl Artifacts {
         let keep = move || {
             let mac = this.sign(digest, &mut File::open(artifact.path())?)?.finalize().into_bytes();
             fs::set_permissions(artifact.path(), Permissions::from_mode(0o600))?;
-            let mut signature = NamedTempFile::with_prefix_in("compiling-", &this.dir)?;
+            let mut signature = NamedTempFile::with_prefix_in(UNFINISHED, &this.dir)?;
             signature.write_all(&mac)?;
             // A crash between the two leaves a pair that does not verify, which is as good as none.
             artifact.persist(this.path(digest, "cwasm"))?;
@@ -192,6 +203,28 @@ impl Artifacts {
 
     fn path(&self, digest: Digest, extension: &str) -> PathBuf {
         self.dir.join(format!("{}.{extension}", digest.hex()))
+    }
+}
+
+/// What lies in a folder; nothing when it cannot be read.
+fn entries(dir: &Path) -> impl Iterator<Item = PathBuf> {
+    fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path())
+}
+
+fn is_unfinished(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(UNFINISHED.as_bytes()))
+}
+
+/// Whether a folder is named as [`settings::compatibility`] names them; whatever else lies there is not the engine's.
+fn is_compatibility(path: &Path) -> bool {
+    let name = path.file_name().map_or(&b""[..], |name| name.as_encoded_bytes());
+    name.len() == 16 && name.iter().all(u8::is_ascii_hexdigit)
+}
+
+/// Takes note of a removal. What cannot be removed is in nobody's way.
+fn discard(path: &Path, removed: io::Result<()>) {
+    if let Err(error) = removed {
+        tracing::warn!(path = %path.display(), %error, "old artifact not removed");
     }
 }
 
@@ -263,6 +296,20 @@ mod tests {
         let capability = capability::Options { table_elements_max: 0, ..capability::Options::default() };
         let refused = house.start(Compiler::InProcess, 1, capability).load(digest(), &house.component()).await;
         assert!(matches!(&refused, Err(Error::Compile(reason)) if reason.contains("table")), "{:?}", refused.err());
+    }
+
+    #[tokio::test]
+    async fn a_start_removes_what_no_build_will_load() {
+        let house = House::new();
+        house.engine(Compiler::InProcess, 1).load(digest(), &house.component()).await.unwrap();
+        let (old, unfinished) =
+            (house.cache().join("0123456789abcdef"), house.cached("cwasm").with_file_name("compiling-x"));
+        let foreign = house.cache().join("somebody's");
+        fs::create_dir(&old).unwrap();
+        fs::create_dir(&foreign).unwrap();
+        fs::write(&unfinished, b"half").unwrap();
+        house.engine(none(), 1).load(digest(), &house.component()).await.unwrap();
+        assert!(!old.exists() && !unfinished.exists() && foreign.exists());
     }
 
     #[tokio::test]
