@@ -1,5 +1,5 @@
-//! A component that exports the right interface with the wrong types: its trigger has another number where the text of the
-//! contract stands, and its reply lacks `raw`.
+//! Exports the right interface with the wrong types: the trigger has two fields only, one of them of another type, the reply
+//! lacks `raw` and the failure is a string.
 #![cfg(target_family = "wasm")]
 
 wit_bindgen::generate!({
