@@ -98,6 +98,8 @@ enum Action {
 struct Report {
     transaction: String,
     account: String,
+    amount_minor: u64,
+    currency: String,
     score: u32,
     level: Level,
     action: Action,
@@ -112,8 +114,9 @@ fn handle(trigger: Trigger) -> Result {
     let (level, action) = verdict(score, &findings);
     log::info!("{} scores {score}", input.transaction.id);
     let text = text(&input, score, level, action, &findings);
+    let Transaction { id, amount_minor, currency, .. } = input.transaction;
     let report =
-        Report { transaction: input.transaction.id, account: input.account.id, score, level, action, findings };
+        Report { transaction: id, account: input.account.id, amount_minor, currency, score, level, action, findings };
     Ok(Reply::json(&report)?.with_text(text))
 }
 
@@ -135,7 +138,7 @@ fn verdict(score: u32, findings: &[Finding]) -> (Level, Action) {
 }
 
 fn text(input: &Input, score: u32, level: Level, action: Action, findings: &[Finding]) -> String {
-    let Transaction { id, amount_minor, currency, merchant, .. } = &input.transaction;
+    let Transaction { id, merchant, .. } = &input.transaction;
     let advice = match action {
         Action::Approve => "approve it",
         Action::AskCustomer => "ask the customer to confirm it",
@@ -143,10 +146,7 @@ fn text(input: &Input, score: u32, level: Level, action: Action, findings: &[Fin
         Action::BlockCard => "decline it and block the card",
     };
     let level = format!("{level:?}").to_lowercase();
-    let mut text = format!(
-        "Transaction {id}, {amount_minor} {currency} (minor units) at {}: {level} risk, {score} of 100; {advice}.",
-        merchant.name
-    );
+    let mut text = format!("Transaction {id} at {}: {level} risk, {score} of 100; {advice}.", merchant.name);
     for finding in findings {
         text.push_str(&format!("\n- {} ({})", finding.reason, finding.weight));
     }
