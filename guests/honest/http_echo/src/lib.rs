@@ -36,8 +36,7 @@ impl Guest for HttpEcho {
         let response = OutgoingResponse::new(headers);
         let outgoing = response.body().expect("the body is taken once");
         ResponseOutparam::set(out, Ok(response));
-        write(&outgoing, line.as_bytes());
-        write(&outgoing, &body);
+        write(&outgoing, &[line.as_bytes(), &body].concat());
         OutgoingBody::finish(outgoing, None).expect("the body is whole");
     }
 }
@@ -61,7 +60,7 @@ fn next(stream: &InputStream) -> Option<Vec<u8>> {
 }
 
 fn write(body: &OutgoingBody, bytes: &[u8]) {
-    let stream = body.write().expect("one stream at a time");
+    let stream = body.write().expect("the stream is taken once");
     for chunk in bytes.chunks(4096) {
         stream.blocking_write_and_flush(chunk).expect("somebody reads");
     }
