@@ -28,21 +28,21 @@ macro_rules! flow {
     ($handle:expr $(, describe = $description:expr)? $(,)?) => {
         #[cfg(target_family = "wasm")]
         const _: () = {
-            struct Flow;
-            impl $crate::__private::Handler for Flow {
+            struct __Flow;
+            impl $crate::__private::Handler for __Flow {
                 fn handle(trigger: $crate::__private::WireTrigger) -> $crate::__private::WireResult {
                     $crate::__private::handle($handle, trigger)
                 }
             }
-            $crate::bindings::export_handler!(Flow with_types_in $crate::bindings);
+            $crate::bindings::export_handler!(__Flow with_types_in $crate::bindings);
             $(
-                impl $crate::__private::Describe for Flow {
+                impl $crate::__private::Describe for __Flow {
                     fn describe() -> ::std::string::String {
                         $crate::__private::describe(&$description)
                     }
                 }
                 $crate::bindings::describing::export_describe!(
-                    Flow with_types_in $crate::bindings::describing
+                    __Flow with_types_in $crate::bindings::describing
                 );
             )?
         };
