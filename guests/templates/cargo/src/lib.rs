@@ -86,9 +86,6 @@ mod tests {
     #[test]
     fn an_unknown_language_is_refused() {
         let result = testing::run(handle, testing::trigger().with_data(r#"{"language":"latin"}"#));
-        assert_eq!(
-            result,
-            Err(Failure::invalid("language", "one of `english`, `german`, `spanish`", "\"latin\""))
-        );
+        assert_eq!(result, Err(Failure::invalid("language", "one of `english`, `german`, `spanish`", "\"latin\"")));
     }
 }
