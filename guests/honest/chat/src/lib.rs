@@ -1,0 +1,36 @@
+//! Tells what the session remembers. Replies to each message with its number; `data` of the reply lists the messages
+//! before it. `data`: `{"limit": 100, "append": "a note to keep"}`.
+
+use flowgate::session::{self, Role};
+use flowgate::{Reply, Result, Trigger};
+use serde::Deserialize;
+use serde_json::json;
+
+#[derive(Deserialize)]
+struct Input {
+    #[serde(default = "hundred")]
+    limit: u32,
+    append: Option<String>,
+}
+
+fn hundred() -> u32 {
+    100
+}
+
+fn handle(trigger: Trigger) -> Result {
+    let input: Input = trigger.data()?;
+    let messages = session::messages(input.limit)?;
+    if let Some(note) = &input.append {
+        session::append_json(Role::System, note, &json!({ "appended": true }))?;
+    }
+    let turn = 1 + messages.iter().filter(|message| message.role == Role::User).count();
+    let history: Vec<_> = messages
+        .iter()
+        .map(|message| {
+            json!({ "seq": message.seq, "at_ms": message.at_ms, "role": format!("{:?}", message.role).to_lowercase(), "text": message.text })
+        })
+        .collect();
+    Ok(Reply::json(&json!({ "messages": history }))?.with_text(format!("{turn}: {}", trigger.message()?)))
+}
+
+flowgate::flow!(handle);

@@ -1,0 +1,91 @@
+//! Write Flowgate flows in Rust.
+//!
+//! A flow is a function from a [`Trigger`] to a [`Reply`]. [`flow!`] makes it the component's export:
+//!
+//! ```
+//! use flowgate::{Reply, Result, Trigger};
+//!
+//! flowgate::flow!(|trigger: Trigger| -> Result { Ok(Reply::text(format!("hello, {}", trigger.message()?))) });
+//! ```
+//!
+//! The crate is a `cdylib` and is built by `cargo build --release --target wasm32-wasip2`; no other tool is needed.
+//!
+//! # Input
+//!
+//! [`Trigger::data`] parses the payload into a type of yours. What does not fit becomes a 422 that names the field, what
+//! was expected there and what was received, with no code on your side:
+//!
+//! ```
+//! use flowgate::{Reply, Result, Trigger};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Deserialize)]
+//! struct Order {
+//!     lines: Vec<Line>,
+//! }
+//!
+//! #[derive(Deserialize)]
+//! struct Line {
+//!     quantity: u32,
+//!     cents: u64,
+//! }
+//!
+//! #[derive(Serialize)]
+//! struct Total {
+//!     cents: u64,
+//! }
+//!
+//! fn handle(trigger: Trigger) -> Result {
+//!     let order: Order = trigger.data()?;
+//!     let cents = order.lines.iter().map(|line| u64::from(line.quantity) * line.cents).sum();
+//!     Reply::json(&Total { cents })
+//! }
+//!
+//! flowgate::flow!(handle);
+//! ```
+//!
+//! # Failure
+//!
+//! `?` works on any [`std::error::Error`] and makes the execution fail with its text. [`Failure::retry`] asks for another
+//! attempt, [`Failure::invalid`] blames the caller. A panic ends the execution too, and its message is in the log.
+//!
+//! # The host
+//!
+//! [`output`] says something before the reply, [`session`] remembers, [`log`] logs and [`config`] reads settings.
+//! A component imports only those that it uses.
+//!
+//! # Tests
+//!
+//! On your own machine the host is a small one in memory, so `cargo test` runs whole flows; see `flowgate::testing`.
+
+#[cfg(target_family = "wasm")]
+#[doc(hidden)]
+pub mod bindings;
+pub mod config;
+mod describe;
+mod failure;
+mod flow;
+#[cfg(target_family = "wasm")]
+mod host;
+mod input;
+pub mod log;
+pub mod output;
+mod reply;
+pub mod session;
+#[cfg(not(target_family = "wasm"))]
+pub mod testing;
+mod trigger;
+
+pub use describe::Description;
+pub use failure::{Failure, InputError, Result};
+pub use reply::{HttpReply, Reply};
+pub use trigger::{Header, Request, Trigger};
+
+#[cfg(not(target_family = "wasm"))]
+use testing::host;
+
+/// What the macros expand to. Not for authors; it may change in any release.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::flow::*;
+}

@@ -1,0 +1,250 @@
+//! Runs flows on your own machine, against a small host in memory. Not there in a component.
+//!
+//! Each thread has a host of its own, and `cargo test` gives each test a thread, so tests do not disturb each other.
+//!
+//! ```
+//! use flowgate::{Reply, Result, Trigger, session, testing};
+//!
+//! fn handle(trigger: Trigger) -> Result {
+//!     let before = session::messages(10)?.len();
+//!     Ok(Reply::text(format!("{} after {before} messages", trigger.message()?)))
+//! }
+//!
+//! let hello = testing::trigger().with_session("s1").with_message("hello");
+//! assert_eq!(testing::run(handle, hello.clone()).unwrap().text.unwrap(), "hello after 0 messages");
+//! assert_eq!(testing::run(handle, hello).unwrap().text.unwrap(), "hello after 2 messages");
+//! ```
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+
+use crate::log::Level;
+use crate::session::{Entry, Message, Role};
+use crate::{Failure, Reply, Request, Result, Trigger};
+
+/// A trigger with nothing in it: attempt 1 of a `native` hook, without message, user and session, with `{}` as data.
+pub fn trigger() -> Trigger {
+    Trigger {
+        execution_id: "exe_test".to_owned(),
+        flow: "test".to_owned(),
+        version: format!("sha256:{}", "0".repeat(64)),
+        hook: "hok_test".to_owned(),
+        dialect: "native".to_owned(),
+        attempt: 1,
+        received_at_ms: 1_735_689_600_000,
+        deadline_ms: 1_735_689_630_000,
+        message: None,
+        user_id: None,
+        session_id: None,
+        data: "{}".to_owned(),
+        metadata: "{}".to_owned(),
+        request: Request { method: "POST".to_owned(), path: "/hooks/test".to_owned(), ..Request::default() },
+    }
+}
+
+impl Trigger {
+    /// The same trigger with a message.
+    #[must_use]
+    pub fn with_message(self, message: &str) -> Self {
+        Self { message: Some(message.to_owned()), ..self }
+    }
+
+    /// The same trigger in a session.
+    #[must_use]
+    pub fn with_session(self, id: &str) -> Self {
+        Self { session_id: Some(id.to_owned()), ..self }
+    }
+
+    /// The same trigger with a payload, given as JSON.
+    #[must_use]
+    pub fn with_data(self, json: &str) -> Self {
+        Self { data: json.to_owned(), ..self }
+    }
+
+    /// The trigger that a body makes on a native hook: `message`, `user_id`, `session_id`, `data` and `metadata`.
+    ///
+    /// # Panics
+    /// When the body is no JSON object.
+    #[must_use]
+    pub fn with_body(self, json: &str) -> Self {
+        let body: serde_json::Map<String, serde_json::Value> = serde_json::from_str(json).expect("a JSON object");
+        let text = |name: &str| body.get(name).and_then(|value| value.as_str()).map(str::to_owned);
+        let part = |name: &str| body.get(name).map_or_else(|| "{}".to_owned(), ToString::to_string);
+        Self {
+            message: text("message"),
+            user_id: text("user_id"),
+            session_id: text("session_id"),
+            data: part("data"),
+            metadata: part("metadata"),
+            request: Request { body: json.as_bytes().to_vec(), ..self.request },
+            ..self
+        }
+    }
+}
+
+/// Runs a flow as the host does: in the trigger's session, whose messages are kept when it succeeds.
+pub fn run<R: Into<Reply>>(handle: impl Fn(Trigger) -> Result<R, Failure>, trigger: Trigger) -> Result {
+    let message = trigger.message.clone();
+    HOST.with_borrow_mut(|host| host.enter(trigger.session_id.as_deref(), trigger.received_at_ms));
+    let reply: Reply = handle(trigger)?.into();
+    HOST.with_borrow_mut(|host| host.keep(message, reply.text.clone()));
+    Ok(reply)
+}
+
+/// Sets a value of the configuration.
+pub fn set_config(key: &str, value: &str) {
+    HOST.with_borrow_mut(|host| host.config.insert(key.to_owned(), value.to_owned()));
+}
+
+/// What was said and logged on this thread since the last call.
+pub fn take_outputs() -> Vec<Output> {
+    HOST.with_borrow_mut(|host| std::mem::take(&mut host.outputs))
+}
+
+/// Something that a flow sent before its reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// By [`output::say`](crate::output::say) and its siblings.
+    Said {
+        /// For a person.
+        text: Option<String>,
+        /// One JSON text.
+        data: Option<String>,
+    },
+    /// By [`output::progress`](crate::output::progress).
+    Progress {
+        /// 0 to 100.
+        percent: Option<u8>,
+        /// What is being done.
+        message: String,
+    },
+    /// By [`log`](crate::log).
+    Logged {
+        /// How much it matters.
+        level: Level,
+        /// The line.
+        message: String,
+    },
+}
+
+thread_local! {
+    static HOST: RefCell<Host> = RefCell::new(Host::default());
+}
+
+struct Host {
+    outputs: Vec<Output>,
+    config: BTreeMap<String, String>,
+    sessions: HashMap<String, Session>,
+    /// The session of the running flow. A test that calls the modules directly is in one as well.
+    current: Option<String>,
+    now_ms: u64,
+}
+
+impl Default for Host {
+    fn default() -> Self {
+        let (outputs, config, sessions) = Default::default();
+        Self { outputs, config, sessions, current: Some(String::new()), now_ms: 0 }
+    }
+}
+
+#[derive(Default)]
+struct Session {
+    messages: Vec<Message>,
+    state: BTreeMap<String, Entry>,
+}
+
+impl Host {
+    fn enter(&mut self, session: Option<&str>, now_ms: u64) {
+        self.current = session.map(str::to_owned);
+        self.now_ms = now_ms;
+    }
+
+    fn session(&mut self) -> Option<&mut Session> {
+        Some(self.sessions.entry(self.current.clone()?).or_default())
+    }
+
+    fn append(&mut self, role: Role, text: String, data: Option<String>) -> Option<u64> {
+        let at_ms = self.now_ms;
+        let messages = &mut self.session()?.messages;
+        let seq = messages.len() as u64 + 1;
+        messages.push(Message { seq, at_ms, role, text, data });
+        Some(seq)
+    }
+
+    fn keep(&mut self, message: Option<String>, text: Option<String>) {
+        for (role, text) in [(Role::User, message), (Role::Assistant, text)] {
+            if let Some(text) = text {
+                self.append(role, text, None);
+            }
+        }
+    }
+}
+
+/// What `crate::host` is in a component.
+pub(crate) mod host {
+    use super::{HOST, Output};
+    use crate::log::Level;
+    use crate::session::{Entry, Message, Role};
+    use crate::{config, output, session};
+
+    pub(crate) fn say(text: Option<&str>, data: Option<&str>) -> Result<(), output::Error> {
+        let said = Output::Said { text: text.map(str::to_owned), data: data.map(str::to_owned) };
+        HOST.with_borrow_mut(|host| host.outputs.push(said));
+        Ok(())
+    }
+
+    pub(crate) fn progress(percent: Option<u8>, message: &str) -> Result<(), output::Error> {
+        if percent.is_some_and(|percent| percent > 100) {
+            return Err(output::Error::Invalid("percent is over 100".to_owned()));
+        }
+        HOST.with_borrow_mut(|host| host.outputs.push(Output::Progress { percent, message: message.to_owned() }));
+        Ok(())
+    }
+
+    pub(crate) fn log(level: Level, _context: &str, message: &str) {
+        HOST.with_borrow_mut(|host| host.outputs.push(Output::Logged { level, message: message.to_owned() }));
+    }
+
+    pub(crate) fn config(key: &str) -> Result<Option<String>, config::Error> {
+        Ok(HOST.with_borrow(|host| host.config.get(key).cloned()))
+    }
+
+    pub(crate) fn messages(limit: u32, before: Option<u64>) -> Result<Vec<Message>, session::Error> {
+        HOST.with_borrow_mut(|host| {
+            let messages = &host.session().ok_or(session::Error::NoSession)?.messages;
+            let older = |message: &&Message| before.is_none_or(|before| message.seq < before);
+            let mut last: Vec<_> =
+                messages.iter().rev().filter(older).take(limit.min(1000) as usize).cloned().collect();
+            last.reverse();
+            Ok(last)
+        })
+    }
+
+    pub(crate) fn append(role: Role, text: &str, data: Option<&str>) -> Result<u64, session::Error> {
+        let (text, data) = (text.to_owned(), data.map(str::to_owned));
+        HOST.with_borrow_mut(|host| host.append(role, text, data)).ok_or(session::Error::NoSession)
+    }
+
+    pub(crate) fn get(key: &str) -> Result<Option<Entry>, session::Error> {
+        HOST.with_borrow_mut(|host| Ok(host.session().ok_or(session::Error::NoSession)?.state.get(key).cloned()))
+    }
+
+    pub(crate) fn set(key: &str, value: &[u8], expect: Option<u64>) -> Result<u64, session::Error> {
+        HOST.with_borrow_mut(|host| {
+            let state = &mut host.session().ok_or(session::Error::NoSession)?.state;
+            let now = state.get(key).map_or(0, |entry| entry.version);
+            if expect.is_some_and(|expect| expect != now) {
+                return Err(session::Error::Conflict(now));
+            }
+            state.insert(key.to_owned(), Entry { value: value.to_vec(), version: now + 1 });
+            Ok(now + 1)
+        })
+    }
+
+    pub(crate) fn delete(key: &str) -> Result<(), session::Error> {
+        HOST.with_borrow_mut(|host| {
+            host.session().ok_or(session::Error::NoSession)?.state.remove(key);
+            Ok(())
+        })
+    }
+}
