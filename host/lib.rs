@@ -15,6 +15,8 @@ pub mod dialect;
 
 pub mod egress;
 
+pub mod telemetry;
+
 pub mod store;
 
 pub mod bindings;
@@ -36,3 +38,7 @@ pub mod execution;
 pub mod problem;
 
 pub mod sse;
+
+pub mod config;
+
+pub mod cli;
