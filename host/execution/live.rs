@@ -116,11 +116,8 @@ impl Live {
     /// Waits for the end. Cancel safe.
     pub(super) async fn done(&self) -> Arc<Done> {
         let mut state = self.state.subscribe();
-        match state.wait_for(|state| state.done.is_some()).await {
-            Ok(state) => state.done.clone().expect("it was just there"),
-            // The sender lives in `self`.
-            Err(_) => std::future::pending().await,
-        }
+        let done = state.wait_for(|state| state.done.is_some()).await.ok().and_then(|state| state.done.clone());
+        done.expect("the sender lives in `self`, and the state was just there")
     }
 
     pub(super) fn reader_comes(&self) {
