@@ -38,3 +38,7 @@ pub mod problem;
 pub mod sse;
 
 pub mod ingress;
+
+pub mod server;
+
+pub mod sweep;
