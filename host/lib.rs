@@ -28,3 +28,11 @@ pub mod hook;
 pub mod queue;
 
 pub mod registry;
+
+pub mod delivery;
+
+pub mod execution;
+
+pub mod problem;
+
+pub mod sse;

@@ -39,7 +39,7 @@ struct Buffer {
     stderr: Partial,
 }
 
-/// A line of a stream that has not ended yet.
+/// A line of a stream that has not ended yet. One without a byte is not open, so empty lines are not logged.
 #[derive(Debug, Default)]
 struct Partial {
     bytes: Vec<u8>,
@@ -116,17 +116,17 @@ impl Buffer {
 
     fn write(&mut self, stdio: Stdio, mut bytes: &[u8]) {
         while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
-            self.extend(stdio, &bytes[..end], true);
+            self.extend(stdio, &bytes[..end]);
             self.end_line(stdio);
             bytes = &bytes[end + 1..];
         }
-        self.extend(stdio, bytes, !bytes.is_empty());
+        self.extend(stdio, bytes);
     }
 
-    fn extend(&mut self, stdio: Stdio, bytes: &[u8], open: bool) {
+    fn extend(&mut self, stdio: Stdio, bytes: &[u8]) {
         let (full, line_bytes_max) = (self.is_full(), self.line_bytes_max);
         let partial = self.partial(stdio);
-        partial.open |= open;
+        partial.open |= !bytes.is_empty();
         if !full {
             let room = line_bytes_max.saturating_sub(partial.bytes.len()).min(bytes.len());
             partial.bytes.extend_from_slice(&bytes[..room]);
@@ -248,13 +248,13 @@ mod tests {
     }
 
     #[test]
-    fn writes_join_into_lines() {
+    fn writes_join_into_lines_and_empty_lines_are_left_out() {
         let logs = logs(10, 100);
         for part in ["one ", "line\r\n\ntwo\nth", "ree"] {
             logs.lock().write(Stdio::Out, part.as_bytes());
         }
         logs.lock().write(Stdio::Err, b"error");
-        assert_eq!(messages(&logs), (["one line", "", "two", "three", "error"].map(str::to_owned).to_vec(), 0));
+        assert_eq!(messages(&logs), (["one line", "two", "three", "error"].map(str::to_owned).to_vec(), 0));
         assert_eq!(messages(&logs), (vec![], 0));
     }
 

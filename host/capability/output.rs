@@ -48,9 +48,10 @@ impl Outputs {
         if text.is_none() && data.is_none() {
             return Err(Error::Invalid("give `text`, `data` or both".to_owned()));
         }
-        self.charge(text.as_ref().map_or(0, String::len) + data.as_ref().map_or(0, String::len))?;
+        let bytes = text.as_ref().map_or(0, String::len) + data.as_ref().map_or(0, String::len);
         let data = data.map(Json::parse).transpose();
         let data = data.map_err(|error| Error::Invalid(format!("`data` is not one JSON text: {error}")))?;
+        self.charge(bytes)?;
         self.send(Output::Say { text, data }).await
     }
 
@@ -91,6 +92,7 @@ mod tests {
         outputs.say(None, Some("[1]".to_owned())).await.unwrap();
         let data = Some(Json::parse("[1]".to_owned()).unwrap());
         assert_eq!(receiver.recv().await, Some(Output::Say { text: None, data }));
+        assert_eq!(outputs.count(), 1);
     }
 
     #[tokio::test]

@@ -152,7 +152,8 @@ fn within(what: &str, bytes: usize, bytes_max: usize) -> Result<(), Error> {
 }
 
 /// The guest learns that the store failed; only the operator learns how.
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` gives the error away")]
 fn unavailable(error: store::Error) -> Error {
-    tracing::warn!(error = &error as &dyn std::error::Error, "session not available to a flow");
+    tracing::warn!(%error, "session not available to a flow");
     Error::Unavailable("the host could not reach the session".to_owned())
 }

@@ -4,7 +4,7 @@
 //! fields do. Each difference is told as a path and a sentence. The walk follows the contract's types, so a component cannot
 //! make it long.
 
-use wit_parser::{Case, Field, Function, Handle, Resolve, Type, TypeDefKind, TypeId};
+use wit_parser::{Case, EnumCase, Field, Flag, Function, Handle, Resolve, Type, TypeDefKind, TypeId};
 
 /// Levels of a type that a message shows.
 const SHOWN_LEVELS: usize = 4;
@@ -18,12 +18,11 @@ pub(super) fn function(wanted: (&Resolve, &Function), given: (&Resolve, &Functio
     let (wanted, given) = (wanted.1, given.1);
     let name = &wanted.name;
     if wanted.kind.is_async() != given.kind.is_async() {
-        compare
-            .differ(name, if given.kind.is_async() { "is async and must not be" } else { "must be async" }.to_owned());
+        compare.differ(name, if given.kind.is_async() { "is async and must not be" } else { "must be async" });
     }
     if wanted.params.len() != given.params.len() {
         let (takes, expected) = (given.params.len(), wanted.params.len());
-        compare.differ(name, format!("takes {takes} parameters and must take {expected}"));
+        compare.differ(name, &format!("takes {takes} parameters and must take {expected}"));
     } else {
         for (wanted, given) in wanted.params.iter().zip(&given.params) {
             compare.types(&format!("{name} → {}", wanted.name), &wanted.ty, &given.ty);
@@ -40,7 +39,7 @@ struct Compare<'a> {
 }
 
 impl Compare<'_> {
-    fn differ(&mut self, path: &str, how: String) {
+    fn differ(&mut self, path: &str, how: &str) {
         self.differences.push(format!("`{path}`: {how}"));
     }
 
@@ -63,12 +62,12 @@ impl Compare<'_> {
                 self.cases(path, &wanted.cases, &given.cases);
             }
             (TypeDefKind::Enum(wanted), TypeDefKind::Enum(given)) => {
-                let names = |cases: &[wit_parser::EnumCase]| cases.iter().map(|case| case.name.clone()).collect();
-                self.names(path, "case", names(&wanted.cases), names(&given.cases));
+                let names = |cases: &[EnumCase]| cases.iter().map(|case| case.name.clone()).collect::<Vec<_>>();
+                self.names(path, "case", &names(&wanted.cases), &names(&given.cases));
             }
             (TypeDefKind::Flags(wanted), TypeDefKind::Flags(given)) => {
-                let names = |flags: &[wit_parser::Flag]| flags.iter().map(|flag| flag.name.clone()).collect();
-                self.names(path, "flag", names(&wanted.flags), names(&given.flags));
+                let names = |flags: &[Flag]| flags.iter().map(|flag| flag.name.clone()).collect::<Vec<_>>();
+                self.names(path, "flag", &names(&wanted.flags), &names(&given.flags));
             }
             (TypeDefKind::Option(wanted), TypeDefKind::Option(given)) => self.types(path, wanted, given),
             (TypeDefKind::List(wanted), TypeDefKind::List(given)) => {
@@ -98,7 +97,7 @@ impl Compare<'_> {
 
     fn mismatch(&mut self, path: &str, wanted: &Type, given: &Type) {
         let (wanted, given) = (show(self.wanted, wanted, SHOWN_LEVELS), show(self.given, given, SHOWN_LEVELS));
-        self.differ(path, format!("is `{given}` and must be `{wanted}`"));
+        self.differ(path, &format!("is `{given}` and must be `{wanted}`"));
     }
 
     fn optional(&mut self, path: &str, what: &str, wanted: Option<&Type>, given: Option<&Type>) {
@@ -106,11 +105,11 @@ impl Compare<'_> {
             (Some(wanted), Some(given)) => self.types(path, wanted, given),
             (Some(wanted), None) => {
                 let wanted = show(self.wanted, wanted, SHOWN_LEVELS);
-                self.differ(path, format!("the {what} `{wanted}` is missing"));
+                self.differ(path, &format!("the {what} `{wanted}` is missing"));
             }
             (None, Some(given)) => {
                 let given = show(self.given, given, SHOWN_LEVELS);
-                self.differ(path, format!("the {what} `{given}` must not be there"));
+                self.differ(path, &format!("the {what} `{given}` must not be there"));
             }
             (None, None) => {}
         }
@@ -124,7 +123,7 @@ impl Compare<'_> {
                 None => {
                     same = false;
                     let ty = show(self.wanted, &field.ty, SHOWN_LEVELS);
-                    self.differ(path, format!("field `{}: {ty}` is missing", field.name));
+                    self.differ(path, &format!("field `{}: {ty}` is missing", field.name));
                 }
             }
         }
@@ -142,27 +141,27 @@ impl Compare<'_> {
                 self.optional(&format!("{path}.{}", case.name), "payload", case.ty.as_ref(), candidate.ty.as_ref());
             }
         }
-        let names = |cases: &[Case]| cases.iter().map(|case| case.name.clone()).collect();
-        self.names(path, "case", names(wanted), names(given));
+        let names = |cases: &[Case]| cases.iter().map(|case| case.name.clone()).collect::<Vec<_>>();
+        self.names(path, "case", &names(wanted), &names(given));
     }
 
-    fn names(&mut self, path: &str, what: &str, wanted: Vec<String>, given: Vec<String>) {
+    fn names(&mut self, path: &str, what: &str, wanted: &[String], given: &[String]) {
         for name in wanted.iter().filter(|name| !given.contains(name)) {
-            self.differ(path, format!("{what} `{name}` is missing"));
+            self.differ(path, &format!("{what} `{name}` is missing"));
         }
-        self.superfluous(path, what, &wanted, &given);
-        self.order(path, &format!("{what}s"), &wanted, &given);
+        self.superfluous(path, what, wanted, given);
+        self.order(path, &format!("{what}s"), wanted, given);
     }
 
     fn superfluous(&mut self, path: &str, what: &str, wanted: &[String], given: &[String]) {
         if let Some(name) = given.iter().find(|name| !wanted.contains(name)) {
-            self.differ(path, format!("{what} `{}` must not be there", shorten(name)));
+            self.differ(path, &format!("{what} `{}` must not be there", shorten(name)));
         }
     }
 
     fn order(&mut self, path: &str, what: &str, wanted: &[String], given: &[String]) {
         if wanted.len() == given.len() && wanted != given && wanted.iter().all(|name| given.contains(name)) {
-            self.differ(path, format!("the {what} must be in the order {}", wanted.join(", ")));
+            self.differ(path, &format!("the {what} must be in the order {}", wanted.join(", ")));
         }
     }
 }
@@ -189,7 +188,7 @@ fn is_plain(ty: Type) -> bool {
     !matches!(ty, Type::Id(_))
 }
 
-/// What a handle refers to: whether it owns, the resource's name, and the interface that defines it.
+/// What a handle refers to: whether it owns, and the resource's name.
 fn resource<'a>(resolve: &'a Resolve, handle: &Handle) -> (bool, Option<&'a str>) {
     let (owns, id) = match handle {
         Handle::Own(id) => (true, *id),

@@ -42,10 +42,10 @@ pub enum Compiler {
 impl Compiler {
     /// The running program as the compiler. It stays the same when the file is replaced by an upgrade meanwhile.
     pub fn this_program() -> std::io::Result<Self> {
-        match cfg!(target_os = "linux") {
-            true => Ok(Self::Child(PathBuf::from("/proc/self/exe"))),
-            false => std::env::current_exe().map(Self::Child),
+        if cfg!(target_os = "linux") {
+            return Ok(Self::Child(PathBuf::from("/proc/self/exe")));
         }
+        std::env::current_exe().map(Self::Child)
     }
 
     /// The first argument of the child.
@@ -156,4 +156,45 @@ fn precompile(component: &Path, artifact: &Path) -> Result<(), String> {
     let engine = wasmtime::Engine::new(&settings::compiling()).map_err(|error| format!("{error:#}"))?;
     let code = engine.precompile_component(&bytes).map_err(|error| format!("{error:#}"))?;
     std::fs::write(artifact, code).map_err(|error| format!("the artifact cannot be written: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::testing::{House, digest};
+
+    async fn compile(house: &House, program: &str) -> Result<(), Error> {
+        let engine = house.engine(Compiler::Child(PathBuf::from(program)), 1);
+        engine.compile(digest(), &house.component()).await
+    }
+
+    #[tokio::test]
+    async fn a_compiler_that_does_not_end_is_stopped() {
+        assert!(matches!(compile(&House::new(), "/usr/bin/yes").await, Err(Error::CompileTime { limit_ms: 500 })));
+    }
+
+    #[tokio::test]
+    async fn a_compiler_that_falls_over_is_reported() {
+        let house = House::new();
+        assert!(matches!(compile(&house, "/bin/false").await, Err(Error::CompileCrash(_))));
+        let left: Vec<_> = std::fs::read_dir(house.cached("").parent().unwrap()).unwrap().collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+
+    #[tokio::test]
+    async fn a_component_that_cannot_be_compiled_is_the_flows_fault() {
+        let house = House::new();
+        std::fs::write(house.component(), b"\0asm\x0d\0\x01\0\xff").unwrap();
+        let refused = house.engine(Compiler::InProcess, 1).compile(digest(), &house.component()).await;
+        assert!(matches!(refused, Err(Error::Compile(_))), "{refused:?}");
+    }
+
+    #[test]
+    fn the_last_words_are_told() {
+        use std::os::unix::process::ExitStatusExt as _;
+        let crash = judge(ExitStatus::from_raw(6), "memory allocation failed".to_owned());
+        assert!(crash.unwrap_err().to_string().contains("memory allocation failed"));
+        let refused = judge(ExitStatus::from_raw(i32::from(REFUSED) << 8), "bad type".to_owned());
+        assert_eq!(refused.unwrap_err().to_string(), "the component cannot be compiled: bad type");
+    }
 }

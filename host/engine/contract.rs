@@ -88,6 +88,14 @@ impl Contract {
     }
 
     fn build() -> Self {
+        let resolve = Self::packages();
+        let ids = resolve.interfaces.iter().map(|(id, _)| id);
+        let interfaces = ids.filter_map(|id| Some((resolve.id_of(id)?, id))).collect();
+        Self { resolve, interfaces }
+    }
+
+    /// All packages, for a reference or for a component of a test.
+    pub(super) fn packages() -> Resolve {
         let mut resolve = Resolve::new();
         for files in PACKAGES {
             let mut sources = SourceMap::new();
@@ -95,9 +103,7 @@ impl Contract {
             let package = sources.parse().map_err(|(_, error)| error).expect("the repository's WIT parses");
             resolve.push_group(package).expect("the repository's WIT resolves");
         }
-        let ids = resolve.interfaces.iter().map(|(id, _)| id);
-        let interfaces = ids.filter_map(|id| Some((resolve.id_of(id)?, id))).collect();
-        Self { resolve, interfaces }
+        resolve
     }
 
     /// Looks for the interface that a component calls `name`.

@@ -1,6 +1,7 @@
 //! Components that serve `wasi:http/incoming-handler@0.2`: the trigger's request goes in, the response comes out.
 
 use bytes::{Bytes, BytesMut};
+use http::uri::Authority;
 use http_body_util::{BodyExt as _, Full};
 use tokio::sync::oneshot;
 use wasmtime_wasi_http::WasiHttpView as _;
@@ -14,7 +15,7 @@ use crate::trigger::{Failure, Header, HttpReply, Reply, Request, Trigger};
 use super::run::End;
 use super::{Stop, reply};
 
-/// The authority of a request that came without a `Host` header.
+/// The authority of a request that came without a usable `Host` header.
 const AUTHORITY: &str = "flow.invalid";
 
 type Response = Result<http::Response<HyperOutgoingBody>, ErrorCode>;
@@ -49,7 +50,8 @@ pub(super) async fn call(
 fn request(request: &Request) -> Result<http::Request<Full<Bytes>>, String> {
     let path = if request.path.is_empty() { "/" } else { &request.path };
     let query = if request.query.is_empty() { String::new() } else { format!("?{}", request.query) };
-    let authority = request.header("host").unwrap_or(AUTHORITY);
+    let host = request.header("host").filter(|host| host.parse::<Authority>().is_ok());
+    let authority = host.unwrap_or(AUTHORITY);
     let mut builder =
         http::Request::builder().method(request.method.as_str()).uri(format!("https://{authority}{path}{query}"));
     for field in &request.headers {

@@ -245,40 +245,29 @@ impl Component<'_> {
 
     /// The kind, by the first export that the host can call; whatever is wrong with it goes to `mismatches`.
     fn kind(&self, mismatches: &mut Vec<Mismatch>) -> Option<Kind> {
-        let contract = Contract::get();
-        let found = Kind::ALL.into_iter().find_map(|kind| {
-            let (name, given) = self.export(
-                |name, wanted| {
-                    matches!((contract.find(name), contract.find(wanted)),
-                (Found::Same(a), Found::Same(b)) if a == b)
-                },
-                kind.export(),
-            )?;
-            Some((kind, name, given))
-        });
-        let Some((kind, name, given)) = found else {
+        let Some(kind) = Kind::ALL.into_iter().find(|kind| self.compatible_export(kind.export()).is_some()) else {
             mismatches.push(self.no_handler());
             return None;
         };
-        self.required(&name, given, kind.export(), mismatches);
-        if let Some((name, given)) = self.export(|name, wanted| name == wanted, v0_1::DESCRIBE) {
-            self.required(&name, given, v0_1::DESCRIBE, mismatches);
-        }
+        self.required(kind.export(), mismatches);
+        self.required(v0_1::DESCRIBE, mismatches);
         Some(kind)
     }
 
-    /// Every function of the contract's interface `wanted` must be among those of the component's interface `given`.
-    fn required(&self, name: &str, given: InterfaceId, wanted: &str, mismatches: &mut Vec<Mismatch>) {
+    /// Every function of the contract's interface `wanted` must be in the component's export of that name, if it has one.
+    fn required(&self, wanted: &str, mismatches: &mut Vec<Mismatch>) {
         let contract = Contract::get();
-        let Found::Same(wanted) = contract.find(wanted) else { return };
+        let (Found::Same(wanted), Some((name, given))) = (contract.find(wanted), self.compatible_export(wanted)) else {
+            return;
+        };
         let given = &self.resolve.interfaces[given].functions;
         for (function, wanted) in &contract.resolve.interfaces[wanted].functions {
             match given.get(function) {
-                Some(given) => self.compare("export", name, wanted, given, mismatches),
+                Some(given) => self.compare("export", &name, wanted, given, mismatches),
                 None => mismatches.push(Mismatch {
                     kind: MismatchKind::MissingExport,
-                    name: shorten(name),
-                    detail: format!("export `{}`: the function `{function}` is missing", shorten(name)),
+                    name: shorten(&name),
+                    detail: format!("export `{}`: the function `{function}` is missing", shorten(&name)),
                     nearest: None,
                 }),
             }
@@ -289,8 +278,7 @@ impl Component<'_> {
     fn no_handler(&self) -> Mismatch {
         let wanted = Kind::Flow01.export();
         for kind in Kind::ALL {
-            let same = |name: &str, wanted: &str| unversioned(name) == unversioned(wanted);
-            if let Some((name, _)) = self.export(same, kind.export()) {
+            if let Some((name, _)) = self.export(|name| unversioned(name) == unversioned(kind.export())) {
                 return Mismatch {
                     kind: MismatchKind::WrongVersion,
                     detail: format!("export `{}`: the host calls `{}`", shorten(&name), kind.export()),
@@ -299,7 +287,7 @@ impl Component<'_> {
                 };
             }
         }
-        let hint = match self.export(|name, wanted| unversioned(name) == wanted, "wasi:cli/run") {
+        let hint = match self.export(|name| unversioned(name) == "wasi:cli/run") {
             Some(_) => "; it is a command, so build a library (crate-type `cdylib`) for the world `flowgate:flow/flow`",
             None => "",
         };
@@ -311,12 +299,19 @@ impl Component<'_> {
         }
     }
 
-    /// The first exported interface whose name fits to `wanted`.
-    fn export(&self, fits: impl Fn(&str, &str) -> bool, wanted: &str) -> Option<(String, InterfaceId)> {
+    /// The export that stands for the contract's interface `wanted`.
+    fn compatible_export(&self, wanted: &str) -> Option<(String, InterfaceId)> {
+        let contract = Contract::get();
+        let Found::Same(wanted) = contract.find(wanted) else { return None };
+        self.export(|name| matches!(contract.find(name), Found::Same(found) if found == wanted))
+    }
+
+    /// The first exported interface with a fitting name.
+    fn export(&self, fits: impl Fn(&str) -> bool) -> Option<(String, InterfaceId)> {
         self.resolve.worlds[self.world].exports.iter().find_map(|(key, item)| {
             let WorldItem::Interface { id, .. } = item else { return None };
             let name = self.resolve.name_world_key(key);
-            fits(&name, wanted).then_some((name, *id))
+            fits(&name).then_some((name, *id))
         })
     }
 }

@@ -21,6 +21,9 @@ use crate::id::Digest;
 
 use super::{Engine, Error, Kind, settings};
 
+/// How the names of files start that are still being written.
+const UNFINISHED: &str = "compiling-";
+
 /// A version that is ready to run.
 pub struct Loaded {
     digest: Digest,
@@ -63,24 +66,30 @@ impl Engine {
 
     async fn load_artifact(&self, digest: Digest, component: &Path) -> Result<Arc<Loaded>, Error> {
         let component = match self.open(digest).await? {
-            Some(component) => component,
-            None => {
-                self.compile(digest, component).await?;
-                let again = self.open(digest).await?;
-                again.ok_or_else(|| Error::CompileCrash("the artifact is not usable".to_owned()))?
+            Artifact::Ready(component) => component,
+            Artifact::Missing => self.compile_and_open(digest, component).await?,
+            Artifact::Unusable(reason) => {
+                tracing::warn!(%digest, reason, "artifact not usable, compiling again");
+                self.compile_and_open(digest, component).await?
             }
         };
         self.link(digest, &component).map(Arc::new).map_err(|error| Error::Compile(format!("{error:#}")))
     }
 
-    async fn open(&self, digest: Digest) -> Result<Option<Component>, Error> {
+    async fn compile_and_open(&self, digest: Digest, component: &Path) -> Result<Component, Error> {
+        self.compile(digest, component).await?;
+        match self.open(digest).await? {
+            Artifact::Ready(component) => Ok(component),
+            // For example, it has more memories than a slot of the pool.
+            Artifact::Unusable(reason) => Err(Error::Compile(reason)),
+            Artifact::Missing => Err(Error::CompileCrash("the artifact has vanished".to_owned())),
+        }
+    }
+
+    async fn open(&self, digest: Digest) -> Result<Artifact, Error> {
         let (cache, engine) = (self.0.cache.clone(), self.0.wasmtime.clone());
-        let open = tokio::task::spawn_blocking(move || {
-            let Some(file) = cache.open(digest)? else { return Ok(None) };
-            Ok(deserialize(&engine, &file))
-        });
-        let opened = open.await.map_err(|error| Error::CompileCrash(error.to_string()))?;
-        opened.map_err(Error::files("the cache of compiled components cannot be read"))
+        let open = move || Ok(cache.open(digest)?.map_or(Artifact::Missing, |file| deserialize(&engine, &file)));
+        blocking(open).await.map_err(Error::files("the cache of compiled components cannot be read"))
     }
 
     fn link(&self, digest: Digest, component: &Component) -> wasmtime::Result<Loaded> {
@@ -93,11 +102,18 @@ impl Engine {
     }
 }
 
-/// Maps a verified artifact into memory; none when this build cannot use it.
-fn deserialize(engine: &wasmtime::Engine, path: &Path) -> Option<Component> {
+/// What the cache has for a version.
+enum Artifact {
+    Ready(Component),
+    Missing,
+    Unusable(String),
+}
+
+/// Maps a verified artifact into memory.
+fn deserialize(engine: &wasmtime::Engine, path: &Path) -> Artifact {
     #[expect(unsafe_code, reason = "the artifact is the host's own: its signature has just been verified")]
     let component = unsafe { Component::deserialize_file(engine, path) };
-    component.inspect_err(|error| tracing::warn!(%error, "artifact not usable, compiling again")).ok()
+    component.map_or_else(|error| Artifact::Unusable(format!("{error:#}")), Artifact::Ready)
 }
 
 /// The directory of artifacts: `<compatibility>/<digest>.cwasm` and, beside each, its signature in `<digest>.mac`.
@@ -109,9 +125,17 @@ pub(super) struct Artifacts {
 }
 
 impl Artifacts {
-    pub(super) fn new(cache_dir: PathBuf, key: [u8; 32], engine: &wasmtime::Engine) -> Self {
+    /// The artifacts of `engine` in `cache_dir`. Those of other builds, and what a crash left unfinished, are removed.
+    pub(super) fn new(cache_dir: &Path, key: [u8; 32], engine: &wasmtime::Engine) -> Self {
         let compatibility = settings::compatibility(engine);
-        Self { dir: cache_dir.join(&compatibility), compatibility, key }
+        let dir = cache_dir.join(&compatibility);
+        for other in entries(cache_dir).filter(|path| *path != dir && is_compatibility(path)) {
+            discard(&other, fs::remove_dir_all(&other));
+        }
+        for unfinished in entries(&dir).filter(|path| is_unfinished(path)) {
+            discard(&unfinished, fs::remove_file(&unfinished));
+        }
+        Self { dir, compatibility, key }
     }
 
     /// A file of the directory to write an artifact to. It is removed when dropped.
@@ -119,7 +143,7 @@ impl Artifacts {
         let dir = self.dir.clone();
         let create = move || {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
-            NamedTempFile::with_prefix_in("compiling-", &dir)
+            NamedTempFile::with_prefix_in(UNFINISHED, &dir)
         };
         blocking(create).await.map_err(Error::files("the cache of compiled components cannot be written"))
     }
@@ -130,7 +154,7 @@ impl Artifacts {
         let keep = move || {
             let mac = this.sign(digest, &mut File::open(artifact.path())?)?.finalize().into_bytes();
             fs::set_permissions(artifact.path(), Permissions::from_mode(0o600))?;
-            let mut signature = NamedTempFile::with_prefix_in("compiling-", &this.dir)?;
+            let mut signature = NamedTempFile::with_prefix_in(UNFINISHED, &this.dir)?;
             signature.write_all(&mac)?;
             // A crash between the two leaves a pair that does not verify, which is as good as none.
             artifact.persist(this.path(digest, "cwasm"))?;
@@ -182,6 +206,118 @@ impl Artifacts {
     }
 }
 
+/// What lies in a folder; nothing when it cannot be read.
+fn entries(dir: &Path) -> impl Iterator<Item = PathBuf> {
+    fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path())
+}
+
+fn is_unfinished(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(UNFINISHED.as_bytes()))
+}
+
+/// Whether a folder is named as [`settings::compatibility`] names them; whatever else lies there is not the engine's.
+fn is_compatibility(path: &Path) -> bool {
+    let name = path.file_name().map_or(&b""[..], |name| name.as_encoded_bytes());
+    name.len() == 16 && name.iter().all(u8::is_ascii_hexdigit)
+}
+
+/// Takes note of a removal. What cannot be removed is in nobody's way.
+fn discard(path: &Path, removed: io::Result<()>) {
+    if let Err(error) = removed {
+        tracing::warn!(path = %path.display(), %error, "old artifact not removed");
+    }
+}
+
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capability;
+    use crate::engine::Compiler;
+    use crate::engine::testing::{House, digest};
+
+    /// A compiler whose use is an error.
+    fn none() -> Compiler {
+        Compiler::Child(PathBuf::from("/nonexistent/compiler"))
+    }
+
+    /// Puts another file in the place of one that may be mapped into memory, and so must not be written to.
+    fn replace(path: &Path, bytes: &[u8]) {
+        fs::remove_file(path).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_artifact_is_compiled_once_and_kept_for_the_host_alone() {
+        let house = House::new();
+        let loaded = house.engine(Compiler::InProcess, 1).load(digest(), &house.component()).await.unwrap();
+        assert_eq!((loaded.kind(), loaded.digest()), (Kind::Flow01, digest()));
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&house.cached("cwasm")), 0o600);
+        assert_eq!(mode(&house.cached("mac")), 0o600);
+        assert_eq!(mode(house.cached("mac").parent().unwrap()), 0o700);
+        house.engine(none(), 1).load(digest(), &house.component()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_this_host_did_not_sign_is_compiled_again() {
+        let house = House::new();
+        house.engine(Compiler::InProcess, 1).load(digest(), &house.component()).await.unwrap();
+        let other_key = house.engine(none(), 2).load(digest(), &house.component()).await;
+        assert!(matches!(other_key, Err(Error::Files { .. })), "the compiler was not asked");
+
+        let genuine = fs::read(house.cached("cwasm")).unwrap();
+        let mut forged = genuine.clone();
+        *forged.last_mut().unwrap() ^= 1;
+        replace(&house.cached("cwasm"), &forged);
+        assert!(house.engine(none(), 1).load(digest(), &house.component()).await.is_err());
+        house.engine(Compiler::InProcess, 1).load(digest(), &house.component()).await.unwrap();
+        assert_ne!(fs::read(house.cached("cwasm")).unwrap(), forged);
+    }
+
+    #[tokio::test]
+    async fn an_artifact_of_another_build_is_compiled_again() {
+        let house = House::new();
+        let engine = house.engine(Compiler::InProcess, 1);
+        engine.load(digest(), &house.component()).await.unwrap();
+        // Genuine by its signature, and yet nothing that can be loaded.
+        replace(&house.cached("cwasm"), b"of another build");
+        let mac = engine.0.cache.sign(digest(), &mut File::open(house.cached("cwasm")).unwrap()).unwrap();
+        fs::write(house.cached("mac"), mac.finalize().into_bytes()).unwrap();
+        house.engine(Compiler::InProcess, 1).load(digest(), &house.component()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_component_too_large_for_a_slot_is_the_flows_fault() {
+        let house = House::new();
+        let capability = capability::Options { table_elements_max: 0, ..capability::Options::default() };
+        let refused = house.start(Compiler::InProcess, 1, capability).load(digest(), &house.component()).await;
+        assert!(matches!(&refused, Err(Error::Compile(reason)) if reason.contains("table")), "{:?}", refused.err());
+    }
+
+    #[tokio::test]
+    async fn a_start_removes_what_no_build_will_load() {
+        let house = House::new();
+        house.engine(Compiler::InProcess, 1).load(digest(), &house.component()).await.unwrap();
+        let (old, unfinished) =
+            (house.cache().join("0123456789abcdef"), house.cached("cwasm").with_file_name("compiling-x"));
+        let foreign = house.cache().join("somebody's");
+        fs::create_dir(&old).unwrap();
+        fs::create_dir(&foreign).unwrap();
+        fs::write(&unfinished, b"half").unwrap();
+        house.engine(none(), 1).load(digest(), &house.component()).await.unwrap();
+        assert!(!old.exists() && !unfinished.exists() && foreign.exists());
+    }
+
+    #[tokio::test]
+    async fn a_forgotten_version_leaves_nothing() {
+        let house = House::new();
+        let engine = house.engine(Compiler::InProcess, 1);
+        engine.load(digest(), &house.component()).await.unwrap();
+        engine.forget(digest()).await;
+        assert!(!house.cached("cwasm").exists() && !house.cached("mac").exists());
+    }
 }

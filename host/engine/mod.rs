@@ -16,6 +16,8 @@ mod probe;
 mod reply;
 mod run;
 mod settings;
+#[cfg(test)]
+mod testing;
 mod ticker;
 mod trap;
 
@@ -170,7 +172,7 @@ impl Engine {
         let tick = Duration::from_millis(options.epoch_tick_ms.max(1));
         let ticker = Ticker::start(vec![wasmtime.weak()], tick).map_err(|error| Error::Start(error.to_string()))?;
         Ok(Self(Arc::new(Inner {
-            cache: load::Artifacts::new(cache_dir, cache_key, &wasmtime),
+            cache: load::Artifacts::new(&cache_dir, cache_key, &wasmtime),
             loaded: Cache::new(options.loaded_max),
             compiles: Semaphore::new(options.compiles_at_once.max(1)),
             slots: Semaphore::new(options.instances_max as usize),

@@ -269,3 +269,63 @@ fn tighter<T: Ord>(limit: T, own: Option<T>) -> T {
 fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::testing::{House, digest};
+    use crate::engine::{Compiler, Error};
+
+    fn call(house: &House, clock: Clock) -> Call {
+        Call {
+            execution: ExecutionId::at(1),
+            flow: FlowId::at(1),
+            flow_name: Arc::from("bot"),
+            version: digest(),
+            attempt: 1,
+            deadline: clock.now().after(Duration::from_secs(60)),
+            trigger: Arc::default(),
+            config: Arc::default(),
+            store: Store::open(house.folder(), &crate::store::Options::default()).unwrap(),
+            clock,
+            limits: Limits::default(),
+        }
+    }
+
+    async fn run(engine: &Engine, loaded: &Loaded, call: Call) -> Run {
+        engine.run(loaded, call, mpsc::channel(1).0, CancellationToken::new()).await
+    }
+
+    #[tokio::test]
+    async fn a_trap_ends_the_execution_and_gives_its_slot_back() {
+        let house = House::new();
+        let engine = house.engine(Compiler::InProcess, 1);
+        let loaded = engine.load(digest(), &house.component()).await.unwrap();
+        let ended = run(&engine, &loaded, call(&house, Clock::system())).await;
+        let End::Stopped(Stop::Trap(message)) = &ended.end else { panic!("{ended:?}") };
+        assert!(message.contains("unreachable") && !message.contains(".wasm"), "{message}");
+        assert!(ended.usage.cpu_us > 0 && ended.usage.cpu_us <= ended.usage.wall_us);
+        assert_eq!(engine.free_slots(), 2);
+        assert!(matches!(engine.probe(&loaded).await, Err(Error::Probe(Stop::Trap(_)))));
+    }
+
+    #[tokio::test]
+    async fn a_full_pool_answers_at_once() {
+        let house = House::new();
+        let engine = house.engine(Compiler::InProcess, 1);
+        let loaded = engine.load(digest(), &house.component()).await.unwrap();
+        let _all = engine.0.slots.acquire_many(2).await.unwrap();
+        assert_eq!(run(&engine, &loaded, call(&house, Clock::system())).await, Run::busy());
+    }
+
+    #[tokio::test]
+    async fn a_flow_can_only_tighten_its_limits() {
+        let house = House::new();
+        let engine = house.engine(Compiler::InProcess, 1);
+        let loaded = engine.load(digest(), &house.component()).await.unwrap();
+        let limits = Limits { memory_bytes_max: Some(0), ..Limits::default() };
+        let ended = run(&engine, &loaded, Call { limits, ..call(&house, Clock::system()) }).await;
+        assert_eq!(ended.end, End::Stopped(Stop::OutOfMemory));
+        assert_eq!((tighter(5, Some(9)), tighter(5, Some(3)), tighter(5, None)), (5, 3, 5));
+    }
+}

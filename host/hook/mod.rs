@@ -17,7 +17,7 @@ mod secrets;
 mod spec;
 
 pub use secrets::{Held, Secrets, Use};
-pub use spec::{Callback, Encoding, Invalid, Limits, Mode, Record, Retry, Spec};
+pub use spec::{Callback, Invalid, Limits, Mode, Record, Retry, Spec};
 
 /// Hooks that are kept in memory.
 const CACHED_MAX: u64 = 10_000;

@@ -30,9 +30,6 @@ pub struct Spec {
     /// Bytes of a request's body.
     #[serde(default = "body_bytes_max")]
     pub body_bytes_max: usize,
-    /// Content encodings that are taken; the sender signs the encoded bytes, the flow gets the decoded ones.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub encodings: Vec<Encoding>,
     /// Whether an execution is durable before its reply is sent. An asynchronous one always is.
     #[serde(default)]
     pub record: Record,
@@ -73,14 +70,6 @@ pub enum Mode {
     Async,
     /// As Server-Sent Events.
     Stream,
-}
-
-/// Content encodings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Encoding {
-    /// RFC 1952.
-    Gzip,
 }
 
 /// When a synchronous execution is durable.
@@ -171,7 +160,6 @@ impl Spec {
             mode: Mode::default(),
             sync_wait_ms: sync_wait_ms(),
             body_bytes_max: body_bytes_max(),
-            encodings: Vec::new(),
             record: Record::default(),
             retry: Retry::default(),
             limits: Limits::default(),

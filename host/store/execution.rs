@@ -306,26 +306,27 @@ impl Store {
         .await
     }
 
-    /// Cancels an execution that no worker has. `None` when there is no such execution, else where it stands now: a
-    /// running one is left to its worker.
+    /// Cancels an execution that no worker has. `None` when there is no such execution, else where it stands now and
+    /// whether this call brought it there: a running one is left to its worker.
     pub async fn execution_cancel(
         &self,
         workspace: WorkspaceId,
         id: ExecutionId,
         at: Timestamp,
         outcome: String,
-    ) -> Result<Option<Status>> {
+    ) -> Result<Option<(Status, bool)>> {
         self.write(move |c| {
             let mut update = c.prepare_cached(
                 "UPDATE executions SET status = 'canceled', reason = 'canceled', finished_at = ?, outcome = ?
                  WHERE workspace = ? AND id = ? AND status IN ('queued', 'waiting')",
             )?;
-            if update.execute(params![at, outcome, workspace, id])? == 1 {
+            let canceled = update.execute(params![at, outcome, workspace, id])? == 1;
+            if canceled {
                 c.prepare_cached("DELETE FROM jobs WHERE subject = ? AND owner IS NULL")?
                     .execute([&id.as_bytes()[..]])?;
             }
             let mut select = c.prepare_cached("SELECT status FROM executions WHERE workspace = ? AND id = ?")?;
-            Ok(select.query_row(params![workspace, id], |row| row.get(0)).optional()?)
+            Ok(select.query_row(params![workspace, id], |row| Ok((row.get(0)?, canceled))).optional()?)
         })
         .await
     }

@@ -263,12 +263,13 @@ async fn only_what_nobody_runs_is_canceled_in_the_store() {
     let house = house().await;
     let cancel = |id| house.store.execution_cancel(house.workspace, id, later(1), "{}".into());
     let queued = house.accepted().await;
-    assert_eq!(cancel(queued).await.unwrap(), Some(Status::Canceled));
+    assert_eq!(cancel(queued).await.unwrap(), Some((Status::Canceled, true)));
+    assert_eq!(cancel(queued).await.unwrap(), Some((Status::Canceled, false)));
     assert!(house.claim(RUN, later(1)).await.is_empty());
     let running = house.accepted().await;
     let job = house.claim(RUN, NOW).await.pop().unwrap();
     house.store.execution_begin(job.lease, running, NOW).await.unwrap();
-    assert_eq!(cancel(running).await.unwrap(), Some(Status::Running));
+    assert_eq!(cancel(running).await.unwrap(), Some((Status::Running, false)));
     assert_eq!(cancel(ExecutionId::at(0)).await.unwrap(), None);
 }
 

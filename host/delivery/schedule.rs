@@ -1,0 +1,62 @@
+//! When the next attempt is due. Pure: chance and time are arguments.
+
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+
+/// How long to wait after `attempts` failed attempts; none when that was the last one.
+///
+/// The planned wait is spread by up to 20 % either way, so that a receiver that comes back is not met by all its senders at
+/// once; `chance` is uniform in 0..1. What the receiver asked for counts when it is longer.
+pub(super) fn next(schedule_s: &[u64], attempts: u32, asked: Option<Duration>, chance: f64) -> Option<Duration> {
+    let place = attempts.checked_sub(1)? as usize;
+    let planned = Duration::from_secs(*schedule_s.get(place)?).mul_f64(0.8 + 0.4 * chance.clamp(0.0, 1.0));
+    Some(asked.map_or(planned, |asked| asked.max(planned)))
+}
+
+/// Reads a `Retry-After` (RFC 9110 §10.2.3): seconds, or a date.
+pub(super) fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
+    if let Ok(seconds) = text.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = jiff::fmt::rfc2822::parse(text.trim()).ok()?;
+    Some(Timestamp::from_unix_ms(date.timestamp().as_millisecond()).since(now))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCHEDULE: &[u64] = &[5, 300];
+
+    #[test]
+    fn each_failure_has_its_wait_and_the_last_has_none() {
+        let waits = (1..=3).map(|attempts| next(SCHEDULE, attempts, None, 0.5)).collect::<Vec<_>>();
+        assert_eq!(waits, [Some(Duration::from_secs(5)), Some(Duration::from_secs(300)), None]);
+        assert_eq!(next(&[], 1, None, 0.5), None);
+        assert_eq!(next(SCHEDULE, 0, None, 0.5), None);
+    }
+
+    #[test]
+    fn chance_spreads_the_waits_by_a_fifth() {
+        assert_eq!(next(SCHEDULE, 1, None, 0.0), Some(Duration::from_secs(4)));
+        assert_eq!(next(SCHEDULE, 1, None, 1.0), Some(Duration::from_secs(6)));
+    }
+
+    #[test]
+    fn a_receiver_can_ask_for_more_time_but_not_for_less() {
+        assert_eq!(next(SCHEDULE, 1, Some(Duration::from_secs(60)), 0.5), Some(Duration::from_secs(60)));
+        assert_eq!(next(SCHEDULE, 1, Some(Duration::from_secs(1)), 0.5), Some(Duration::from_secs(5)));
+        assert_eq!(next(SCHEDULE, 3, Some(Duration::from_secs(1)), 0.5), None);
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now = "1994-11-06T08:49:00Z".parse().unwrap();
+        assert_eq!(retry_after("120", now), Some(Duration::from_secs(120)));
+        assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:37 GMT", now), Some(Duration::from_secs(37)));
+        assert_eq!(retry_after("Sun, 06 Nov 1994 08:48:00 GMT", now), Some(Duration::ZERO));
+        assert_eq!(retry_after("soon", now), None);
+        assert_eq!(retry_after("-5", now), None);
+    }
+}

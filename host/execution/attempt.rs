@@ -1,0 +1,229 @@
+//! One attempt of an execution: from the trigger to what is to be recorded.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::live::Live;
+use super::outcome::{Verdict, verdict};
+use super::{Done, Executions, Outcome};
+use crate::clock::Timestamp;
+use crate::delivery;
+use crate::dialect::View;
+use crate::engine::{self, Call, End, Run, Stop};
+use crate::hook::Hook;
+use crate::id::{DeliveryId, ExecutionId};
+use crate::registry::Target;
+use crate::store::{self, Finish, Logs, NewDelivery, NewMessage, OutputRow};
+use crate::trigger::{Output, Trigger};
+
+/// Outputs between the guest and the host.
+const OUTPUTS_WAITING_MAX: usize = 8;
+
+/// Milliseconds until an execution that found no place tries again.
+const NO_PLACE_MS: u64 = 250;
+
+/// What an attempt needs to know.
+#[derive(Clone)]
+pub(super) struct Attempt {
+    pub(super) id: ExecutionId,
+    pub(super) n: u32,
+    pub(super) target: Arc<Target>,
+    pub(super) hook: Option<Arc<Hook>>,
+    pub(super) trigger: Arc<Trigger>,
+    pub(super) wall: Duration,
+}
+
+/// What an attempt comes to: the record, and the end where it is one.
+pub(super) struct Ending {
+    pub(super) finish: Finish,
+    pub(super) done: Option<Arc<Done>>,
+}
+
+impl Executions {
+    pub(super) async fn attempt(&self, attempt: &Attempt, live: &Live) -> Ending {
+        let run = self.call(attempt, live).await;
+        let interrupted = self.0.interrupted.load(std::sync::atomic::Ordering::Relaxed);
+        let now = self.now();
+        let mut finish = Finish {
+            at: now,
+            cpu_us: run.usage.cpu_us,
+            memory_bytes: run.usage.peak_memory_bytes,
+            outputs: live.said(),
+            logs: logs(attempt.n, &run),
+            ..Finish::default()
+        };
+        match verdict(run.end, interrupted) {
+            Verdict::NotNow => {
+                let soon = now.after(Duration::from_millis(NO_PLACE_MS));
+                finish.outcome = store::Outcome::AgainAt(soon, "host_busy".to_owned());
+                Ending { finish, done: None }
+            }
+            Verdict::Retry { after_ms, failure } => match attempt.next_at(now, after_ms) {
+                Some(at) => {
+                    finish.outcome = store::Outcome::AgainAt(at, "retry".to_owned());
+                    Ending { finish, done: None }
+                }
+                None => {
+                    let outcome = Outcome::Failure(failure);
+                    attempt.ending(finish, store::Status::Failed, Some("retries_exhausted"), outcome)
+                }
+            },
+            Verdict::Final { status, reason, outcome } => attempt.ending(finish, status, reason, outcome),
+        }
+    }
+
+    async fn call(&self, attempt: &Attempt, live: &Live) -> Run {
+        let parts = &self.0.parts;
+        let loaded = match parts.registry.load(attempt.target.version).await {
+            Ok(loaded) => loaded,
+            Err(error) => return not_run(Stop::Host(error.to_string())),
+        };
+        let own = attempt.hook.as_ref().map(|hook| &hook.spec.limits);
+        let call = Call {
+            execution: attempt.id,
+            flow: attempt.target.flow,
+            flow_name: attempt.target.name.clone(),
+            version: attempt.target.version,
+            attempt: attempt.n,
+            deadline: self.now().after(attempt.wall),
+            trigger: attempt.trigger.clone(),
+            config: attempt.target.config.clone(),
+            store: parts.store.clone(),
+            clock: parts.clock.clone(),
+            limits: engine::Limits {
+                memory_bytes_max: own.and_then(|own| own.memory_bytes_max),
+                cpu_ms_max: own.and_then(|own| own.cpu_ms_max),
+                reply_bytes_max: None,
+            },
+        };
+        let (said, mut outputs) = mpsc::channel(OUTPUTS_WAITING_MAX);
+        let mut run = std::pin::pin!(parts.engine.run(&loaded, call, said, live.stop.clone()));
+        let mut n = 0;
+        let ended = loop {
+            tokio::select! {
+                biased;
+                ended = &mut run => break ended,
+                Some(output) = outputs.recv() => {
+                    n += 1;
+                    live.push(self.row(attempt.n, n, &output));
+                    // A slow reader holds the guest up, but neither its deadline nor its cancellation.
+                    tokio::select! {
+                        () = live.keep_pace() => {}
+                        ended = &mut run => break ended,
+                    }
+                }
+            }
+        };
+        while let Ok(output) = outputs.try_recv() {
+            n += 1;
+            live.push(self.row(attempt.n, n, &output));
+        }
+        ended
+    }
+
+    fn row(&self, attempt: u32, n: u32, output: &Output) -> OutputRow {
+        let data = serde_json::to_string(output).expect("an output has a JSON form");
+        OutputRow { attempt, n, at: self.now(), data }
+    }
+}
+
+impl Attempt {
+    /// When the flow that asks for another attempt gets it.
+    fn next_at(&self, now: Timestamp, after_ms: Option<u64>) -> Option<Timestamp> {
+        let retry = self.hook.as_ref().map(|hook| hook.spec.retry.clone()).unwrap_or_default();
+        if self.n >= retry.attempts_max {
+            return None;
+        }
+        let place = (self.n as usize).min(retry.schedule_s.len()).saturating_sub(1);
+        let planned = retry.schedule_s.get(place).copied().unwrap_or(1);
+        Some(now.after(after_ms.map_or(Duration::from_secs(planned), Duration::from_millis)))
+    }
+
+    /// The end of an attempt that should have had a further one, which the host could not promise.
+    pub(super) fn turned_away(&self, finish: Finish) -> Ending {
+        let outcome = Outcome::stopped("host_busy", "the host could not keep the execution for another attempt");
+        self.ending(finish, store::Status::Failed, Some("host_busy"), outcome)
+    }
+
+    /// The end of an execution that cannot be prepared.
+    pub(super) fn broken(id: ExecutionId, n: u32, at: Timestamp, why: &str) -> Ending {
+        let outcome = Outcome::stopped("host_error", why);
+        let (status, reason) = (store::Status::Failed, Some("host_error".to_owned()));
+        tracing::error!(execution = %id, why, "an execution cannot be run");
+        let finish = Finish {
+            at,
+            outcome: store::Outcome::Final { status, reason: reason.clone(), json: outcome.json() },
+            ..Finish::default()
+        };
+        Ending { finish, done: Some(Arc::new(Done { status, reason, outcome, at, attempt: n })) }
+    }
+
+    fn ending(
+        &self,
+        mut finish: Finish,
+        status: store::Status,
+        reason: Option<&'static str>,
+        outcome: Outcome,
+    ) -> Ending {
+        let done = Done { status, reason: reason.map(str::to_owned), outcome, at: finish.at, attempt: self.n };
+        finish.messages = self.messages(&done);
+        finish.deliveries = self.deliveries(&done);
+        finish.outcome = store::Outcome::Final { status, reason: done.reason.clone(), json: done.outcome.json() };
+        Ending { finish, done: Some(Arc::new(done)) }
+    }
+
+    /// What the conversation keeps of an execution that succeeded.
+    fn messages(&self, done: &Done) -> Vec<NewMessage> {
+        let (Some(reply), true) = (done.reply(), self.trigger.session_id.is_some()) else { return Vec::new() };
+        let message = |role: &str, at, text: &Option<String>| {
+            text.clone().map(|text| NewMessage { at, role: role.to_owned(), text, data: None })
+        };
+        let received_at = Timestamp::from_unix_ms(i64::try_from(self.trigger.received_at_ms).unwrap_or(i64::MAX));
+        let asked = message("user", received_at, &self.trigger.message);
+        let answered = message("assistant", done.at, &reply.text);
+        asked.into_iter().chain(answered).collect()
+    }
+
+    /// Who is told of the end.
+    fn deliveries(&self, done: &Done) -> Vec<NewDelivery> {
+        let Some(hook) = &self.hook else { return Vec::new() };
+        let Some(callback) = &hook.spec.callback else { return Vec::new() };
+        let finished_at = done.at.to_string();
+        let view = View {
+            execution: self.id,
+            hook: Some(hook.id),
+            flow: &self.target.name,
+            status: done.status.as_str(),
+            reason: done.reason.as_deref(),
+            finished_at: Some(&finished_at),
+            session_id: self.trigger.session_id.as_deref(),
+            user_id: self.trigger.user_id.as_deref(),
+            reply: done.reply(),
+            failure: done.failure(),
+        };
+        let told = hook.spec.dialect.callback(&view);
+        vec![NewDelivery {
+            id: DeliveryId::at(done.at.unix_ms_unsigned()),
+            hook: hook.id,
+            created_at: done.at,
+            url: callback.url.to_string(),
+            event: told.event,
+            body: told.body,
+            job: delivery::SEND,
+        }]
+    }
+}
+
+fn not_run(stop: Stop) -> Run {
+    Run { end: End::Stopped(stop), logs: Vec::new(), logs_dropped: 0, usage: engine::Usage::default() }
+}
+
+fn logs(attempt: u32, run: &Run) -> Option<Logs> {
+    if run.logs.is_empty() && run.logs_dropped == 0 {
+        return None;
+    }
+    let lines = serde_json::to_string(&run.logs).expect("log lines have a JSON form");
+    Some(Logs { attempt, dropped: run.logs_dropped, lines })
+}

@@ -1,0 +1,143 @@
+//! The executions that run in this process, and what they have said so far.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::Done;
+use crate::id::ExecutionId;
+use crate::store::OutputRow;
+
+/// Outputs that a flow may be ahead of the slowest reader of its stream.
+const AHEAD_MAX: usize = 32;
+
+/// All of them, by id.
+#[derive(Debug, Default)]
+pub(super) struct Running(Mutex<HashMap<ExecutionId, Arc<Live>>>);
+
+impl Running {
+    /// The entry of an execution, made if need be.
+    pub(super) fn enter(&self, id: ExecutionId) -> Arc<Live> {
+        self.map().entry(id).or_default().clone()
+    }
+
+    pub(super) fn find(&self, id: ExecutionId) -> Option<Arc<Live>> {
+        self.map().get(&id).cloned()
+    }
+
+    /// Tells those who wait that the execution has ended, and forgets it.
+    pub(super) fn end(&self, id: ExecutionId, done: Arc<Done>) {
+        let live = self.map().remove(&id);
+        if let Some(live) = live {
+            live.state.send_modify(|state| state.done = Some(done));
+            live.read.notify_one();
+        }
+    }
+
+    /// Forgets an execution that does not run now, unless somebody waits for it.
+    pub(super) fn leave(&self, id: ExecutionId, live: Arc<Live>) {
+        drop(live);
+        let mut map = self.map();
+        if map.get(&id).is_some_and(|live| Arc::strong_count(live) == 1) {
+            map.remove(&id);
+        }
+    }
+
+    pub(super) fn cancel(&self, id: ExecutionId) {
+        if let Some(live) = self.find(id) {
+            live.stop.cancel();
+        }
+    }
+
+    pub(super) fn stop_all(&self) {
+        self.map().values().for_each(|live| live.stop.cancel());
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.map().len()
+    }
+
+    fn map(&self) -> MutexGuard<'_, HashMap<ExecutionId, Arc<Live>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One execution, as long as it runs or is waited for.
+#[derive(Debug, Default)]
+pub(super) struct Live {
+    pub(super) stop: CancellationToken,
+    pub(super) state: watch::Sender<State>,
+    outputs: Mutex<Vec<OutputRow>>,
+    /// Readers whose pace the flow has to keep, and how far the last of their reads came.
+    readers: AtomicUsize,
+    taken: AtomicUsize,
+    read: Notify,
+}
+
+/// What changes about an execution while it runs.
+#[derive(Debug, Default, Clone)]
+pub(super) struct State {
+    pub(super) said: usize,
+    pub(super) done: Option<Arc<Done>>,
+}
+
+impl Live {
+    /// Adds what the flow says.
+    pub(super) fn push(&self, row: OutputRow) {
+        let said = {
+            let mut outputs = self.outputs();
+            outputs.push(row);
+            outputs.len()
+        };
+        self.state.send_modify(|state| state.said = said);
+    }
+
+    /// Waits while the readers of the stream are too far behind. Cancel safe.
+    pub(super) async fn keep_pace(&self) {
+        let said = self.outputs().len();
+        while self.readers.load(Ordering::Acquire) > 0 && self.taken.load(Ordering::Acquire) + AHEAD_MAX < said {
+            self.read.notified().await;
+        }
+    }
+
+    /// What was said since the `from`th output.
+    pub(super) fn since(&self, from: usize) -> Vec<OutputRow> {
+        self.outputs().get(from..).map(<[_]>::to_vec).unwrap_or_default()
+    }
+
+    /// All that was said, for the record. What was said stays here, for those who still read.
+    pub(super) fn said(&self) -> Vec<OutputRow> {
+        self.outputs().clone()
+    }
+
+    /// Waits for the end. Cancel safe.
+    pub(super) async fn done(&self) -> Arc<Done> {
+        let mut state = self.state.subscribe();
+        match state.wait_for(|state| state.done.is_some()).await {
+            Ok(state) => state.done.clone().expect("it was just there"),
+            // The sender lives in `self`.
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    pub(super) fn reader_comes(&self) {
+        self.readers.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(super) fn reader_took(&self, up_to: usize) {
+        self.taken.fetch_max(up_to, Ordering::AcqRel);
+        self.read.notify_one();
+    }
+
+    pub(super) fn reader_goes(&self) {
+        self.readers.fetch_sub(1, Ordering::AcqRel);
+        self.read.notify_one();
+    }
+
+    fn outputs(&self) -> MutexGuard<'_, Vec<OutputRow>> {
+        self.outputs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

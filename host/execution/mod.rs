@@ -1,0 +1,263 @@
+//! Starts, runs, records, cancels and replays executions.
+//!
+//! Every accepted trigger makes one execution, and synchronous reply, poll, stream and callback are views of it. An
+//! execution runs in a task of its own, so a caller that goes away stops nothing. It is durable in one of two ways:
+//!
+//! - **accepted first**: its row and its job are on the disk before it runs or before its caller gets a 202. A crash
+//!   leaves the job, and the next process runs the execution again as attempt n + 1.
+//! - **recorded after**: a caller who waits gets the reply at once, and the row follows in one of the next commits. A crash
+//!   takes the caller's connection with it, so nothing was promised. When the caller's patience ends before the execution
+//!   does, it becomes an accepted one before the 202 is sent.
+//!
+//! Outcome, outputs, logs, the session's messages, callbacks and the end of the job are one transaction.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::{Clock, Timestamp};
+use crate::engine::Engine;
+use crate::hook::{Hook, Hooks};
+use crate::id::{self, Digest, ExecutionId, WorkspaceId};
+use crate::queue::Queue;
+use crate::registry::{self, Registry, Target};
+use crate::store::{self, Execution, ExecutionFilter, Idempotency, Logs, Page, Status, Store};
+use crate::trigger::Trigger;
+
+mod attempt;
+mod follow;
+mod live;
+mod outcome;
+mod start;
+mod work;
+
+pub use follow::{Event, Follow};
+pub use outcome::{Done, Outcome};
+pub use start::Ended;
+
+/// The kind of the job that runs an execution.
+const RUN: &str = "run";
+
+/// How executions are run.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// Executions with a waiting caller, at one time. More callers wait for a place, then are turned away.
+    pub sync_at_once: usize,
+    /// Milliseconds that a caller may wait for a place.
+    pub place_wait_ms: u64,
+    /// Executions without a waiting caller, at one time. More of them wait in the queue.
+    pub async_at_once: usize,
+    /// Executions that may wait in the queue. More triggers are turned away.
+    pub queued_max: u64,
+    /// Milliseconds from start to end of an attempt with a waiting caller.
+    pub sync_wall_ms: u64,
+    /// Milliseconds from start to end of an attempt without one.
+    pub async_wall_ms: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            sync_at_once: 128,
+            place_wait_ms: 200,
+            async_at_once: 64,
+            queued_max: 200_000,
+            sync_wall_ms: 30_000,
+            async_wall_ms: 15 * 60 * 1_000,
+        }
+    }
+}
+
+/// What can go wrong before there is an execution. What goes wrong in one is its [`Outcome`].
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Every place is taken, or the queue is full.
+    #[error("the server has as much to do as it can")]
+    Full,
+    /// The server is about to stop.
+    #[error("the server is stopping")]
+    Stopping,
+    /// There is no such execution.
+    #[error("there is no execution {0}")]
+    Unknown(ExecutionId),
+    /// The flow cannot be resolved.
+    #[error(transparent)]
+    Registry(#[from] registry::Error),
+    /// The store fails.
+    #[error("the store fails")]
+    Store(#[source] store::Error),
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        match error {
+            store::Error::Busy => Self::Full,
+            other => Self::Store(other),
+        }
+    }
+}
+
+/// What is to be executed.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// What runs.
+    pub target: Arc<Target>,
+    /// Where the trigger came in; none for one made by an operator.
+    pub hook: Option<Arc<Hook>>,
+    /// What happened.
+    pub trigger: Trigger,
+    /// Refuses the trigger when it was seen before.
+    pub idempotency: Option<Idempotency>,
+    /// The execution whose trigger this one has again.
+    pub replay_of: Option<ExecutionId>,
+}
+
+/// A handle to the executions. Clones share it.
+#[derive(Clone)]
+pub struct Executions(Arc<Inner>);
+
+/// What the executions are made of.
+#[derive(Clone)]
+pub struct Parts {
+    /// Where they are recorded.
+    pub store: Store,
+    /// Tells the time.
+    pub clock: Clock,
+    /// Runs them.
+    pub engine: Engine,
+    /// Resolves their flows.
+    pub registry: Registry,
+    /// Knows their hooks.
+    pub hooks: Hooks,
+    /// Holds those that wait.
+    pub queue: Queue,
+}
+
+struct Inner {
+    parts: Parts,
+    options: Options,
+    live: live::Running,
+    places: Arc<Semaphore>,
+    queued: AtomicU64,
+    interrupted: AtomicBool,
+}
+
+impl Executions {
+    /// Executions of the flows in `parts`.
+    pub fn new(parts: Parts, options: Options) -> Self {
+        let places = Arc::new(Semaphore::new(options.sync_at_once));
+        Self(Arc::new(Inner {
+            parts,
+            options,
+            live: live::Running::default(),
+            places,
+            queued: AtomicU64::new(0),
+            interrupted: AtomicBool::new(false),
+        }))
+    }
+
+    /// Runs what waits in the queue, until `stop`; returns when the last of it has ended.
+    pub async fn run(&self, stop: CancellationToken) {
+        let unfinished = self.0.parts.store.executions_unfinished().await.unwrap_or_default();
+        let queued = unfinished.iter().map(|(_, n)| n).sum();
+        self.0.queued.store(queued, Ordering::Relaxed);
+        let this = self.clone();
+        let work = move |job| {
+            let this = this.clone();
+            async move { this.work(job).await }
+        };
+        self.0.parts.queue.run(RUN, self.0.options.async_at_once, stop, work).await;
+    }
+
+    /// Ends everything that runs, as the host is about to stop: accepted executions go back to the queue, for the next
+    /// process.
+    pub fn interrupt(&self) {
+        self.0.interrupted.store(true, Ordering::Relaxed);
+        self.0.live.stop_all();
+    }
+
+    /// How many executions run or are waited for here.
+    pub fn running(&self) -> usize {
+        self.0.live.len()
+    }
+
+    /// One execution, whole.
+    pub async fn find(&self, workspace: WorkspaceId, id: ExecutionId) -> Result<Execution, Error> {
+        if let Some(found) = self.0.parts.store.execution_find(workspace, id).await? {
+            return Ok(found);
+        }
+        // It may have ended a moment ago, its record still on the way.
+        self.0.parts.store.flush().await?;
+        self.0.parts.store.execution_find(workspace, id).await?.ok_or(Error::Unknown(id))
+    }
+
+    /// A part of a workspace's executions, newest first, without triggers.
+    pub async fn list(
+        &self,
+        workspace: WorkspaceId,
+        filter: ExecutionFilter,
+        page: Page<id::Execution>,
+    ) -> Result<Vec<Execution>, Error> {
+        Ok(self.0.parts.store.executions(workspace, filter, page).await?)
+    }
+
+    /// The logs of an execution, one entry an attempt that logged. A running attempt's log comes when it ends.
+    pub async fn logs(&self, workspace: WorkspaceId, id: ExecutionId) -> Result<Vec<Logs>, Error> {
+        self.find(workspace, id).await?;
+        Ok(self.0.parts.store.logs(id).await?)
+    }
+
+    /// Cancels an execution: at once when it waits, and by stopping it when it runs. Returns where it stands now; one
+    /// that has ended stays as it is.
+    pub async fn cancel(&self, workspace: WorkspaceId, id: ExecutionId) -> Result<Status, Error> {
+        let outcome = Outcome::stopped("canceled", "the execution was canceled before it ran").json();
+        let now = self.0.parts.clock.now();
+        let status = self.0.parts.store.execution_cancel(workspace, id, now, outcome).await?;
+        let (status, canceled) = status.ok_or(Error::Unknown(id))?;
+        if canceled {
+            self.one_less();
+            self.0.live.end(id, Arc::new(Done::canceled(now)));
+        } else if status == Status::Running {
+            self.0.live.cancel(id);
+        }
+        Ok(status)
+    }
+
+    /// Gives the trigger of an execution to a version again: the one given, or what the alias `live` or the hook's alias
+    /// stands for now. Durable when it returns.
+    pub async fn replay(
+        &self,
+        workspace: WorkspaceId,
+        id: ExecutionId,
+        version: Option<Digest>,
+    ) -> Result<ExecutionId, Error> {
+        let old = self.find(workspace, id).await?;
+        let hook = match old.hook {
+            Some(hook) => self.0.parts.hooks.find(hook).await.ok().flatten(),
+            None => None,
+        };
+        let target = match version {
+            Some(version) => self.0.parts.registry.resolve_version(old.flow, version).await?,
+            None => {
+                let alias = hook.as_ref().map_or_else(|| registry::LIVE.into(), |hook| hook.spec.alias.clone());
+                self.0.parts.registry.resolve(old.flow, &alias).await?
+            }
+        };
+        let trigger = work::trigger_of(&old)?;
+        self.accept(Order { target, hook, trigger, idempotency: None, replay_of: Some(id) }).await.map(Ended::id)
+    }
+
+    fn now(&self) -> Timestamp {
+        self.0.parts.clock.now()
+    }
+
+    fn wall(&self, hook: Option<&Hook>, default_ms: u64) -> Duration {
+        let own = hook.and_then(|hook| hook.spec.limits.wall_ms_max);
+        Duration::from_millis(own.map_or(default_ms, |own| own.min(default_ms)))
+    }
+}

@@ -1,0 +1,292 @@
+//! The three ways in: with a caller who waits, with one who does not, and with one who listens.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::{Mutex, OwnedSemaphorePermit};
+
+use super::attempt::Attempt;
+use super::live::Live;
+use super::{Done, Error, Executions, Follow, Order, RUN};
+use crate::hook::Record;
+use crate::id::ExecutionId;
+use crate::store::{self, Accepted, Lease, NewExecution, Start};
+use crate::trigger::Trigger;
+
+/// How a start ended for its caller.
+#[derive(Debug)]
+pub enum Ended {
+    /// The execution has ended.
+    Done(ExecutionId, Arc<Done>),
+    /// It goes on, and is durable.
+    Going(ExecutionId),
+    /// The trigger's key was seen before; nothing was started.
+    Seen {
+        /// The execution that has the key.
+        execution: ExecutionId,
+        /// False when that trigger was another one.
+        same: bool,
+    },
+}
+
+impl Ended {
+    /// The execution.
+    pub fn id(self) -> ExecutionId {
+        match self {
+            Self::Done(id, _) | Self::Going(id) | Self::Seen { execution: id, .. } => id,
+        }
+    }
+}
+
+/// An execution that runs here: how durable it is can change while it runs.
+struct Here {
+    new: NewExecution,
+    attempt: Attempt,
+    live: Arc<Live>,
+    /// Locked while it changes and while the end is recorded.
+    record: Mutex<Recorded>,
+}
+
+/// What the store knows of an execution that runs here.
+enum Recorded {
+    /// Nothing.
+    Not,
+    /// That it runs; its job is claimed.
+    Accepted(Lease),
+    /// How this attempt ended.
+    Ended,
+}
+
+impl Executions {
+    /// Runs an execution at once and waits for it, at most for `patience`. Dropping the future does not stop it.
+    pub async fn wait(&self, order: Order, patience: Duration) -> Result<Ended, Error> {
+        let strict = order.hook.as_ref().is_some_and(|hook| hook.spec.record == Record::Strict);
+        let (here, place) = match self.start(order, strict, "sync", self.0.options.sync_wall_ms).await? {
+            Ok(started) => started,
+            Err(seen) => return Ok(seen),
+        };
+        let (id, live) = (here.attempt.id, here.live.clone());
+        self.spawn(here.clone(), place);
+        if let Ok(done) = tokio::time::timeout(patience, live.done()).await {
+            return Ok(Ended::Done(id, done));
+        }
+        self.make_durable(&here).await?;
+        Ok(Ended::Going(id))
+    }
+
+    /// Makes an execution durable and leaves it to the workers.
+    pub async fn accept(&self, order: Order) -> Result<Ended, Error> {
+        self.refuse_when_full()?;
+        let (new, _) = self.new_execution(order, "async", self.0.options.async_wall_ms);
+        let id = new.id;
+        match self.0.parts.store.execution_accept(new, Start::Queued(RUN)).await? {
+            Accepted::Seen { execution, same } => Ok(Ended::Seen { execution, same }),
+            Accepted::New(_) => {
+                self.0.queued.fetch_add(1, Ordering::Relaxed);
+                self.0.parts.queue.wake(RUN);
+                Ok(Ended::Going(id))
+            }
+        }
+    }
+
+    /// [`Executions::accept`], and then waits for the end, at most for `patience`.
+    pub async fn accept_and_wait(&self, order: Order, patience: Duration) -> Result<Ended, Error> {
+        let workspace = order.target.workspace;
+        let id = match self.accept(order).await? {
+            Ended::Going(id) => id,
+            other => return Ok(other),
+        };
+        let live = self.0.live.enter(id);
+        if self.0.parts.store.execution_find(workspace, id).await?.is_none_or(|row| row.status.is_final()) {
+            // It ended before anybody could listen; whoever asks reads the store.
+            self.0.live.leave(id, live);
+            return Ok(Ended::Going(id));
+        }
+        match tokio::time::timeout(patience, live.done()).await {
+            Ok(done) => Ok(Ended::Done(id, done)),
+            Err(_) => Ok(Ended::Going(id)),
+        }
+    }
+
+    /// Makes an execution durable, runs it at once, and gives what it says as it says it.
+    pub async fn stream(&self, order: Order) -> Result<Result<Follow, Ended>, Error> {
+        let workspace = order.target.workspace;
+        let (here, place) = match self.start(order, true, "stream", self.0.options.async_wall_ms).await? {
+            Ok(started) => started,
+            Err(seen) => return Ok(Err(seen)),
+        };
+        let follow = self.follow_live(workspace, here.attempt.id, here.live.clone());
+        self.spawn(here, place);
+        Ok(Ok(follow))
+    }
+
+    async fn start(
+        &self,
+        order: Order,
+        strict: bool,
+        mode: &'static str,
+        wall_ms: u64,
+    ) -> Result<Result<(Arc<Here>, OwnedSemaphorePermit), Ended>, Error> {
+        self.refuse_when_full()?;
+        let place = self.place().await?;
+        let (new, attempt) = self.new_execution(order, mode, wall_ms);
+        let mut record = Recorded::Not;
+        if strict || new.idempotency.is_some() {
+            record = match self.accept_here(new.clone()).await? {
+                Ok(lease) => Recorded::Accepted(lease),
+                Err(seen) => return Ok(Err(seen)),
+            };
+        }
+        let live = self.0.live.enter(new.id);
+        Ok(Ok((Arc::new(Here { new, attempt, live, record: Mutex::new(record) }), place)))
+    }
+
+    fn refuse_when_full(&self) -> Result<(), Error> {
+        if self.0.interrupted.load(Ordering::Relaxed) {
+            return Err(Error::Stopping);
+        }
+        if self.0.queued.load(Ordering::Relaxed) >= self.0.options.queued_max { Err(Error::Full) } else { Ok(()) }
+    }
+
+    async fn place(&self) -> Result<OwnedSemaphorePermit, Error> {
+        if let Ok(place) = self.0.places.clone().try_acquire_owned() {
+            return Ok(place);
+        }
+        let patience = Duration::from_millis(self.0.options.place_wait_ms);
+        let waited = tokio::time::timeout(patience, self.0.places.clone().acquire_owned()).await;
+        waited.map_err(|_| Error::Full)?.map_err(|_| Error::Stopping)
+    }
+
+    fn spawn(&self, here: Arc<Here>, place: OwnedSemaphorePermit) {
+        let this = self.clone();
+        tokio::spawn(async move {
+            let id = here.attempt.id;
+            let task = tokio::spawn({
+                let (this, here) = (this.clone(), here.clone());
+                async move { this.run_here(&here).await }
+            });
+            if let Err(panic) = task.await {
+                tracing::error!(execution = %id, error = &panic as &dyn std::error::Error, "an execution panicked");
+                this.give_back(&here).await;
+            }
+            drop(place);
+        });
+    }
+
+    async fn run_here(&self, here: &Here) {
+        let mut ending = self.attempt(&here.attempt, &here.live).await;
+        let mut record = here.record.lock().await;
+        if matches!(*record, Recorded::Not) && ending.done.is_none() {
+            // There will be another attempt, which needs a job to carry it.
+            match self.accept_here(here.new.clone()).await {
+                Ok(Ok(lease)) => *record = Recorded::Accepted(lease),
+                _ => ending = here.attempt.turned_away(ending.finish),
+            }
+        }
+        let (id, workspace, done) = (here.attempt.id, here.new.workspace, ending.done);
+        let (again, calls_back) = (done.is_none(), !ending.finish.deliveries.is_empty());
+        let store = &self.0.parts.store;
+        match std::mem::replace(&mut *record, Recorded::Ended) {
+            Recorded::Accepted(lease) => {
+                let finished = store.execution_finish(workspace, id, lease, ending.finish).await;
+                self.recorded(id, done, finished, here.live.clone());
+            }
+            // A callback is a promise to a third party, so it is durable before the caller hears of it.
+            _ if calls_back => {
+                let recorded = store.execution_record_durably(here.new.clone(), ending.finish).await;
+                self.recorded(id, done, recorded, here.live.clone());
+            }
+            _ => {
+                if let Some(done) = done {
+                    self.0.live.end(id, done);
+                }
+                let recorded = store.execution_record(here.new.clone(), ending.finish).await;
+                self.recorded(id, None, recorded, here.live.clone());
+            }
+        }
+        if again {
+            self.0.queued.fetch_add(1, Ordering::Relaxed);
+        }
+        if calls_back {
+            self.0.parts.queue.wake(crate::delivery::SEND);
+        }
+    }
+
+    /// Before a caller is told that its execution goes on, makes that true whatever happens.
+    async fn make_durable(&self, here: &Here) -> Result<(), Error> {
+        let mut record = here.record.lock().await;
+        if matches!(*record, Recorded::Not) {
+            if let Ok(lease) = self.accept_here(here.new.clone()).await? {
+                *record = Recorded::Accepted(lease);
+            }
+        }
+        Ok(())
+    }
+
+    async fn give_back(&self, here: &Here) {
+        self.0.live.leave(here.attempt.id, here.live.clone());
+        if let Recorded::Accepted(lease) = *here.record.lock().await {
+            let soon = self.now().after(Duration::from_secs(5));
+            if let Err(error) = self.0.parts.store.job_again(lease, soon).await {
+                tracing::error!(error = &error as &dyn std::error::Error, "an execution was not given back");
+            }
+        }
+    }
+
+    /// Makes an execution that runs here durable, or tells which one has its key.
+    async fn accept_here(&self, new: NewExecution) -> Result<Result<Lease, Ended>, store::Error> {
+        let queue = &self.0.parts.queue;
+        let start = Start::Here { job: RUN, owner: queue.owner(), until: queue.lease_until() };
+        match self.0.parts.store.execution_accept(new, start).await? {
+            Accepted::New(lease) => lease.map(Ok).ok_or(store::Error::Corrupt("lease")),
+            Accepted::Seen { execution, same } => Ok(Err(Ended::Seen { execution, same })),
+        }
+    }
+
+    /// Tells those who wait what the store now knows.
+    pub(super) fn recorded(
+        &self,
+        id: ExecutionId,
+        done: Option<Arc<Done>>,
+        recorded: Result<(), store::Error>,
+        live: Arc<Live>,
+    ) {
+        match (recorded, done) {
+            (Ok(()), Some(done)) => self.0.live.end(id, done),
+            (Ok(()), None) => self.0.live.leave(id, live),
+            (Err(error), _) => {
+                tracing::error!(execution = %id, error = &error as &dyn std::error::Error, "an end was not recorded");
+                self.0.live.leave(id, live);
+            }
+        }
+    }
+
+    fn new_execution(&self, order: Order, mode: &'static str, wall_ms: u64) -> (NewExecution, Attempt) {
+        let now = self.now();
+        let id = ExecutionId::at(now.unix_ms_unsigned());
+        let wall = self.wall(order.hook.as_deref(), wall_ms);
+        let new = NewExecution {
+            id,
+            workspace: order.target.workspace,
+            flow: order.target.flow,
+            hook: order.hook.as_ref().map(|hook| hook.id),
+            version: order.target.version,
+            mode,
+            session: order.trigger.session_id.clone(),
+            replay_of: order.replay_of,
+            created_at: now,
+            deadline_ms: u64::try_from(wall.as_millis()).unwrap_or(u64::MAX),
+            callback: order.hook.as_ref().and_then(|hook| Some(hook.spec.callback.as_ref()?.url.to_string())),
+            trigger: json(&order.trigger),
+            body: order.trigger.request.body.clone(),
+            idempotency: order.idempotency,
+        };
+        let trigger = Arc::new(order.trigger);
+        (new, Attempt { id, n: 1, target: order.target, hook: order.hook, trigger, wall })
+    }
+}
+
+fn json(trigger: &Trigger) -> String {
+    serde_json::to_string(trigger).expect("a trigger has a JSON form")
+}

@@ -1,0 +1,68 @@
+//! The worker's side: executions that wait in the queue.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::attempt::{Attempt, Ending};
+use super::{Error, Executions};
+use crate::id::ExecutionId;
+use crate::store::{self, Execution, Job};
+use crate::trigger::Trigger;
+
+impl Executions {
+    pub(super) async fn work(&self, job: Job) -> Result<(), store::Error> {
+        let id = <[u8; 16]>::try_from(&job.subject[..]).map_err(|_| store::Error::Corrupt("job"))?;
+        let id = ExecutionId::from_bytes(id);
+        let Some(execution) = self.0.parts.store.execution_begin(job.lease, id, self.now()).await? else {
+            // It was canceled, and so taken out of the count already.
+            return Ok(());
+        };
+        let live = self.0.live.enter(id);
+        let Ending { finish, done } = match self.prepared(&execution).await {
+            Ok(attempt) => self.attempt(&attempt, &live).await,
+            Err(why) => Attempt::broken(id, execution.attempt, self.now(), &why),
+        };
+        let (ended, calls_back) = (done.is_some(), !finish.deliveries.is_empty());
+        let finished = self.0.parts.store.execution_finish(job.workspace, id, job.lease, finish).await;
+        if ended && finished.is_ok() {
+            self.one_less();
+        }
+        if calls_back {
+            self.0.parts.queue.wake(crate::delivery::SEND);
+        }
+        self.recorded(id, done, finished.clone(), live);
+        finished
+    }
+
+    /// One execution less waits or runs in the queue.
+    pub(super) fn one_less(&self) {
+        let _ = self.0.queued.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
+    }
+
+    /// What an attempt needs, or why there can be none.
+    async fn prepared(&self, execution: &Execution) -> Result<Attempt, String> {
+        let parts = &self.0.parts;
+        let hook = match execution.hook {
+            Some(hook) => parts.hooks.find(hook).await.map_err(|error| error.to_string())?,
+            None => None,
+        };
+        let target = parts.registry.resolve_version(execution.flow, execution.version).await;
+        Ok(Attempt {
+            id: execution.id,
+            n: execution.attempt,
+            target: target.map_err(|error| error.to_string())?,
+            hook,
+            trigger: Arc::new(trigger_of(execution).map_err(|error| error.to_string())?),
+            wall: Duration::from_millis(execution.deadline_ms),
+        })
+    }
+}
+
+/// The trigger of a stored execution, body included.
+pub(super) fn trigger_of(execution: &Execution) -> Result<Trigger, Error> {
+    let mut trigger: Trigger =
+        serde_json::from_str(&execution.trigger).map_err(|_| Error::Store(store::Error::Corrupt("trigger")))?;
+    trigger.request.body = execution.body.clone();
+    Ok(trigger)
+}

@@ -1,0 +1,119 @@
+//! Which problem each error is.
+
+use super::kind::*;
+use super::{FieldError, Problem};
+use crate::{delivery, dialect, egress, engine, execution, hook, registry, signature, store};
+
+impl From<store::Error> for Problem {
+    fn from(error: store::Error) -> Self {
+        match &error {
+            store::Error::Busy => Self::new(&OVERLOADED, error.to_string()),
+            store::Error::Taken => Self::new(&NAME_TAKEN, error.to_string()),
+            store::Error::InUse(why) => Self::new(&IN_USE, why.clone()),
+            store::Error::Closed => Self::new(&STOPPING, "the server is stopping"),
+            store::Error::Database(_) | store::Error::Io { .. } => {
+                tracing::error!(error = &error as &dyn std::error::Error, "the store fails");
+                Self::new(&STORE_UNAVAILABLE, "the store cannot be read or written now; the server's log says why")
+            }
+            _ => Self::internal(&error),
+        }
+    }
+}
+
+impl From<registry::Error> for Problem {
+    fn from(error: registry::Error) -> Self {
+        use registry::Error as E;
+        let text = error.to_string();
+        match error {
+            E::BadName { .. } => Self::field("name", text),
+            E::BadConfig(_) => Self::field("config", text),
+            E::UnknownFlow(_) | E::UnknownVersion(_) => Self::new(&NOT_FOUND, text),
+            E::UnknownAlias(_) => Self::new(&NO_LIVE_VERSION, text),
+            E::NoEarlier(_) => Self::new(&NOTHING_TO_ROLL_BACK, text),
+            E::Taken(_) => Self::new(&NAME_TAKEN, text),
+            E::InUse(_) => Self::new(&IN_USE, text),
+            E::NotReady { .. } => Self::new(&VERSION_NOT_READY, text),
+            E::TooLarge { .. } | E::Refused(engine::Refusal::TooLarge { .. }) => Self::new(&BODY_TOO_LARGE, text),
+            E::DigestMismatch { .. } => Self::new(&DIGEST_MISMATCH, text),
+            E::Refused(engine::Refusal::Mismatch(mismatches)) => {
+                let problem = Self::new(&INVALID_COMPONENT, text);
+                mismatches.into_iter().fold(problem, |problem, one| problem.with(field_of(one)))
+            }
+            E::Refused(_) => Self::new(&INVALID_COMPONENT, text),
+            E::Engine(error) => Self::internal(&error),
+            E::Store(error) => error.into(),
+        }
+    }
+}
+
+fn field_of(mismatch: engine::Mismatch) -> FieldError {
+    FieldError { field: mismatch.name, message: mismatch.detail, expected: mismatch.nearest, received: None }
+}
+
+impl From<hook::Error> for Problem {
+    fn from(error: hook::Error) -> Self {
+        use hook::Error as E;
+        let text = error.to_string();
+        match error {
+            E::Invalid(fields) => fields.into_iter().fold(Self::new(&INVALID_REQUEST, text), |problem, one| {
+                problem.with(FieldError { field: one.field, message: one.message, expected: None, received: None })
+            }),
+            E::Unknown(_) | E::UnknownSecret(_) => Self::new(&NOT_FOUND, text),
+            E::Taken(_) => Self::new(&NAME_TAKEN, text),
+            E::Changed => Self::new(&CHANGED, text),
+            E::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<execution::Error> for Problem {
+    fn from(error: execution::Error) -> Self {
+        use execution::Error as E;
+        let text = error.to_string();
+        match error {
+            E::Full => Self::new(&OVERLOADED, text),
+            E::Stopping => Self::new(&STOPPING, text),
+            E::Unknown(_) => Self::new(&NOT_FOUND, text),
+            E::Registry(error) => error.into(),
+            E::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<delivery::Error> for Problem {
+    fn from(error: delivery::Error) -> Self {
+        match error {
+            delivery::Error::Unknown(_) => Self::new(&NOT_FOUND, error.to_string()),
+            delivery::Error::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<egress::Refusal> for Problem {
+    fn from(error: egress::Refusal) -> Self {
+        Self::field("callback.url", error.to_string())
+    }
+}
+
+impl From<signature::Error> for Problem {
+    fn from(error: signature::Error) -> Self {
+        Self::field("auth", error.to_string())
+    }
+}
+
+impl From<dialect::Malformed> for Problem {
+    fn from(error: dialect::Malformed) -> Self {
+        let text = error.to_string();
+        match error {
+            dialect::Malformed::Type { field, expected, received } => {
+                Self::new(&INVALID_REQUEST, text.clone()).with(FieldError {
+                    field: field.to_owned(),
+                    message: text,
+                    expected: Some(expected.to_owned()),
+                    received: Some(received.to_owned()),
+                })
+            }
+            _ => Self::new(&MALFORMED_BODY, text),
+        }
+    }
+}
