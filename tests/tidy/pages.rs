@@ -2,51 +2,25 @@
 
 use std::collections::BTreeSet;
 
-use super::{Findings, Source, entries, mentions, read, sources, table, top};
-
-/// The texts in quotes that follow `key` in these files, with where they are.
-fn named(sources: &[Source], key: &str) -> Vec<(String, String, usize)> {
-    let mut found = Vec::new();
-    for source in sources {
-        for (number, line) in source.code() {
-            for (at, _) in line.match_indices(key) {
-                let quoted =
-                    line[at + key.len()..].trim_start().strip_prefix('"').and_then(|rest| rest.split_once('"'));
-                found.extend(quoted.map(|(name, _)| (name.to_owned(), source.path.clone(), number)));
-            }
-        }
-    }
-    found
-}
-
-/// The files of a room, whether it is one file or a folder.
-fn room(name: &str) -> Vec<Source> {
-    let mut files = sources(&format!("host/{name}"), &[".rs"]);
-    files.extend(read(&format!("host/{name}.rs")));
-    files.retain(|file| file.name() != "tests.rs");
-    files
-}
+use super::{Findings, entries, mentions, read, sources, table, top};
 
 #[test]
 fn every_problem_has_a_page_and_every_page_a_problem() {
     let mut findings = Findings::default();
-    let files = room("problem");
-    let slugs = named(&files, "slug:");
-    if files.iter().any(|file| !file.text.is_empty()) && slugs.is_empty() {
-        findings.add("host/problem", 1, "no slug can be read; tidy looks for `slug: \"…\"`");
-    }
-    for (slug, path, line) in &slugs {
-        match read(&format!("docs/errors/{slug}.md")) {
-            None => findings.add(path, *line, format!("problem `{slug}` has no page docs/errors/{slug}.md")),
-            Some(page) if !page.text.contains(slug.as_str()) => {
-                findings.add(&page.path, 1, "the page does not name its problem");
+    let slugs = flowgate::problem::KINDS.iter().map(|kind| kind.slug).collect::<BTreeSet<_>>();
+    for slug in &slugs {
+        let path = format!("docs/errors/{slug}.md");
+        match read(&path) {
+            None => findings.add(&path, 1, format!("problem `{slug}` has no page")),
+            Some(page) if !page.text.contains(&format!("`{slug}`")) => {
+                findings.add(&path, 1, "does not name its problem")
             }
             Some(_) => {}
         }
     }
     for page in sources("docs/errors", &[".md"]) {
         let slug = page.name().trim_end_matches(".md");
-        if slug != "README" && !slugs.iter().any(|(known, ..)| known == slug) {
+        if slug != "README" && !slugs.contains(slug) {
             findings.add(&page.path, 1, format!("there is no problem `{slug}`"));
         }
     }
