@@ -13,7 +13,7 @@ fn every_problem_has_a_page_and_every_page_a_problem() {
         match read(&path) {
             None => findings.add(&path, 1, format!("problem `{slug}` has no page")),
             Some(page) if !page.text.contains(&format!("`{slug}`")) => {
-                findings.add(&path, 1, "does not name its problem")
+                findings.add(&path, 1, "does not name its problem");
             }
             Some(_) => {}
         }
