@@ -36,3 +36,5 @@ pub mod execution;
 pub mod problem;
 
 pub mod sse;
+
+pub mod api;
