@@ -39,6 +39,16 @@ pub mod problem;
 
 pub mod sse;
 
+pub mod ingress;
+
+pub mod api;
+
+pub mod server;
+
+pub mod sweep;
+
 pub mod config;
+
+pub mod app;
 
 pub mod cli;

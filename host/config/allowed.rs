@@ -25,11 +25,16 @@ const GIB: i64 = 1 << 30;
 pub(super) static KEYS: &[(&str, Allowed)] = &[
     ("server.listen", Words("an address and a port, such as \"127.0.0.1:8080\" or \"[::]:8080\"")),
     ("server.connections_max", Whole(1, MANY)),
-    ("server.header_ms_max", Whole(1, DAY_MS)),
+    ("server.workers", Whole(0, 1_024)),
+    ("server.head_ms_max", Whole(1, DAY_MS)),
     // What the HTTP implementation needs at least to read a request.
-    ("server.header_bytes_max", Whole(8_192, 1 << 20)),
-    ("server.body_ms_max", Whole(1, DAY_MS)),
+    ("server.head_bytes_max", Whole(8_192, 1 << 20)),
+    ("server.streams_max", Whole(1, 100_000)),
+    ("server.unread_ms_max", Whole(1, DAY_MS)),
     ("server.drain_ms_max", Whole(0, DAY_MS)),
+    ("ingress.body_ms_max", Whole(1, DAY_MS)),
+    ("ingress.failures_per_s_max", Whole(1, MANY)),
+    ("ingress.recorded_per_s_max", Whole(0, MANY)),
     (
         "telemetry.log",
         Words("levels by comma, each `level` or `part=level`, from off, error, warn, info, debug, trace"),
@@ -88,7 +93,7 @@ pub(super) static KEYS: &[(&str, Allowed)] = &[
     ("retention.executions_days", Whole(1, 36_500)),
     ("retention.keys_hours", Whole(1, 24 * 366)),
     ("retention.requests_days", Whole(1, 36_500)),
-    ("retention.sweep_s", Whole(1, 24 * 3_600)),
+    ("retention.period_s", Whole(1, 24 * 3_600)),
 ];
 
 /// What the key at a dotted path may be.

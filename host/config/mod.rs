@@ -10,12 +10,11 @@ mod read;
 mod tests;
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{capability, delivery, egress, engine, execution, queue, store, telemetry};
+use crate::{capability, delivery, egress, engine, execution, ingress, queue, server, store, sweep, telemetry};
 
 /// The commented file that says what holds when nothing is configured.
 pub const DEFAULT: &str = include_str!("default.toml");
@@ -25,7 +24,9 @@ pub const DEFAULT: &str = include_str!("default.toml");
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Connections in.
-    pub server: Server,
+    pub server: server::Options,
+    /// Requests of hooks.
+    pub ingress: ingress::Options,
     /// Logs.
     pub telemetry: telemetry::Options,
     /// The database.
@@ -43,60 +44,7 @@ pub struct Config {
     /// Requests out.
     pub egress: egress::Options,
     /// How long things are kept.
-    pub retention: Retention,
-}
-
-/// How connections come in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Server {
-    /// Where to listen.
-    pub listen: SocketAddr,
-    /// Connections at one time; more wait in the operating system's queue.
-    pub connections_max: usize,
-    /// Milliseconds until a request's headers are there.
-    pub header_ms_max: u64,
-    /// Bytes of a request's headers.
-    pub header_bytes_max: usize,
-    /// Milliseconds until a request's body is there.
-    pub body_ms_max: u64,
-    /// Milliseconds that a stopping server waits for what is under way.
-    pub drain_ms_max: u64,
-}
-
-impl Default for Server {
-    /// This machine only, port 8080.
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
-            connections_max: 10_000,
-            header_ms_max: 10_000,
-            header_bytes_max: 32 << 10,
-            body_ms_max: 30_000,
-            drain_ms_max: 30_000,
-        }
-    }
-}
-
-/// How long things are kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Retention {
-    /// Days that an ended execution is kept, with its logs, outputs and deliveries.
-    pub executions_days: u64,
-    /// Hours that an idempotency key is kept.
-    pub keys_hours: u64,
-    /// Days that a refused request is kept.
-    pub requests_days: u64,
-    /// Seconds between two looks for what can go.
-    pub sweep_s: u64,
-}
-
-impl Default for Retention {
-    /// A month, a day, a week; looked at every minute.
-    fn default() -> Self {
-        Self { executions_days: 30, keys_hours: 24, requests_days: 7, sweep_s: 60 }
-    }
+    pub retention: sweep::Options,
 }
 
 /// Why there is no configuration.
