@@ -43,9 +43,16 @@ impl Deploy {
         let created = remote.find(&flow).await?.is_none();
         if created {
             remote.send(Method::POST, &["v1", "flows"], &json!({ "name": self.flow })).await?;
+        }
+        let uploaded = upload(&self.file, &self.flow, remote).await;
+        if created && uploaded.is_err() {
+            // A flow without any version is of no use; if it stays, the next try finds it there.
+            let _ = remote.act(Method::DELETE, &flow).await;
+        }
+        let version = uploaded?;
+        if created {
             out.done(format_args!("flow {} created", self.flow))?;
         }
-        let version = upload(&self.file, &self.flow, remote).await?;
         let version = compiled(version, &self.flow, remote).await?;
         let digest = version["digest"].as_str().context("the server's answer has no digest")?;
         let size = HumanBytes(version["size_bytes"].as_u64().unwrap_or_default());

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::Paging;
-use super::out::{Columns, Out, fields, line, table};
+use super::out::{Columns, Out, fields, table};
 use super::remote::Remote;
 use super::secret;
 use crate::signature::Scheme;
@@ -216,6 +216,7 @@ const LIST: Columns<'_> = &[
 const ONE: Columns<'_> = &[
     ("name", "/name"),
     ("id", "/id"),
+    ("url", "/url"),
     ("flow", "/flow"),
     ("alias", "/alias"),
     ("enabled", "/enabled"),
@@ -291,7 +292,7 @@ impl Create {
         if out.is_json() {
             return Ok(out.data(&hook)?);
         }
-        out.text(&format!("hook {name} created\nurl     {}\n{}", url(&hook, remote), shown(&hook)))?;
+        out.text(&format!("hook {name} created\n{}", shown(&hook, remote)))?;
         let secret = secret_of(&hook, "auth").map(|secret| format!("FLOWGATE_SECRET={} ", super::send::quoted(secret)));
         out.hint(format_args!("\n{}flowgate send {name} --message Hello", secret.unwrap_or_default()))?;
         Ok(())
@@ -309,7 +310,7 @@ impl Update {
         let hook = change(&self.hook, Value::Object(body), remote, out).await?;
         out.done(format_args!("hook {} updated", self.hook))?;
         if !out.is_json() {
-            out.text(&shown(&hook))?;
+            out.text(&shown(&hook, remote))?;
         }
         Ok(())
     }
@@ -349,15 +350,22 @@ fn given(text: Option<String>, file: Option<PathBuf>) -> anyhow::Result<Option<S
 }
 
 fn told(hook: &Value, remote: &Remote) -> String {
+    let mut hook = hook.clone();
+    hook["url"] = json!(url(&hook, remote));
     let secrets = hook["secrets"].as_array().map_or(&[][..], Vec::as_slice);
-    format!("url  {}\n{}\n{}", url(hook, remote), fields(ONE, hook), table(SECRETS, secrets))
+    format!("{}\n{}", fields(ONE, &hook), table(SECRETS, secrets))
 }
 
-/// The secrets whose text the answer holds.
-fn shown(hook: &Value) -> String {
-    let secrets = [("auth", "secret "), ("callback", "callback secret")];
-    let shown = secrets.into_iter().filter_map(|(for_use, title)| Some((title, secret_of(hook, for_use)?)));
-    shown.map(|(title, secret)| format!("{title} {}  (shown only now)\n", line(secret))).collect()
+/// What a sender has to know; the secrets are there only when the answer holds their text.
+fn shown(hook: &Value, remote: &Remote) -> String {
+    let secrets = json!({
+        "url": url(hook, remote),
+        "auth": secret_of(hook, "auth"),
+        "callback": secret_of(hook, "callback"),
+    });
+    let told = fields(&[("url", "/url"), ("secret", "/auth"), ("callback secret", "/callback")], &secrets);
+    let new = ["auth", "callback"].iter().any(|for_use| secret_of(hook, for_use).is_some());
+    if new { told + "Secrets are shown only now.\n" } else { told }
 }
 
 fn secret_of<'a>(hook: &'a Value, for_use: &str) -> Option<&'a str> {
