@@ -54,7 +54,9 @@ impl Reading {
                         self.set(&section, &key, origin, vec![value]);
                     }
                 }
-                (Some(_), value) => self.wrong(&section, origin, format!("is `{value}`; allowed: a section, `[{section}]`")),
+                (Some(_), value) => {
+                    self.wrong(&section, origin, format!("is `{value}`; allowed: a section, `[{section}]`"))
+                }
                 (None, _) => {
                     let message = unknown("a section", &section, self.defaults.keys());
                     self.wrong(&section, origin, message);

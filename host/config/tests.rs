@@ -82,7 +82,8 @@ fn the_environment_wins_over_the_file_and_the_file_over_the_defaults() {
 
 #[test]
 fn all_that_is_wrong_is_said_at_once() {
-    let file = "[engine]\ninstance_max = 1\ninstances_max = 0\ncpu_ms_max = \"5s\"\n[sever]\nlisten = 1\n[egress]\nallow = 1";
+    let file =
+        "[engine]\ninstance_max = 1\ninstances_max = 0\ncpu_ms_max = \"5s\"\n[sever]\nlisten = 1\n[egress]\nallow = 1";
     let variables = [
         ("FLOWGATE_SERVER_LISTEN", "8080"),
         ("FLOWGATE_TELEMETRY_LOG", "inof"),
