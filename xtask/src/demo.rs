@@ -181,9 +181,9 @@ impl House {
             create.extend(["--mode", "async", "--callback", callback]);
         }
         let hook = self.json(&create)?;
-        let secret = secret(&hook, "auth")?;
+        let proof = secret(&hook, "auth")?;
         let request = root().join(format!("examples/{}/request.json", scene.flow));
-        let mut send = vec!["send", scene.flow, text(&request)?, "--secret", &secret];
+        let mut send = vec!["send", scene.flow, text(&request)?, "--secret", &proof];
         match scene.how {
             How::Sync | How::Callback => {}
             How::Poll => send.push("--async"),
