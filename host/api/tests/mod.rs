@@ -118,7 +118,7 @@ impl House {
             admin: key(&api, workspace, Role::Admin, 1).await,
             reader: key(&api, workspace, Role::Reader, 2).await,
             stranger: key(&api, other, Role::Admin, 3).await,
-            router: router(api.clone()),
+            router: router(api.clone(), Router::new()),
             workspace,
             api,
             folder,
