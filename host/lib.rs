@@ -5,6 +5,8 @@
 
 pub mod id;
 
+pub mod cache;
+
 pub mod clock;
 
 pub mod trigger;
@@ -14,6 +16,8 @@ pub mod signature;
 pub mod dialect;
 
 pub mod egress;
+
+pub mod telemetry;
 
 pub mod store;
 
@@ -37,4 +41,16 @@ pub mod problem;
 
 pub mod sse;
 
+pub mod ingress;
+
 pub mod api;
+
+pub mod server;
+
+pub mod sweep;
+
+pub mod config;
+
+pub mod app;
+
+pub mod cli;

@@ -63,8 +63,5 @@
   (func $handle (param "t" $trigger) (result (result $reply (error $failure)))
     (canon lift (core func $run) (memory $memory) (realloc $realloc)))
   (instance $handler
-    (export "trigger" (type $trigger))
-    (export "reply" (type $reply))
-    (export "failure" (type $failure))
     (export "handle" (func $handle)))
   (export "flowgate:flow/handler@0.1.0" (instance $handler)))

@@ -100,7 +100,7 @@ mod tests {
         let shown = |line| name(line).unwrap();
         assert_eq!(shown("    0: 0x1a2b - bot.wasm!bot::answer::h0123456789abcdef"), "bot::answer");
         assert_eq!(name("    1:  0x2b - <unknown>!<wasm function 12>"), None);
-        assert_eq!(name("                   at /home/somebody/bot.rs:3:1"), None);
+        assert_eq!(name("                   at /build/bot.rs:3:1"), None);
     }
 
     #[test]

@@ -16,7 +16,11 @@ const AHEAD_MAX: usize = 32;
 
 /// All of them, by id.
 #[derive(Debug, Default)]
-pub(super) struct Running(Mutex<HashMap<ExecutionId, Arc<Live>>>);
+pub(super) struct Running {
+    map: Mutex<HashMap<ExecutionId, Arc<Live>>>,
+    /// Signalled when one of them leaves.
+    left: Notify,
+}
 
 impl Running {
     /// The entry of an execution, made if need be.
@@ -31,6 +35,7 @@ impl Running {
     /// Tells those who wait that the execution has ended, and forgets it.
     pub(super) fn end(&self, id: ExecutionId, done: Arc<Done>) {
         let live = self.map().remove(&id);
+        self.left.notify_waiters();
         if let Some(live) = live {
             live.state.send_modify(|state| state.done = Some(done));
             live.read.notify_one();
@@ -43,6 +48,20 @@ impl Running {
         let mut map = self.map();
         if map.get(&id).is_some_and(|live| Arc::strong_count(live) == 1) {
             map.remove(&id);
+            self.left.notify_waiters();
+        }
+    }
+
+    /// Waits until there is none. Cancel safe.
+    pub(super) async fn idle(&self) {
+        loop {
+            // Registered before the look, so that one who leaves in between is not missed.
+            let mut left = std::pin::pin!(self.left.notified());
+            left.as_mut().enable();
+            if self.map().is_empty() {
+                return;
+            }
+            left.await;
         }
     }
 
@@ -61,7 +80,7 @@ impl Running {
     }
 
     fn map(&self) -> MutexGuard<'_, HashMap<ExecutionId, Arc<Live>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.map.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -116,11 +135,8 @@ impl Live {
     /// Waits for the end. Cancel safe.
     pub(super) async fn done(&self) -> Arc<Done> {
         let mut state = self.state.subscribe();
-        match state.wait_for(|state| state.done.is_some()).await {
-            Ok(state) => state.done.clone().expect("it was just there"),
-            // The sender lives in `self`.
-            Err(_) => std::future::pending().await,
-        }
+        let done = state.wait_for(|state| state.done.is_some()).await.ok().and_then(|state| state.done.clone());
+        done.expect("the sender lives in `self`, and the state was just there")
     }
 
     pub(super) fn reader_comes(&self) {

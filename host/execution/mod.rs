@@ -186,6 +186,11 @@ impl Executions {
         self.0.live.len()
     }
 
+    /// Waits until nothing runs or is waited for here. Cancel safe.
+    pub async fn idle(&self) {
+        self.0.live.idle().await;
+    }
+
     /// One execution, whole.
     pub async fn find(&self, workspace: WorkspaceId, id: ExecutionId) -> Result<Execution, Error> {
         if let Some(found) = self.0.parts.store.execution_find(workspace, id).await? {

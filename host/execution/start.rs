@@ -1,9 +1,11 @@
 //! The three ways in: with a caller who waits, with one who does not, and with one who listens.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::sync::{Mutex, OwnedSemaphorePermit};
 
 use super::attempt::Attempt;
@@ -161,13 +163,9 @@ impl Executions {
     fn spawn(&self, here: Arc<Here>, place: OwnedSemaphorePermit) {
         let this = self.clone();
         tokio::spawn(async move {
-            let id = here.attempt.id;
-            let task = tokio::spawn({
-                let (this, here) = (this.clone(), here.clone());
-                async move { this.run_here(&here).await }
-            });
-            if let Err(panic) = task.await {
-                tracing::error!(execution = %id, error = &panic as &dyn std::error::Error, "an execution panicked");
+            let run = AssertUnwindSafe(this.run_here(&here)).catch_unwind();
+            if run.await.is_err() {
+                tracing::error!(execution = %here.attempt.id, "an execution panicked");
                 this.give_back(&here).await;
             }
             drop(place);
@@ -186,14 +184,16 @@ impl Executions {
         }
         let (id, workspace, done) = (here.attempt.id, here.new.workspace, ending.done);
         let (again, calls_back) = (done.is_none(), !ending.finish.deliveries.is_empty());
+        let remembered = !ending.finish.messages.is_empty();
         let store = &self.0.parts.store;
         match std::mem::replace(&mut *record, Recorded::Ended) {
             Recorded::Accepted(lease) => {
                 let finished = store.execution_finish(workspace, id, lease, ending.finish).await;
                 self.recorded(id, done, finished, here.live.clone());
             }
-            // A callback is a promise to a third party, so it is durable before the caller hears of it.
-            _ if calls_back => {
+            // A callback is a promise to a third party, so it is durable before the caller hears of it. And the next turn
+            // of a conversation, which may follow at once, must find this one.
+            _ if calls_back || remembered => {
                 let recorded = store.execution_record_durably(here.new.clone(), ending.finish).await;
                 self.recorded(id, done, recorded, here.live.clone());
             }

@@ -1,3 +1,5 @@
+//! The queue on a temporary store and a manual clock.
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::mpsc;

@@ -1,3 +1,5 @@
+//! What a flow says about itself.
+
 use serde::Serialize;
 use serde_json::Value;
 

@@ -1,3 +1,5 @@
+//! Why a flow gives no reply, and the way there from any error.
+
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;

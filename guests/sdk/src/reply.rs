@@ -1,3 +1,5 @@
+//! What a flow answers.
+
 use serde::Serialize;
 
 use crate::{Header, Result};

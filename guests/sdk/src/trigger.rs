@@ -1,3 +1,5 @@
+//! What a flow receives.
+
 use serde::de::DeserializeOwned;
 
 use crate::input::{self, Place};

@@ -1,3 +1,5 @@
+//! Inspection of components made from text: what is found, and what is said about it.
+
 use super::*;
 use crate::engine::testing::component;
 

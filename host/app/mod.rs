@@ -1,0 +1,285 @@
+//! Wiring and life cycle: opens the store, starts the rooms in order, and stops them in order.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{self, Api};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::delivery::Deliveries;
+use crate::egress::Client;
+use crate::engine::{self, Compiler, Engine, Setup};
+use crate::execution::{self, Executions};
+use crate::hook::Hooks;
+use crate::id::{KeyId, WorkspaceId};
+use crate::ingress::{self, Ingress};
+use crate::queue::Queue;
+use crate::registry::Registry;
+use crate::signature::Secret;
+use crate::store::{self, Key, Store, Workspace};
+use crate::{server, sweep, telemetry};
+
+/// The workspace that the first start makes.
+const FIRST_WORKSPACE: &str = "main";
+
+/// How long the end of a drain waits for what was interrupted to be handed back.
+const HAND_BACK: Duration = Duration::from_secs(5);
+
+/// Why the server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Logging cannot be set up.
+    #[error(transparent)]
+    Telemetry(#[from] telemetry::Error),
+    /// The data folder cannot be used.
+    #[error("the data folder cannot be used")]
+    Store(#[from] store::Error),
+    /// The engine cannot start.
+    #[error(transparent)]
+    Engine(#[from] engine::Error),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The operating system refuses something else.
+    #[error("cannot {what}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// Why not.
+        source: std::io::Error,
+    },
+}
+
+/// The runtime that the configuration asks for. With one worker there is one thread, which saves the cost of sharing.
+pub fn runtime(config: &Config) -> std::io::Result<Runtime> {
+    let per_core = || std::thread::available_parallelism().map_or(1, usize::from);
+    let workers = if config.server.workers == 0 { per_core() } else { config.server.workers };
+    let mut builder = match workers {
+        1 => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
+    };
+    builder.worker_threads(workers).enable_all().thread_name("flowgate").build()
+}
+
+/// Runs the server over the data in `folder` until SIGTERM or SIGINT, and then drains: takes nothing new, lets requests
+/// and executions end, and hands back what does not end in time. A second signal ends it at once.
+pub async fn serve(config: Config, folder: &Path) -> Result<(), Error> {
+    telemetry::start(&config.telemetry)?;
+    let house = House::build(&config, folder).await?;
+    let address = config.server.listen;
+    let listener = TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
+    let mut signals = Signals::new().map_err(|source| Error::System { what: "wait for signals", source })?;
+    house.say_hello(&listener)?;
+
+    // Two stops: connections first, the workers when the last of them is closed.
+    let stop = CancellationToken::new();
+    let rest = CancellationToken::new();
+    let workers = house.start_workers(&config, &rest);
+    let serving = server::run(listener, house.router(stop.clone()), &config.server, stop.clone());
+    let mut serving = std::pin::pin!(serving);
+    tokio::select! {
+        () = &mut serving => {}
+        () = signals.next() => {}
+    }
+    tracing::info!("draining");
+    stop.cancel();
+    let drained = async {
+        serving.await;
+        house.drain(&config, workers, &rest).await;
+    };
+    tokio::select! {
+        () = drained => tracing::info!("drained"),
+        () = signals.next() => tracing::warn!("stopped at once, by a second signal"),
+    }
+    Ok(())
+}
+
+struct House {
+    store: Store,
+    clock: Clock,
+    queue: Queue,
+    registry: Registry,
+    hooks: Hooks,
+    executions: Executions,
+    deliveries: Deliveries,
+    ingress: Ingress,
+    first_key: Option<Secret>,
+}
+
+impl House {
+    async fn build(config: &Config, folder: &Path) -> Result<Self, Error> {
+        let (clock, options, own) = (Clock::system(), config.store.clone(), folder.to_owned());
+        let opened = tokio::task::spawn_blocking(move || Store::open(&own, &options)).await;
+        let store = opened.unwrap_or(Err(store::Error::Closed))?;
+        let first_key = first_key(&store, &clock).await?;
+        let compiler = Compiler::this_program();
+        let engine = Engine::new(Setup {
+            options: config.engine.clone(),
+            capability: config.capability.clone(),
+            cache_dir: folder.join("compiled"),
+            cache_key: store.ring().derive("compiled components"),
+            compiler: compiler.map_err(|source| Error::System { what: "find the compiler", source })?,
+        })?;
+        let queue = Queue::new(store.clone(), clock.clone(), config.queue.clone());
+        let given_back = queue.recover().await?;
+        if given_back > 0 {
+            tracing::info!(jobs = given_back, "took over the work of the process before");
+        }
+        let registry = Registry::new(store.clone(), engine.clone(), queue.clone(), clock.clone());
+        let hooks = Hooks::new(store.clone(), clock.clone());
+        let client = Client::new(&config.egress);
+        let deliveries = Deliveries::new(
+            store.clone(),
+            clock.clone(),
+            queue.clone(),
+            hooks.clone(),
+            client,
+            config.delivery.clone(),
+        );
+        let parts = execution::Parts {
+            store: store.clone(),
+            clock: clock.clone(),
+            engine,
+            registry: registry.clone(),
+            hooks: hooks.clone(),
+            queue: queue.clone(),
+        };
+        let executions = Executions::new(parts, config.execution.clone());
+        let parts = ingress::Parts {
+            store: store.clone(),
+            clock: clock.clone(),
+            hooks: hooks.clone(),
+            registry: registry.clone(),
+            executions: executions.clone(),
+        };
+        let ingress = Ingress::new(parts, config.ingress.clone());
+        Ok(Self { store, clock, queue, registry, hooks, executions, deliveries, ingress, first_key })
+    }
+
+    fn router(&self, stopping: CancellationToken) -> axum::Router {
+        let api = Api {
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            registry: self.registry.clone(),
+            hooks: self.hooks.clone(),
+            executions: self.executions.clone(),
+            deliveries: self.deliveries.clone(),
+            stopping,
+        };
+        api::router(api, self.ingress.router())
+    }
+
+    /// What whoever started the server has to know, on stdout.
+    fn say_hello(&self, listener: &TcpListener) -> Result<(), Error> {
+        let said = || {
+            let mut out = std::io::stdout().lock();
+            if let Some(key) = &self.first_key {
+                writeln!(out, "admin key (shown once): {}", key.expose())?;
+            }
+            writeln!(out, "listening on http://{}", listener.local_addr()?)?;
+            out.flush()
+        };
+        said().map_err(|source| Error::System { what: "write to stdout", source })
+    }
+
+    fn start_workers(&self, config: &Config, rest: &CancellationToken) -> JoinSet<()> {
+        let mut workers = JoinSet::new();
+        let (registry, executions, deliveries) =
+            (self.registry.clone(), self.executions.clone(), self.deliveries.clone());
+        let stop = || rest.clone();
+        workers.spawn({
+            let stop = stop();
+            async move { registry.run(stop).await }
+        });
+        workers.spawn({
+            let stop = stop();
+            async move { executions.run(stop).await }
+        });
+        workers.spawn({
+            let stop = stop();
+            async move { deliveries.run(stop).await }
+        });
+        workers.spawn(sweep::run(self.store.clone(), self.clock.clone(), config.retention.clone(), stop()));
+        // Leases are kept until the process ends: the other workers need them while they finish.
+        let queue = self.queue.clone();
+        tokio::spawn(async move { queue.keep_leases(CancellationToken::new()).await });
+        workers
+    }
+
+    /// Lets what runs come to its end, then hands back the rest.
+    async fn drain(&self, config: &Config, mut workers: JoinSet<()>, rest: &CancellationToken) {
+        rest.cancel();
+        let patience = Duration::from_millis(config.server.drain_ms_max);
+        let ended = async {
+            while workers.join_next().await.is_some() {}
+            self.executions.idle().await;
+        };
+        if tokio::time::timeout(patience, ended).await.is_err() {
+            tracing::warn!(executions = self.executions.running(), "handing back what has not ended");
+            self.executions.interrupt();
+            let ended = async {
+                while workers.join_next().await.is_some() {}
+                self.executions.idle().await;
+            };
+            let _ = tokio::time::timeout(HAND_BACK, ended).await;
+        }
+        if let Err(error) = self.store.flush().await {
+            tracing::error!(error = &error as &dyn std::error::Error, "the last records were not written");
+        }
+    }
+}
+
+/// Makes the first workspace and its admin key when there is none, and returns the key, to be shown once.
+async fn first_key(store: &Store, clock: &Clock) -> Result<Option<Secret>, store::Error> {
+    if !store.workspaces().await?.is_empty() {
+        return Ok(None);
+    }
+    let now = clock.now();
+    let workspace = WorkspaceId::at(now.unix_ms_unsigned());
+    let (text, hash) = api::mint(&rand::random());
+    let key = Key {
+        id: KeyId::at(now.unix_ms_unsigned()),
+        workspace,
+        name: "first".to_owned(),
+        role: "admin".to_owned(),
+        created_at: now,
+        expires_at: None,
+        revoked_at: None,
+    };
+    // The key first: a crash in between leaves a key without a workspace, and the next start makes both anew.
+    store.key_create(key, hash).await?;
+    let row = Workspace { id: workspace, name: FIRST_WORKSPACE.to_owned(), created_at: now };
+    store.workspace_create(row).await?;
+    Ok(Some(text))
+}
+
+/// The signals that ask the server to stop.
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

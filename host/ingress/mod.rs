@@ -1,0 +1,94 @@
+//! Hooks in.
+//!
+//! A request passes in this order, and each step is cheaper than what it protects: the limit on failures of its address;
+//! the hook; the body, up to the hook's cap; proof over the raw bytes; whether the hook is enabled; the dialect; the flow;
+//! the execution. Whatever is refused on the way is recorded with the exact reason, while its sender learns only what
+//! it may: an unknown hook and a bad credential get the same answer.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::post;
+use moka::sync::Cache;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Clock;
+use crate::execution::Executions;
+use crate::hook::Hooks;
+use crate::id::HookId;
+use crate::registry::Registry;
+use crate::store::Store;
+
+mod body;
+mod prefer;
+mod prove;
+mod receive;
+mod refuse;
+mod respond;
+
+/// How requests are taken in.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// Milliseconds in which a body must have arrived.
+    pub body_ms_max: u64,
+    /// Requests of one address that may fail to prove themselves, per second; then its requests are turned away unread.
+    pub failures_per_s_max: u32,
+    /// Refused requests that are recorded for one hook, per second; more are only answered.
+    pub recorded_per_s_max: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { body_ms_max: 30_000, failures_per_s_max: 200, recorded_per_s_max: 20 }
+    }
+}
+
+/// The address of whoever holds the other end of the connection. The server adds it to every request.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub IpAddr);
+
+/// What the door is made of.
+#[derive(Clone)]
+pub struct Parts {
+    /// Takes the records of refused requests.
+    pub store: Store,
+    /// Tells the time.
+    pub clock: Clock,
+    /// Knows the hooks.
+    pub hooks: Hooks,
+    /// Resolves their flows.
+    pub registry: Registry,
+    /// Runs them.
+    pub executions: Executions,
+}
+
+/// A handle to the door. Clones share it.
+#[derive(Clone)]
+pub struct Ingress(Arc<Inner>);
+
+struct Inner {
+    parts: Parts,
+    options: Options,
+    failures: refuse::PerSecond<IpAddr>,
+    recorded: refuse::PerSecond<Option<HookId>>,
+}
+
+impl Ingress {
+    /// A door to the hooks in `parts`.
+    pub fn new(parts: Parts, options: Options) -> Self {
+        Self(Arc::new(Inner { parts, options, failures: per_second(), recorded: per_second() }))
+    }
+
+    /// The paths of hooks: `POST /hooks/{hook}`.
+    pub fn router(&self) -> Router {
+        Router::new().route("/hooks/{hook}", post(receive::receive)).with_state(self.clone())
+    }
+}
+
+/// Counts events of the running second, for as many keys as an attacker could have and no more.
+fn per_second<K: std::hash::Hash + Eq + Send + Sync + 'static>() -> refuse::PerSecond<K> {
+    Cache::builder().max_capacity(10_000).time_to_live(Duration::from_secs(1)).build()
+}

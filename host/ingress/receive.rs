@@ -1,0 +1,126 @@
+//! One request, from its first byte to its answer.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::Request;
+use axum::http::request;
+use axum::response::Response;
+use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
+
+use super::prefer::answering;
+use super::refuse::Refusal;
+use super::{Ingress, Peer, body, prove};
+use crate::clock::Timestamp;
+use crate::execution::Order;
+use crate::hook::Hook;
+use crate::id::HookId;
+use crate::problem::{Problem, kind};
+use crate::signature::Proof;
+use crate::store::Idempotency;
+use crate::trigger::Trigger;
+
+/// The longest idempotency key.
+const KEY_BYTES_MAX: usize = 255;
+
+/// A request as it came, without its body.
+pub(super) struct Arrival {
+    pub(super) at: Timestamp,
+    pub(super) peer: IpAddr,
+    pub(super) head: request::Parts,
+}
+
+pub(super) async fn receive(
+    State(ingress): State<Ingress>,
+    Path(hook): Path<String>,
+    request: Request<Body>,
+) -> Response {
+    let (head, body) = request.into_parts();
+    let peer = head.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
+    let arrival = Arrival { at: ingress.0.parts.clock.now(), peer, head };
+    match ingress.pass(&hook, &arrival, body).await {
+        Ok(response) => response,
+        Err(refusal) => ingress.refuse(&arrival, refusal).await,
+    }
+}
+
+impl Ingress {
+    async fn pass(&self, name: &str, arrival: &Arrival, body: Body) -> Result<Response, Refusal> {
+        if self.fails_too_often(arrival) {
+            let detail = "too many requests from this address fail to prove who sent them";
+            return Err(Refusal { problem: Problem::new(&kind::TOO_MANY_FAILURES, detail), reason: None, hook: None });
+        }
+        let hook = self.hook(name).await?;
+        let refused = Refusal::of(&hook);
+        let time = Duration::from_millis(self.0.options.body_ms_max);
+        let body = body::read(&arrival.head.headers, body, hook.spec.body_bytes_max, time).await.map_err(&refused)?;
+        let proof = prove::prove(&hook, arrival, &body, self.0.parts.clock.now())
+            .map_err(|reason| Refusal::unproven(reason, Some(hook.clone())))?;
+        if !hook.enabled {
+            return Err(refused(Problem::new(&kind::HOOK_DISABLED, "the hook is disabled")));
+        }
+        let order = self.order(&hook, arrival, body, &proof).await.map_err(&refused)?;
+        let how = answering(&hook.spec, &arrival.head.headers);
+        self.execute(&hook, order, how).await.map_err(&refused)
+    }
+
+    async fn hook(&self, name: &str) -> Result<Arc<Hook>, Refusal> {
+        let unknown =
+            || Refusal::unproven(format!("there is no hook `{}`", name.chars().take(80).collect::<String>()), None);
+        let id = name.parse::<HookId>().map_err(|_| unknown())?;
+        let found = self.0.parts.hooks.find(id).await;
+        let found = found.map_err(|error| Refusal { problem: error.into(), reason: None, hook: None })?;
+        found.ok_or_else(unknown)
+    }
+
+    async fn order(&self, hook: &Arc<Hook>, arrival: &Arrival, body: Bytes, proof: &Proof) -> Result<Order, Problem> {
+        let request = prove::visible(hook, arrival, body);
+        let idempotency = idempotency(arrival, proof, &request)?;
+        let payload = hook.spec.dialect.parse(&request)?;
+        let target = self.0.parts.registry.resolve(hook.flow, &hook.spec.alias).await?;
+        let trigger = Trigger {
+            hook: Some(hook.id),
+            dialect: hook.spec.dialect.name(),
+            received_at_ms: arrival.at.unix_ms_unsigned(),
+            message: payload.message,
+            user_id: payload.user_id,
+            session_id: payload.session_id,
+            data: payload.data,
+            metadata: payload.metadata,
+            request,
+        };
+        Ok(Order { target, hook: Some(hook.clone()), trigger, idempotency, replay_of: None })
+    }
+}
+
+/// What makes the request one that was seen before: the key that the caller gives, or else the id that its signature
+/// covers.
+fn idempotency(
+    arrival: &Arrival,
+    proof: &Proof,
+    request: &crate::trigger::Request,
+) -> Result<Option<Idempotency>, Problem> {
+    let mut given = arrival.head.headers.get_all("idempotency-key").iter();
+    let key = match (given.next(), given.next()) {
+        (None, _) => proof.id.as_ref().map(|id| id.as_bytes().to_vec()),
+        (Some(key), None) if (1..=KEY_BYTES_MAX).contains(&key.len()) => Some(key.as_bytes().to_vec()),
+        _ => {
+            let message = format!("one value of 1 to {KEY_BYTES_MAX} characters is allowed");
+            return Err(Problem::field("idempotency-key", message));
+        }
+    };
+    let fingerprint = || {
+        let mut hash = Sha256::new();
+        for part in [request.method.as_bytes(), request.path.as_bytes(), request.query.as_bytes()] {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+        hash.update(&request.body);
+        hash.finalize().into()
+    };
+    Ok(key.map(|key| Idempotency { key: Sha256::digest(&key).into(), fingerprint: fingerprint() }))
+}

@@ -1,0 +1,136 @@
+//! From an execution to the answer in the hook's dialect.
+
+use std::time::Duration;
+
+use axum::http::{HeaderName, HeaderValue, Response as HttpResponse, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+
+use super::Ingress;
+use super::prefer::Answering;
+use crate::dialect::{Answer, View};
+use crate::execution::{Done, Ended, Order, Outcome};
+use crate::hook::Hook;
+use crate::id::ExecutionId;
+use crate::problem::{Problem, kind, of_done};
+use crate::sse;
+use crate::store::{Execution, Status};
+
+impl Ingress {
+    pub(super) async fn execute(&self, hook: &Hook, order: Order, how: Answering) -> Result<Response, Problem> {
+        let executions = &self.0.parts.executions;
+        let flow = order.target.name.clone();
+        let ended = match how {
+            Answering::Wait(patience) => executions.wait(order, patience).await?,
+            Answering::Accept(Duration::ZERO) => executions.accept(order).await?,
+            Answering::Accept(patience) => executions.accept_and_wait(order, patience).await?,
+            Answering::Stream => match executions.stream(order).await? {
+                Ok(follow) => return Ok(sse::response(follow)),
+                Err(seen) => seen,
+            },
+        };
+        match ended {
+            Ended::Done(id, done) => of_end(hook, &flow, id, &done),
+            Ended::Going(id) => Ok(going(hook, &flow, id, Status::Queued)),
+            Ended::Seen { same: false, .. } => {
+                let detail = "this key came before, with another request";
+                Err(Problem::new(&kind::KEY_REUSED, detail))
+            }
+            Ended::Seen { execution, same: true } => self.again(hook, &flow, execution, how).await,
+        }
+    }
+
+    /// The answer to a request that was seen before: what the first one got or would get now.
+    async fn again(&self, hook: &Hook, flow: &str, id: ExecutionId, how: Answering) -> Result<Response, Problem> {
+        let executions = &self.0.parts.executions;
+        if how == Answering::Stream {
+            return Ok(replayed(sse::response(executions.follow(hook.workspace, id, None).await?)));
+        }
+        let execution = executions.find(hook.workspace, id).await?;
+        let answer = match (done(&execution), how) {
+            (Some(_), Answering::Accept(_)) | (None, Answering::Accept(_)) => going(hook, flow, id, execution.status),
+            (Some(done), _) => of_end(hook, flow, id, &done).unwrap_or_else(|problem| problem.into_response()),
+            (None, _) => {
+                let detail = "the first request with this key is still being executed";
+                return Err(Problem::new(&kind::STILL_RUNNING, detail).about(id));
+            }
+        };
+        Ok(replayed(answer))
+    }
+}
+
+fn of_end(hook: &Hook, flow: &str, id: ExecutionId, done: &Done) -> Result<Response, Problem> {
+    if let Some(problem) = of_done(id, done) {
+        return Err(problem);
+    }
+    let view = View { reply: done.reply(), ..view(hook, flow, id, done.status) };
+    Ok(response(hook.spec.dialect.answer(&view), id))
+}
+
+fn going(hook: &Hook, flow: &str, id: ExecutionId, status: Status) -> Response {
+    let mut response = response(hook.spec.dialect.accepted(&view(hook, flow, id, status)), id);
+    let applied = HeaderValue::from_static("respond-async");
+    response.headers_mut().insert("preference-applied", applied);
+    response
+}
+
+fn view<'a>(hook: &Hook, flow: &'a str, execution: ExecutionId, status: Status) -> View<'a> {
+    View {
+        execution,
+        hook: Some(hook.id),
+        flow,
+        status: status.as_str(),
+        reason: None,
+        finished_at: None,
+        session_id: None,
+        user_id: None,
+        reply: None,
+        failure: None,
+    }
+}
+
+/// How a stored execution ended; none when it has not.
+fn done(execution: &Execution) -> Option<Done> {
+    let outcome = serde_json::from_str::<Outcome>(execution.outcome.as_deref()?).ok()?;
+    Some(Done {
+        status: execution.status,
+        reason: execution.reason.clone(),
+        outcome,
+        at: execution.finished_at?,
+        attempt: execution.attempt,
+    })
+}
+
+fn replayed(mut response: Response) -> Response {
+    response.headers_mut().insert("idempotency-replayed", HeaderValue::from_static("true"));
+    response
+}
+
+/// Headers that belong to the connection, which a flow does not own (RFC 9110 §7.6.1).
+const OF_CONNECTION: &[HeaderName] = &[
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::PROXY_AUTHENTICATE,
+];
+
+fn response(answer: Answer, id: ExecutionId) -> Response {
+    let mut response = HttpResponse::new(answer.body.into());
+    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_GATEWAY);
+    let headers = response.headers_mut();
+    for field in answer.headers {
+        let pair = (HeaderName::from_bytes(field.name.as_bytes()), HeaderValue::from_maybe_shared(field.value));
+        if let (Ok(name), Ok(value)) = pair
+            && !OF_CONNECTION.contains(&name)
+            && name != "keep-alive"
+        {
+            headers.append(name, value);
+        }
+    }
+    let id = HeaderValue::from_str(&id.to_string()).expect("an id is plain text");
+    headers.insert("flowgate-execution-id", id);
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,55 @@
+//! Forgets what is too old.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::store::{Retention, Store};
+
+/// How long things are kept.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// Days that an ended execution is kept, with all that belongs to it.
+    pub executions_days: u64,
+    /// Hours that an idempotency key is remembered.
+    pub keys_hours: u64,
+    /// Days that a refused request is kept.
+    pub requests_days: u64,
+    /// Seconds between two sweeps.
+    pub period_s: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { executions_days: 30, keys_hours: 48, requests_days: 7, period_s: 60 }
+    }
+}
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// Sweeps until `stop`: in small steps, one after the other while there is much to forget.
+pub async fn run(store: Store, clock: Clock, options: Options, stop: CancellationToken) {
+    let times = |n: u64, unit: Duration| unit.saturating_mul(u32::try_from(n).unwrap_or(u32::MAX));
+    loop {
+        let now = clock.now();
+        let retention = Retention {
+            executions_before: now.before(times(options.executions_days, 24 * HOUR)),
+            keys_before: now.before(times(options.keys_hours, HOUR)),
+            requests_before: now.before(times(options.requests_days, 24 * HOUR)),
+        };
+        let more = match store.sweep(retention).await {
+            Ok(swept) => swept.is_full(),
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "a sweep failed");
+                false
+            }
+        };
+        let wait = if more { Duration::from_millis(100) } else { Duration::from_secs(options.period_s.max(1)) };
+        if stop.run_until_cancelled(clock.sleep_until(clock.now().after(wait))).await.is_none() {
+            return;
+        }
+    }
+}
