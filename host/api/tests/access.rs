@@ -1,3 +1,5 @@
+//! Who is let in, and what nobody else sees.
+
 use std::time::Duration;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The OpenAPI document and the pages behind the problems.
+
 use std::collections::BTreeSet;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Executions and deliveries.
+
 use super::*;
 
 #[tokio::test]

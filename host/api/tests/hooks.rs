@@ -1,3 +1,5 @@
+//! Hooks and their secrets.
+
 use super::*;
 use crate::id::RequestId;
 use crate::store::Refused;

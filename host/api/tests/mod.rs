@@ -20,7 +20,7 @@ use crate::queue::Queue;
 use crate::registry::LIVE;
 use crate::store::{Key, Workspace};
 use crate::trigger::{self, Trigger};
-use crate::{capability, delivery, egress, execution, queue, store};
+use crate::{delivery, egress, execution, queue, store};
 
 mod access;
 mod document;
@@ -83,7 +83,7 @@ impl House {
         let queue = Queue::new(store.clone(), clock.clone(), queue::Options::default());
         let engine = Engine::new(engine::Setup {
             options: engine::Options { instances_max: 2, ..engine::Options::default() },
-            capability: capability::Options::default(),
+            capability: Default::default(),
             cache_dir: folder.path().join("cache"),
             cache_key: [1; 32],
             compiler: Compiler::InProcess,

@@ -1,3 +1,5 @@
+//! Bodies, paths and query parameters that cannot be read, and lists in pages.
+
 use super::*;
 
 async fn post(house: &House, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {

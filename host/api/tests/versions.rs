@@ -1,3 +1,5 @@
+//! Flows, uploads and aliases.
+
 use super::*;
 use crate::id::Digest;
 
