@@ -5,6 +5,8 @@
 
 pub mod id;
 
+pub mod cache;
+
 pub mod clock;
 
 pub mod trigger;

@@ -102,13 +102,11 @@ async fn flood(house: &House, hook: &Hook, n: usize) -> HashSet<String> {
 async fn a_stop_lets_a_request_end_and_exits_with_0() {
     let mut house = House::start().await;
     let hook = house.flow("slow").await;
-    let (answer, ()) = tokio::join!(
-        house.send_with(&hook, &[], Bytes::from_static(br#"{"data":{"ms":1500}}"#)),
-        async {
+    let (answer, ()) =
+        tokio::join!(house.send_with(&hook, &[], Bytes::from_static(br#"{"data":{"ms":1500}}"#)), async {
             tokio::time::sleep(Duration::from_millis(400)).await;
             house.terminate();
-        }
-    );
+        });
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(house.ended().await.code(), Some(0));
 }

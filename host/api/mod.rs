@@ -62,10 +62,11 @@ pub struct Api {
     pub stopping: CancellationToken,
 }
 
-/// The API as a router. It answers what it does not know with a problem, so it is the one into which others are merged.
-pub fn router(api: Api) -> Router {
+/// The API and `others` as one router, which answers what nobody knows with a problem.
+pub fn router(api: Api, others: Router) -> Router {
     let keys = auth::Keys::new(api.store.clone(), api.clock.clone());
-    routes().method_not_allowed_fallback(not_allowed).fallback(not_found).with_state(House { api, keys })
+    let all = routes().with_state(House { api, keys }).merge(others);
+    all.method_not_allowed_fallback(not_allowed).fallback(not_found)
 }
 
 /// What the handlers take their parts from.

@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::IntoResponse;
 
 use super::request::At;
 use super::{Api, openapi};
 use crate::problem::{self, Problem, kind};
+
+/// What a server says that is well.
+const OK: &str = "ok\n";
 
 /// How long the store may take to answer a server that calls itself ready.
 const STORE_WITHIN: Duration = Duration::from_secs(5);
@@ -34,21 +37,21 @@ pub(super) async fn get_error_page(At(slug): At<String>) -> Result<impl IntoResp
 }
 
 /// Whether the process lives.
-#[utoipa::path(get, path = "/healthz", tag = "server", responses((status = 204, description = "it lives")))]
-pub(super) async fn get_health() -> StatusCode {
-    StatusCode::NO_CONTENT
+#[utoipa::path(get, path = "/healthz", tag = "server", responses((status = 200, body = String, description = "`ok`")))]
+pub(super) async fn get_health() -> &'static str {
+    OK
 }
 
 /// Whether the server takes work: it can write, and is not about to stop.
 #[utoipa::path(
     get, path = "/readyz", tag = "server",
-    responses((status = 204, description = "it is ready"), (status = 503, description = "it is not"))
+    responses((status = 200, body = String, description = "`ok`"), (status = 503, description = "it is not"))
 )]
-pub(super) async fn get_readiness(State(api): State<Api>) -> Result<StatusCode, Problem> {
+pub(super) async fn get_readiness(State(api): State<Api>) -> Result<&'static str, Problem> {
     if api.stopping.is_cancelled() {
         return Err(Problem::new(&kind::STOPPING, "the server is stopping"));
     }
     let flushed = tokio::time::timeout(STORE_WITHIN, api.store.flush()).await;
     flushed.map_err(|_| Problem::new(&kind::STORE_UNAVAILABLE, "the store does not answer"))??;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(OK)
 }

@@ -178,7 +178,7 @@ impl House {
             deliveries: self.deliveries.clone(),
             stopping,
         };
-        api::router(api).merge(self.ingress.router())
+        api::router(api, self.ingress.router())
     }
 
     /// What whoever started the server has to know, on stdout.
