@@ -124,7 +124,7 @@ fn a_scheme_that_cannot_be_is_told_before_anything_is_sent() {
 }
 
 /// What `send … --curl` prints for a hook as the API shows it.
-fn curl(auth: Value, line: &[&str]) -> anyhow::Result<String> {
+fn curl(auth: &Value, line: &[&str]) -> anyhow::Result<String> {
     let hook = json!({ "url_path": "/hooks/hok_1", "auth": auth });
     let words = ["flowgate", "send", "h", "--curl"].iter().chain(line);
     match Args::try_parse_from(words)?.command {
@@ -138,26 +138,26 @@ fn curl_sends_what_send_would_signed_as_the_hook_demands() {
     // The digest is that of `printf '{"message":"it'"'"'s late"}' | openssl dgst -sha256 -hmac s`.
     let github = json!([{ "scheme": "github" }]);
     assert_eq!(
-        curl(github, &["--message", "it's late", "--secret", "s"]).unwrap(),
+        curl(&github, &["--message", "it's late", "--secret", "s"]).unwrap(),
         "curl --request POST http://127.0.0.1:8080/hooks/hok_1 \\\n  \
          --header 'content-type: application/json' \\\n  \
          --header 'x-hub-signature-256: sha256=c7afa72ae8a2aa3e71475cd6fc965adbd39f7da948d67c6ebb2731f12859e5db' \\\n  \
          --data-raw '{\"message\":\"it'\\''s late\"}'"
     );
-    let stripe = curl(json!([{ "scheme": "stripe" }]), &["--async", "--wait", "3", "--secret", "s"]).unwrap();
+    let stripe = curl(&json!([{ "scheme": "stripe" }]), &["--async", "--wait", "3", "--secret", "s"]).unwrap();
     assert!(stripe.contains("--header 'prefer: respond-async, wait=3'"), "{stripe}");
     assert!(stripe.contains("--header 'stripe-signature: t=1763654400,v1="), "{stripe}");
-    let key = curl(json!([{ "scheme": "api-key", "query": "apiKey" }]), &["--secret", "a&b"]).unwrap();
+    let key = curl(&json!([{ "scheme": "api-key", "query": "apiKey" }]), &["--secret", "a&b"]).unwrap();
     assert!(key.starts_with("curl --request POST 'http://127.0.0.1:8080/hooks/hok_1?apiKey=a%26b' "), "{key}");
-    let open = curl(json!([{ "scheme": "none" }]), &["--header", "content-type: text/x", "--stream"]).unwrap();
+    let open = curl(&json!([{ "scheme": "none" }]), &["--header", "content-type: text/x", "--stream"]).unwrap();
     assert!(open.contains("--header 'content-type: text/x'") && open.contains("text/event-stream"), "{open}");
     assert!(!open.contains("application/json"), "{open}");
 }
 
 #[test]
 fn a_hook_that_wants_a_secret_says_so() {
-    let missing = curl(json!([{ "scheme": "github" }]), &["--secret", ""]).unwrap_err().to_string();
+    let missing = curl(&json!([{ "scheme": "github" }]), &["--secret", ""]).unwrap_err().to_string();
     assert!(missing.contains("by scheme `github`") && missing.contains("FLOWGATE_SECRET"), "{missing}");
-    let misfit = curl(json!([{ "scheme": "basic" }]), &["--secret", "no-colon"]).unwrap_err().to_string();
+    let misfit = curl(&json!([{ "scheme": "basic" }]), &["--secret", "no-colon"]).unwrap_err().to_string();
     assert!(misfit.contains("`user:password`"), "{misfit}");
 }
