@@ -77,9 +77,9 @@ pub fn runtime(config: &Config) -> std::io::Result<Runtime> {
 /// and executions end, and hands back what does not end in time. A second signal ends it at once.
 pub async fn serve(config: Config, folder: &Path) -> Result<(), Error> {
     telemetry::start(&config.telemetry)?;
-    let house = House::build(&config, folder).await?;
     let address = config.server.listen;
     let listener = TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
+    let house = House::build(&config, folder).await?;
     let mut signals = Signals::new().map_err(|source| Error::System { what: "wait for signals", source })?;
     house.say_hello(&listener)?;
 
@@ -123,7 +123,6 @@ impl House {
         let (clock, options, own) = (Clock::system(), config.store.clone(), folder.to_owned());
         let opened = tokio::task::spawn_blocking(move || Store::open(&own, &options)).await;
         let store = opened.unwrap_or(Err(store::Error::Closed))?;
-        let first_key = first_key(&store, &clock).await?;
         let compiler = Compiler::this_program();
         let engine = Engine::new(Setup {
             options: config.engine.clone(),
@@ -165,6 +164,8 @@ impl House {
             executions: executions.clone(),
         };
         let ingress = Ingress::new(parts, config.ingress.clone());
+        // Last, when nothing can fail any more: a key that was made and not shown would lock everybody out.
+        let first_key = first_key(&store, &clock).await?;
         Ok(Self { store, clock, queue, registry, hooks, executions, deliveries, ingress, first_key })
     }
 

@@ -216,10 +216,10 @@ impl Executions {
     /// Before a caller is told that its execution goes on, makes that true whatever happens.
     async fn make_durable(&self, here: &Here) -> Result<(), Error> {
         let mut record = here.record.lock().await;
-        if matches!(*record, Recorded::Not) {
-            if let Ok(lease) = self.accept_here(here.new.clone()).await? {
-                *record = Recorded::Accepted(lease);
-            }
+        if matches!(*record, Recorded::Not)
+            && let Ok(lease) = self.accept_here(here.new.clone()).await?
+        {
+            *record = Recorded::Accepted(lease);
         }
         Ok(())
     }

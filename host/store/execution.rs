@@ -209,7 +209,7 @@ pub struct Execution {
     pub memory_bytes: u64,
     /// Where the outcome is to be delivered.
     pub callback: Option<String>,
-    /// The reply or failure, as JSON.
+    /// The reply or failure, as JSON. None in lists.
     pub outcome: Option<String>,
     /// The trigger as JSON, without the body. Empty in lists.
     pub trigger: String,
@@ -231,7 +231,10 @@ pub struct ExecutionFilter {
 }
 
 const SLIM: &str = "id, workspace, flow, hook, version, status, reason, mode, attempt, session, replay_of, created_at, \
-                    started_at, finished_at, deadline_ms, cpu_us, memory_bytes, callback, outcome";
+                    started_at, finished_at, deadline_ms, cpu_us, memory_bytes, callback";
+
+/// The columns of one whole execution: what a list leaves out comes last.
+const WIDE: &str = "outcome, trigger, body";
 
 impl Store {
     /// Makes an execution and its job durable, unless its key was seen before. [`Error::Busy`] when the writer is behind.
@@ -274,7 +277,7 @@ impl Store {
             let sql = format!(
                 "UPDATE executions SET status = 'running', attempt = attempt + 1, started_at = ?
                  WHERE workspace = (SELECT workspace FROM jobs WHERE seq = ?) AND id = ? AND finished_at IS NULL
-                 RETURNING {SLIM}, trigger, body"
+                 RETURNING {SLIM}, {WIDE}"
             );
             let begun = c.prepare_cached(&sql)?.query_row(params![at, lease.seq(), id], whole).optional()?;
             if begun.is_none() {
@@ -334,13 +337,13 @@ impl Store {
     /// One execution, whole.
     pub async fn execution_find(&self, workspace: WorkspaceId, id: ExecutionId) -> Result<Option<Execution>> {
         self.read(move |c| {
-            let sql = format!("SELECT {SLIM}, trigger, body FROM executions WHERE workspace = ? AND id = ?");
+            let sql = format!("SELECT {SLIM}, {WIDE} FROM executions WHERE workspace = ? AND id = ?");
             Ok(c.prepare_cached(&sql)?.query_row(params![workspace, id], whole).optional()?)
         })
         .await
     }
 
-    /// A part of a workspace's executions, without triggers and bodies.
+    /// A part of a workspace's executions, without triggers, bodies and outcomes.
     pub async fn executions(
         &self,
         workspace: WorkspaceId,
@@ -565,7 +568,7 @@ fn slim(row: &Row<'_>) -> rusqlite::Result<Execution> {
         cpu_us: count(row.get(15)?),
         memory_bytes: count(row.get(16)?),
         callback: row.get(17)?,
-        outcome: row.get(18)?,
+        outcome: None,
         trigger: String::new(),
         body: Bytes::new(),
     })
@@ -573,7 +576,7 @@ fn slim(row: &Row<'_>) -> rusqlite::Result<Execution> {
 
 fn whole(row: &Row<'_>) -> rusqlite::Result<Execution> {
     let body: Vec<u8> = row.get(20)?;
-    Ok(Execution { trigger: row.get(19)?, body: body.into(), ..slim(row)? })
+    Ok(Execution { outcome: row.get(18)?, trigger: row.get(19)?, body: body.into(), ..slim(row)? })
 }
 
 impl Error {
