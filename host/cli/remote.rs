@@ -87,9 +87,14 @@ impl Remote {
     }
 
     /// Sends a component.
-    pub(super) async fn upload(&self, path: &[&str], body: Body) -> anyhow::Result<Value> {
+    pub(super) async fn upload(
+        &self,
+        path: &[&str],
+        query: Query<'_>,
+        body: Body,
+    ) -> anyhow::Result<Value> {
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/wasm"))]);
-        let url = self.at(path, &[]);
+        let url = self.at(path, query);
         json(
             &self
                 .answer(Request { method: Method::POST, url, headers: self.with_key(headers), body, deadline: LONG })
