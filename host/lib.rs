@@ -15,6 +15,8 @@ pub mod dialect;
 
 pub mod egress;
 
+pub mod telemetry;
+
 pub mod store;
 
 pub mod bindings;
@@ -39,6 +41,14 @@ pub mod sse;
 
 pub mod ingress;
 
+pub mod api;
+
 pub mod server;
 
 pub mod sweep;
+
+pub mod config;
+
+pub mod app;
+
+pub mod cli;

@@ -1,4 +1,18 @@
 //! The tests that need the whole house, one module for each subject.
 
+// Outcomes delivered to a receiver.
+mod callbacks;
+// Power cuts and orderly stops.
+mod crash;
+// Hostile guests.
+mod limits;
+// Bad requests.
+mod refusals;
+// A running house, and what is needed to talk to it.
+mod support;
 // The repository keeps its own rules: floor plan, pages, tests, prose.
 mod tidy;
+// A trigger's ways through the house.
+mod triggers;
+// Components in.
+mod uploads;

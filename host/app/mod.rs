@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +22,7 @@ use crate::id::{KeyId, WorkspaceId};
 use crate::ingress::{self, Ingress};
 use crate::queue::Queue;
 use crate::registry::Registry;
+use crate::signature::Secret;
 use crate::store::{self, Key, Store, Workspace};
 use crate::{server, sweep, telemetry};
 
@@ -58,6 +60,17 @@ pub enum Error {
         /// Why not.
         source: std::io::Error,
     },
+}
+
+/// The runtime that the configuration asks for. With one worker there is one thread, which saves the cost of sharing.
+pub fn runtime(config: &Config) -> std::io::Result<Runtime> {
+    let per_core = || std::thread::available_parallelism().map_or(1, usize::from);
+    let workers = if config.server.workers == 0 { per_core() } else { config.server.workers };
+    let mut builder = match workers {
+        1 => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
+    };
+    builder.worker_threads(workers).enable_all().thread_name("flowgate").build()
 }
 
 /// Runs the server over the data in `folder` until SIGTERM or SIGINT, and then drains: takes nothing new, lets requests
@@ -102,7 +115,7 @@ struct House {
     executions: Executions,
     deliveries: Deliveries,
     ingress: Ingress,
-    first_key: Option<String>,
+    first_key: Option<Secret>,
 }
 
 impl House {
@@ -173,7 +186,7 @@ impl House {
         let said = || {
             let mut out = std::io::stdout().lock();
             if let Some(key) = &self.first_key {
-                writeln!(out, "admin key (shown once): {key}")?;
+                writeln!(out, "admin key (shown once): {}", key.expose())?;
             }
             writeln!(out, "listening on http://{}", listener.local_addr()?)?;
             out.flush()
@@ -229,13 +242,13 @@ impl House {
 }
 
 /// Makes the first workspace and its admin key when there is none, and returns the key, to be shown once.
-async fn first_key(store: &Store, clock: &Clock) -> Result<Option<String>, store::Error> {
+async fn first_key(store: &Store, clock: &Clock) -> Result<Option<Secret>, store::Error> {
     if !store.workspaces().await?.is_empty() {
         return Ok(None);
     }
     let now = clock.now();
     let workspace = WorkspaceId::at(now.unix_ms_unsigned());
-    let (text, hash) = api::new_key(rand::random());
+    let (text, hash) = api::mint(&rand::random());
     let key = Key {
         id: KeyId::at(now.unix_ms_unsigned()),
         workspace,

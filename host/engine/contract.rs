@@ -145,7 +145,7 @@ fn track(name: &str) -> Option<String> {
 }
 
 /// The value whose key is nearest to `name`: at most a third of the letters differ.
-pub(super) fn nearest<'a, T>(name: &str, known: impl Iterator<Item = (&'a str, T)>) -> Option<T> {
+pub(crate) fn nearest<'a, T>(name: &str, known: impl Iterator<Item = (&'a str, T)>) -> Option<T> {
     let near = known.map(|(key, value)| (distance(name, key), key.len(), value));
     let (distance, length, value) = near.min_by_key(|(distance, ..)| *distance)?;
     (distance * 3 <= length.max(name.len())).then_some(value)

@@ -37,6 +37,7 @@ use self::ticker::Ticker;
 
 pub use self::compile::{Compiler, compile_child};
 pub use self::contract::Kind;
+pub(crate) use self::contract::nearest;
 pub use self::inspect::{Inspection, Mismatch, MismatchKind, Refusal, inspect};
 pub use self::load::Loaded;
 pub use self::probe::Probe;

@@ -1,9 +1,11 @@
 //! The three ways in: with a caller who waits, with one who does not, and with one who listens.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::sync::{Mutex, OwnedSemaphorePermit};
 
 use super::attempt::Attempt;
@@ -161,13 +163,9 @@ impl Executions {
     fn spawn(&self, here: Arc<Here>, place: OwnedSemaphorePermit) {
         let this = self.clone();
         tokio::spawn(async move {
-            let id = here.attempt.id;
-            let task = tokio::spawn({
-                let (this, here) = (this.clone(), here.clone());
-                async move { this.run_here(&here).await }
-            });
-            if let Err(panic) = task.await {
-                tracing::error!(execution = %id, error = &panic as &dyn std::error::Error, "an execution panicked");
+            let run = AssertUnwindSafe(this.run_here(&here)).catch_unwind();
+            if run.await.is_err() {
+                tracing::error!(execution = %here.attempt.id, "an execution panicked");
                 this.give_back(&here).await;
             }
             drop(place);

@@ -31,6 +31,8 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Connections at one time; more of them wait to be accepted.
     pub connections_max: usize,
+    /// Threads that serve and run flows; 0 for one per core.
+    pub workers: usize,
     /// Milliseconds in which the head of a request must have arrived; also how long an idle connection is kept.
     pub head_ms_max: u64,
     /// Bytes of the head of a request.
@@ -48,6 +50,7 @@ impl Default for Options {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             connections_max: 10_000,
+            workers: 0,
             head_ms_max: 15_000,
             head_bytes_max: 64 << 10,
             streams_max: 128,

@@ -1,1 +1,38 @@
-fn main() {}
+//! The project's own commands: `cargo xtask test`, `demo`, `guests`.
+
+use std::process::ExitCode;
+
+mod demo;
+mod guests;
+mod receiver;
+mod run;
+mod test;
+
+const HELP: &str = "\
+cargo xtask test           installs what is missing, builds the guests, checks and tests everything
+cargo xtask demo [--once]  builds everything, starts a server with the examples, sends triggers, keeps serving
+                           (--once: stops afterwards; exit code 1 if an answer was wrong)
+cargo xtask guests         builds the guests, the examples and the templates
+";
+
+#[expect(clippy::print_stderr, reason = "a command line tool talks to whoever started it")]
+fn main() -> ExitCode {
+    let args = std::env::args().skip(1).collect::<Vec<_>>();
+    let done = match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["test"] => test::all(),
+        ["demo"] => demo::run(false),
+        ["demo", "--once"] => demo::run(true),
+        ["guests"] => guests::build(),
+        _ => {
+            eprint!("{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! An execution as it is shown.
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use bytes::Bytes;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::clock::Timestamp;
+use crate::execution::Outcome;
+use crate::id::{Digest, ExecutionId, HookId};
+use crate::store::{self, Status};
+use crate::trigger::{self, Failure, Header, Json, Reply};
+
+/// One trigger given to one version. Lists have neither trigger nor outcome.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Execution {
+    id: ExecutionId,
+    /// None when the flow is gone.
+    flow: Option<String>,
+    version: Digest,
+    hook: Option<HookId>,
+    pub(super) status: Status,
+    /// The slug of the detail.
+    reason: Option<String>,
+    /// `sync`, `async` or `stream`.
+    mode: String,
+    /// Attempts begun.
+    attempt: u32,
+    session_id: Option<String>,
+    /// The execution whose trigger this one has again.
+    replay_of: Option<ExecutionId>,
+    created_at: Timestamp,
+    /// When its last attempt began.
+    started_at: Option<Timestamp>,
+    finished_at: Option<Timestamp>,
+    /// Milliseconds that an attempt may take.
+    deadline_ms: u64,
+    usage: Usage,
+    /// Where the outcome is delivered.
+    callback_url: Option<String>,
+    /// What the flow answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    reply: Option<Reply>,
+    /// What the flow said instead of an answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    failure: Option<Failure>,
+    /// Why the host stopped it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stopped: Option<Stopped>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trigger: Option<Trigger>,
+    links: Links,
+}
+
+/// What the guest used.
+#[derive(Serialize, ToSchema)]
+struct Usage {
+    /// All attempts together.
+    cpu_us: u64,
+    /// At its peak.
+    memory_bytes: u64,
+}
+
+/// Why the host stopped an execution.
+#[derive(Serialize, ToSchema)]
+struct Stopped {
+    reason: String,
+    message: String,
+}
+
+/// Where more is to be read.
+#[derive(Serialize, ToSchema)]
+struct Links {
+    #[serde(rename = "self")]
+    own: String,
+    logs: String,
+    events: String,
+    deliveries: String,
+}
+
+/// What happened and what was wanted of the flow.
+#[derive(Serialize, ToSchema)]
+struct Trigger {
+    dialect: String,
+    received_at: Timestamp,
+    message: Option<String>,
+    user_id: Option<String>,
+    session_id: Option<String>,
+    data: Json,
+    metadata: Json,
+    request: Request,
+}
+
+/// The HTTP request that a trigger came by, without its credentials.
+#[derive(Serialize, ToSchema)]
+struct Request {
+    method: String,
+    path: String,
+    query: String,
+    #[schema(value_type = Vec<Object>)]
+    headers: Vec<Header>,
+    peer: String,
+    /// The body when it is text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body_text: Option<String>,
+    /// The body when it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body_base64: Option<String>,
+}
+
+impl Execution {
+    /// The execution without trigger and outcome.
+    pub(super) fn listed(row: store::Execution, flow: Option<String>) -> Self {
+        let id = row.id;
+        let links = Links {
+            own: format!("/v1/executions/{id}"),
+            logs: format!("/v1/executions/{id}/logs"),
+            events: format!("/v1/executions/{id}/events"),
+            deliveries: format!("/v1/deliveries?execution={id}"),
+        };
+        Self {
+            id,
+            flow,
+            version: row.version,
+            hook: row.hook,
+            status: row.status,
+            reason: row.reason,
+            mode: row.mode,
+            attempt: row.attempt,
+            session_id: row.session,
+            replay_of: row.replay_of,
+            created_at: row.created_at,
+            started_at: row.started_at,
+            finished_at: row.finished_at,
+            deadline_ms: row.deadline_ms,
+            usage: Usage { cpu_us: row.cpu_us, memory_bytes: row.memory_bytes },
+            callback_url: row.callback,
+            reply: None,
+            failure: None,
+            stopped: None,
+            trigger: None,
+            links,
+        }
+    }
+
+    /// The whole execution.
+    pub(super) fn whole(mut row: store::Execution, flow: Option<String>) -> Result<Self, store::Error> {
+        let (json, body, outcome) =
+            (std::mem::take(&mut row.trigger), std::mem::take(&mut row.body), row.outcome.take());
+        let trigger = serde_json::from_str(&json).map_err(|_| store::Error::Corrupt("trigger"))?;
+        let mut shown = Self { trigger: Some(Trigger::new(trigger, &body)), ..Self::listed(row, flow) };
+        let outcome = outcome.map(|json| serde_json::from_str(&json)).transpose();
+        match outcome.map_err(|_| store::Error::Corrupt("outcome"))? {
+            Some(Outcome::Reply(reply)) => shown.reply = Some(reply),
+            Some(Outcome::Failure(failure)) => shown.failure = Some(failure),
+            Some(Outcome::Stopped { reason, message }) => shown.stopped = Some(Stopped { reason, message }),
+            None => {}
+        }
+        Ok(shown)
+    }
+}
+
+impl Trigger {
+    fn new(trigger: trigger::Trigger, body: &Bytes) -> Self {
+        let trigger::Request { method, path, query, headers, peer, .. } = trigger.request;
+        let body_text = std::str::from_utf8(body).ok().filter(|text| !text.is_empty()).map(str::to_owned);
+        let body_base64 = (body_text.is_none() && !body.is_empty()).then(|| BASE64_STANDARD.encode(body));
+        let received_at_ms = i64::try_from(trigger.received_at_ms).unwrap_or(i64::MAX);
+        Self {
+            dialect: trigger.dialect.into_owned(),
+            received_at: Timestamp::from_unix_ms(received_at_ms),
+            message: trigger.message,
+            user_id: trigger.user_id,
+            session_id: trigger.session_id,
+            data: trigger.data,
+            metadata: trigger.metadata,
+            request: Request { method, path, query, headers, peer, body_text, body_base64 },
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Executions: find, cancel, replay.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::IntoResponse;
+use serde::de::{Deserializer, Error as _};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::Api;
+use super::auth::Caller;
+use super::execution_view::Execution;
+use super::flows::Names;
+use super::page::{Limit, List, Paging};
+use super::request::{At, JsonBody, Params};
+use crate::id::{Digest, ExecutionId};
+use crate::problem::Problem;
+use crate::store::{self, ExecutionFilter, Status};
+use crate::trigger::Json as RawJson;
+
+/// Which executions.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Filter {
+    /// Only of the flow with this name.
+    flow: Option<String>,
+    /// Only of the hook with this id or name.
+    hook: Option<String>,
+    /// Only with one of these statuses, separated by commas.
+    #[serde(deserialize_with = "statuses")]
+    #[param(value_type = Option<String>)]
+    status: Vec<Status>,
+    /// Only of this session.
+    session: Option<String>,
+    /// Entries on a page.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 200, default = 50)]
+    limit: Limit,
+    /// The `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+fn statuses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Status>, D::Error> {
+    let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+    let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
+    words
+        .map(|word| Status::ALL.iter().copied().find(|status| status.as_str() == word))
+        .collect::<Option<_>>()
+        .ok_or_else(|| {
+            let allowed = Status::ALL.iter().map(|status| status.as_str()).collect::<Vec<_>>().join(", ");
+            D::Error::custom(format_args!("is `{text}`; allowed, separated by commas: {allowed}"))
+        })
+}
+
+/// The log of one attempt.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Logs {
+    attempt: u32,
+    /// Lines that were over the limit.
+    dropped: u64,
+    /// `[{"at_ms","level","source","message"}]`
+    lines: Option<RawJson>,
+}
+
+impl From<store::Logs> for Logs {
+    fn from(logs: store::Logs) -> Self {
+        Self { attempt: logs.attempt, dropped: logs.dropped, lines: RawJson::parse(logs.lines).ok() }
+    }
+}
+
+/// Where an execution stands.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Standing {
+    execution_id: ExecutionId,
+    status: Status,
+}
+
+/// How to replay.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Replay {
+    /// The version to run; what the hook's alias stands for now when absent.
+    #[serde(default)]
+    version: Option<Digest>,
+}
+
+/// An execution that was started.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Started {
+    execution_id: ExecutionId,
+}
+
+/// The workspace's executions, without triggers and outcomes.
+#[utoipa::path(
+    get, path = "/v1/executions", tag = "executions", params(Filter),
+    responses((status = 200, body = List<Execution>), (status = 404, description = "no such flow or hook"))
+)]
+pub(super) async fn list_executions(
+    caller: Caller,
+    State(api): State<Api>,
+    Params(filter): Params<Filter>,
+) -> Result<Json<List<Execution>>, Problem> {
+    let Filter { flow, hook, status: statuses, session, limit, cursor } = filter;
+    let flow = match flow {
+        Some(name) => Some(api.registry.flow(caller.workspace, &name).await?.id),
+        None => None,
+    };
+    let hook = match hook {
+        Some(hook) => Some(api.hooks.get(caller.workspace, &hook).await?.id),
+        None => None,
+    };
+    let paging = Paging { limit, cursor };
+    let filter = ExecutionFilter { flow, hook, statuses, session };
+    let rows = api.executions.list(caller.workspace, filter, paging.page()?).await?;
+    let List { data: rows, next_cursor } = paging.cut(rows, |row| row.id.to_string());
+    let (mut names, mut data) = (Names::new(&api.registry), Vec::with_capacity(rows.len()));
+    for row in rows {
+        let flow = names.of(row.flow).await?;
+        data.push(Execution::listed(row, flow));
+    }
+    Ok(Json(List { data, next_cursor }))
+}
+
+/// One execution, whole. `retry-after` says when to ask again while it goes on.
+#[utoipa::path(
+    get, path = "/v1/executions/{id}", tag = "executions", params(("id" = ExecutionId, Path)),
+    responses((status = 200, body = Execution), (status = 404, description = "no such execution"))
+)]
+pub(super) async fn get_execution(
+    caller: Caller,
+    State(api): State<Api>,
+    At(id): At<ExecutionId>,
+) -> Result<impl IntoResponse, Problem> {
+    let row = api.executions.find(caller.workspace, id).await?;
+    let flow = Names::new(&api.registry).of(row.flow).await?;
+    let mut headers = HeaderMap::new();
+    if !row.status.is_final() {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    Ok((headers, Json(Execution::whole(row, flow)?)))
+}
+
+/// The log of each attempt that logged. A running attempt's log comes when it ends.
+#[utoipa::path(
+    get, path = "/v1/executions/{id}/logs", tag = "executions", params(("id" = ExecutionId, Path)),
+    responses((status = 200, body = List<Logs>), (status = 404, description = "no such execution"))
+)]
+pub(super) async fn list_execution_logs(
+    caller: Caller,
+    State(api): State<Api>,
+    At(id): At<ExecutionId>,
+) -> Result<Json<List<Logs>>, Problem> {
+    let logs = api.executions.logs(caller.workspace, id).await?;
+    Ok(Json(List { data: logs.into_iter().map(Logs::from).collect(), next_cursor: None }))
+}
+
+/// Cancels an execution; one that has ended stays as it is.
+#[utoipa::path(
+    post, path = "/v1/executions/{id}/cancel", tag = "executions", params(("id" = ExecutionId, Path)),
+    responses(
+        (status = 200, body = Standing, description = "it has ended"),
+        (status = 202, body = Standing, description = "it runs, and is about to be stopped"),
+        (status = 404, description = "no such execution"),
+    )
+)]
+pub(super) async fn cancel_execution(
+    caller: Caller,
+    State(api): State<Api>,
+    At(id): At<ExecutionId>,
+) -> Result<impl IntoResponse, Problem> {
+    let status = api.executions.cancel(caller.workspace, id).await?;
+    let answer = if status.is_final() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok((answer, Json(Standing { execution_id: id, status })))
+}
+
+/// Gives the trigger of an execution to a version again, as a new execution.
+#[utoipa::path(
+    post, path = "/v1/executions/{id}/replay", tag = "executions", params(("id" = ExecutionId, Path)),
+    request_body = Replay,
+    responses(
+        (status = 202, body = Started),
+        (status = 404, description = "no such execution or version"),
+        (status = 409, description = "the version is not ready"),
+    )
+)]
+pub(super) async fn replay_execution(
+    caller: Caller,
+    State(api): State<Api>,
+    At(id): At<ExecutionId>,
+    JsonBody(replay): JsonBody<Replay>,
+) -> Result<impl IntoResponse, Problem> {
+    let execution_id = api.executions.replay(caller.workspace, id, replay.version).await?;
+    let location = [(header::LOCATION, format!("/v1/executions/{execution_id}"))];
+    Ok((StatusCode::ACCEPTED, location, Json(Started { execution_id })))
+}

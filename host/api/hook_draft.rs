@@ -1,0 +1,72 @@
+//! What a request says about a hook: some members about the hook itself, the others its spec.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::request::read;
+use crate::delivery::Deliveries;
+use crate::hook::Spec;
+use crate::problem::Problem;
+use crate::signature::Secret;
+
+/// The members that are not of the spec.
+const ABOUT: &[&str] = &["name", "flow", "enabled", "secret"];
+
+/// What a request says about a hook; what it does not say is absent.
+pub(super) struct Draft {
+    pub(super) about: About,
+    spec: Map<String, Value>,
+}
+
+/// The members that are not of the spec.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct About {
+    pub(super) name: Option<String>,
+    pub(super) flow: Option<String>,
+    pub(super) enabled: Option<bool>,
+    pub(super) secret: Option<String>,
+}
+
+impl Draft {
+    pub(super) fn new(body: Map<String, Value>) -> Result<Self, Problem> {
+        let (about, spec) = body.into_iter().partition::<Map<_, _>, _>(|(name, _)| ABOUT.contains(&name.as_str()));
+        Ok(Self { about: read(Value::Object(about))?, spec })
+    }
+
+    /// Refuses a member that this endpoint does not take.
+    pub(super) fn refuse(&self, present: bool, field: &str, why: &str) -> Result<(), Problem> {
+        if present { Err(Problem::field(field, why)) } else { Ok(()) }
+    }
+
+    /// The spec of a new hook. Its callback must be one that could be reached.
+    pub(super) fn spec(self, deliveries: &Deliveries) -> Result<Spec, Problem> {
+        self.merged(Map::new(), deliveries)
+    }
+
+    /// `before` with the members that the request has; null stands for the default.
+    pub(super) fn spec_over(self, before: &Spec, deliveries: &Deliveries) -> Result<Spec, Problem> {
+        match serde_json::to_value(before) {
+            Ok(Value::Object(before)) => self.merged(before, deliveries),
+            Ok(_) => unreachable!("a spec is an object"),
+            Err(error) => Err(Problem::internal(&error)),
+        }
+    }
+
+    fn merged(self, mut members: Map<String, Value>, deliveries: &Deliveries) -> Result<Spec, Problem> {
+        let says_callback = self.spec.contains_key("callback");
+        members.extend(self.spec);
+        members.retain(|_, value| !value.is_null());
+        let spec: Spec = read(Value::Object(members))?;
+        if let (true, Some(callback)) = (says_callback, &spec.callback) {
+            deliveries.check(&callback.url)?;
+        }
+        Ok(spec)
+    }
+}
+
+impl About {
+    pub(super) fn take_secret(&mut self) -> Option<Secret> {
+        self.secret.take().map(Secret::new)
+    }
+}

@@ -1,0 +1,160 @@
+//! The management API, `/v1`, and what every server of its kind answers beside it.
+//!
+//! The table of endpoints below is the router and, with what stands at each handler, the OpenAPI document. The rules are
+//! the same everywhere: JSON in and out, unknown members refused; a list is `{"data":[…],"next_cursor":…}`, newest first;
+//! an error is a [`Problem`] that names the field. Every row is looked up together with the workspace of the caller's
+//! key, so what belongs to another tenant is not there.
+
+use axum::Router;
+use axum::extract::FromRef;
+use axum::http::{Method, Uri};
+use axum::routing::{delete, get, patch, post, put};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::delivery::Deliveries;
+use crate::execution::Executions;
+use crate::hook::Hooks;
+use crate::problem::{Problem, kind};
+use crate::registry::Registry;
+use crate::store::Store;
+
+mod aliases;
+mod auth;
+mod deliveries;
+mod execution_events;
+mod execution_view;
+mod executions;
+mod flows;
+mod hook_draft;
+mod hook_requests;
+mod hook_secrets;
+mod hooks;
+mod keys;
+mod open;
+mod openapi;
+mod page;
+mod request;
+mod schemas;
+#[cfg(test)]
+mod tests;
+mod versions;
+
+pub use auth::{Caller, Role};
+pub use keys::mint;
+
+/// What the API works on.
+#[derive(Clone)]
+pub struct Api {
+    /// Keys and refused requests.
+    pub store: Store,
+    /// Tells the time.
+    pub clock: Clock,
+    /// Flows, versions, aliases.
+    pub registry: Registry,
+    /// Hooks.
+    pub hooks: Hooks,
+    /// Executions.
+    pub executions: Executions,
+    /// Deliveries.
+    pub deliveries: Deliveries,
+    /// Cancelled when the server begins to stop; from then on it is not ready.
+    pub stopping: CancellationToken,
+}
+
+/// The API as a router. It answers what it does not know with a problem, so it is the one into which others are merged.
+pub fn router(api: Api) -> Router {
+    let keys = auth::Keys::new(api.store.clone(), api.clock.clone());
+    routes().method_not_allowed_fallback(not_allowed).fallback(not_found).with_state(House { api, keys })
+}
+
+/// What the handlers take their parts from.
+#[derive(Clone)]
+struct House {
+    api: Api,
+    keys: auth::Keys,
+}
+
+impl FromRef<House> for Api {
+    fn from_ref(house: &House) -> Self {
+        house.api.clone()
+    }
+}
+
+impl FromRef<House> for auth::Keys {
+    fn from_ref(house: &House) -> Self {
+        house.keys.clone()
+    }
+}
+
+macro_rules! endpoints {
+    ($($method:ident $path:literal $room:ident::$handler:ident;)*) => {
+        fn routes() -> Router<House> {
+            Router::new()$(.route($path, $method($room::$handler)))*
+        }
+
+        /// The endpoints as their handlers describe them.
+        #[derive(utoipa::OpenApi)]
+        #[openapi(paths($($room::$handler),*))]
+        struct Described;
+
+        #[cfg(test)]
+        const ENDPOINTS: &[(&str, &str, &str)] = &[$((stringify!($method), $path, stringify!($handler)),)*];
+    };
+}
+
+endpoints! {
+    get "/v1/flows" flows::list_flows;
+    post "/v1/flows" flows::create_flow;
+    get "/v1/flows/{flow}" flows::get_flow;
+    delete "/v1/flows/{flow}" flows::delete_flow;
+    get "/v1/flows/{flow}/config" flows::get_flow_config;
+    put "/v1/flows/{flow}/config" flows::replace_flow_config;
+
+    get "/v1/flows/{flow}/versions" versions::list_versions;
+    post "/v1/flows/{flow}/versions" versions::upload_version;
+    get "/v1/flows/{flow}/versions/{digest}" versions::get_version;
+    delete "/v1/flows/{flow}/versions/{digest}" versions::delete_version;
+
+    get "/v1/flows/{flow}/aliases" aliases::list_aliases;
+    put "/v1/flows/{flow}/aliases/{alias}" aliases::promote_alias;
+    post "/v1/flows/{flow}/aliases/{alias}/rollback" aliases::rollback_alias;
+
+    get "/v1/hooks" hooks::list_hooks;
+    post "/v1/hooks" hooks::create_hook;
+    get "/v1/hooks/{hook}" hooks::get_hook;
+    patch "/v1/hooks/{hook}" hooks::update_hook;
+    delete "/v1/hooks/{hook}" hooks::delete_hook;
+    post "/v1/hooks/{hook}/secrets" hook_secrets::rotate_hook_secret;
+    delete "/v1/hooks/{hook}/secrets/{secret}" hook_secrets::revoke_hook_secret;
+    get "/v1/hooks/{hook}/requests" hook_requests::list_hook_requests;
+
+    get "/v1/executions" executions::list_executions;
+    get "/v1/executions/{id}" executions::get_execution;
+    get "/v1/executions/{id}/logs" executions::list_execution_logs;
+    get "/v1/executions/{id}/events" execution_events::list_execution_events;
+    post "/v1/executions/{id}/cancel" executions::cancel_execution;
+    post "/v1/executions/{id}/replay" executions::replay_execution;
+
+    get "/v1/deliveries" deliveries::list_deliveries;
+    get "/v1/deliveries/{id}" deliveries::get_delivery;
+    post "/v1/deliveries/{id}/redeliver" deliveries::redeliver_delivery;
+
+    get "/v1/keys" keys::list_keys;
+    post "/v1/keys" keys::create_key;
+    delete "/v1/keys/{id}" keys::revoke_key;
+
+    get "/openapi.json" open::get_openapi;
+    get "/errors/{slug}" open::get_error_page;
+    get "/healthz" open::get_health;
+    get "/readyz" open::get_readiness;
+}
+
+async fn not_found(uri: Uri) -> Problem {
+    Problem::new(&kind::NOT_FOUND, format!("there is nothing at `{}`", uri.path()))
+}
+
+async fn not_allowed(method: Method, uri: Uri) -> Problem {
+    let detail = format!("`{}` does not take {method}; `allow` says what it takes", uri.path());
+    Problem::new(&kind::METHOD_NOT_ALLOWED, detail)
+}

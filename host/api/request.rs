@@ -1,0 +1,148 @@
+//! Reads what a request asks for. Whatever is wrong becomes a [`Problem`] that names it.
+
+use std::time::Duration;
+
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde::de::{DeserializeOwned, Deserializer, IgnoredAny};
+use serde_json::{Map, Value};
+
+use super::House;
+use crate::problem::{Problem, kind};
+
+/// Bytes of a JSON body.
+const BODY_BYTES_MAX: usize = 64 << 10;
+
+/// How long a JSON body may take to arrive.
+const BODY_WITHIN: Duration = Duration::from_secs(15);
+
+/// A JSON object in the body. An empty body counts as `{}`, so that an endpoint all of whose members have defaults can be
+/// called without one.
+pub(super) struct JsonBody<T>(pub(super) T);
+
+/// The query parameters, each at most once.
+pub(super) struct Params<T>(pub(super) T);
+
+/// The parameters in the path. One that cannot be read names nothing that is there.
+pub(super) struct At<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequest<House> for JsonBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &House) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        refuse_encoded(&parts.headers)?;
+        let collected = tokio::time::timeout(BODY_WITHIN, Limited::new(body, BODY_BYTES_MAX).collect()).await;
+        let late = |_| Problem::new(&kind::BODY_TIMEOUT, "the body did not arrive in 15 s");
+        let bytes = collected.map_err(late)?.map_err(|error| unread(&*error))?.to_bytes();
+        if bytes.is_empty() {
+            return parse(b"{}").map(Self);
+        }
+        refuse_other_than_json(&parts.headers)?;
+        parse(&bytes).map(Self)
+    }
+}
+
+impl<T: DeserializeOwned> FromRequestParts<House> for Params<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &House) -> Result<Self, Problem> {
+        let mut given = Map::new();
+        for (name, value) in url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
+            if given.insert(name.to_string(), Value::String(value.into_owned())).is_some() {
+                return Err(Problem::field(name, "is there more than once"));
+            }
+        }
+        read(Value::Object(given)).map(Self)
+    }
+}
+
+impl<T: DeserializeOwned + Send> FromRequestParts<House> for At<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, house: &House) -> Result<Self, Problem> {
+        let Path(at) = Path::from_request_parts(parts, house).await.map_err(|rejection| {
+            let path = parts.uri.path();
+            Problem::new(&kind::NOT_FOUND, format!("there is nothing at `{path}`: {}", rejection.body_text()))
+        })?;
+        Ok(Self(at))
+    }
+}
+
+/// Reads a value, and names the field that it cannot read.
+pub(super) fn read<'de, T, D>(from: D) -> Result<T, Problem>
+where
+    T: serde::Deserialize<'de>,
+    D: Deserializer<'de, Error = serde_json::Error>,
+{
+    serde_path_to_error::deserialize(from).map_err(|error| {
+        let (path, error) = (error.path().to_string(), error.into_inner());
+        if !error.is_data() {
+            return Problem::new(&kind::MALFORMED_BODY, format!("the body is not JSON: {error}"));
+        }
+        let text = error.to_string();
+        let message = text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message);
+        let missing = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
+        match (path.as_str(), missing) {
+            (".", Some(missing)) => Problem::field(missing, "is missing"),
+            (path, Some(missing)) => Problem::field(format!("{path}.{missing}"), "is missing"),
+            (path, None) => Problem::field(path, message),
+        }
+    })
+}
+
+/// Refuses a body that is not as its sender means it: nothing here decompresses.
+pub(super) fn refuse_encoded(headers: &HeaderMap) -> Result<(), Problem> {
+    match headers.get(header::CONTENT_ENCODING) {
+        Some(encoding) if encoding != "identity" => {
+            Err(Problem::new(&kind::UNSUPPORTED_ENCODING, "send the body as it is, without `content-encoding`"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The problem of a body that did not arrive whole.
+fn unread(error: &(dyn std::error::Error + 'static)) -> Problem {
+    if error.is::<LengthLimitError>() {
+        return Problem::new(&kind::BODY_TOO_LARGE, format!("the body has more than {BODY_BYTES_MAX} bytes"));
+    }
+    let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+    Problem::new(&kind::MALFORMED_BODY, format!("the body did not arrive whole: {cause}"))
+}
+
+fn refuse_other_than_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
+    let text = String::from_utf8_lossy(value.as_bytes());
+    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if essence == "application/json" || essence.ends_with("+json") {
+        return Ok(());
+    }
+    Err(Problem::field("content-type", format!("is `{text}`; allowed: application/json")))
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    // A list would be read as the members of an object in their order, which nobody means.
+    if bytes.trim_ascii_start().first() != Some(&b'{') && serde_json::from_slice::<IgnoredAny>(bytes).is_ok() {
+        return Err(Problem::new(&kind::INVALID_REQUEST, "the body is a JSON object"));
+    }
+    let value = read(&mut json)?;
+    json.end().map_err(|error| Problem::new(&kind::MALFORMED_BODY, format!("the body is not JSON: {error}")))?;
+    Ok(value)
+}
+
+/// The next bytes of a streamed body; none at its end.
+pub(super) async fn next(body: &mut axum::body::Body) -> Result<Option<Bytes>, Problem> {
+    loop {
+        let late = |_| Problem::new(&kind::BODY_TIMEOUT, "nothing more of the body arrived in 15 s");
+        let Some(frame) = tokio::time::timeout(BODY_WITHIN, body.frame()).await.map_err(late)? else {
+            return Ok(None);
+        };
+        if let Ok(data) = frame.map_err(|error| unread(&error))?.into_data() {
+            return Ok(Some(data));
+        }
+    }
+}

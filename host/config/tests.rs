@@ -1,0 +1,137 @@
+//! What is read, what is refused, and that the reference says the truth.
+
+use std::path::Path;
+
+use toml::{Table, Value};
+
+use super::allowed::KEYS;
+use super::{Config, DEFAULT, Error, read};
+
+fn config(file: &str, variables: &[(&str, &str)]) -> Result<Config, Error> {
+    let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    read::config(Some((Path::new("flowgate.toml"), file.parse().unwrap())), variables)
+}
+
+fn problems(file: &str, variables: &[(&str, &str)]) -> Vec<String> {
+    match config(file, variables) {
+        Err(Error::Invalid(problems)) => problems.iter().map(ToString::to_string).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn keys(table: &Table) -> Vec<String> {
+    let names = |(section, keys): (&String, &Value)| {
+        let keys = keys.as_table().unwrap().keys();
+        keys.map(|key| format!("{section}.{key}")).collect::<Vec<_>>()
+    };
+    table.iter().flat_map(names).collect()
+}
+
+#[test]
+fn the_default_file_says_every_default_with_a_comment() {
+    let written: Table = DEFAULT.parse().unwrap();
+    assert_eq!(written, Table::try_from(Config::default()).unwrap());
+    let lines: Vec<_> = DEFAULT.lines().collect();
+    for pair in lines.windows(2) {
+        let needs_comment = !pair[1].is_empty() && !pair[1].starts_with('#');
+        assert!(!needs_comment || pair[0].starts_with('#'), "`{}` has no comment", pair[1]);
+    }
+}
+
+#[test]
+fn every_key_has_its_allowed_values_and_the_default_is_one() {
+    let defaults = Table::try_from(Config::default()).unwrap();
+    let mut listed: Vec<_> = KEYS.iter().map(|(key, _)| (*key).to_owned()).collect();
+    listed.sort();
+    let mut known = keys(&defaults);
+    known.sort();
+    assert_eq!(listed, known);
+    for (path, allowed) in KEYS {
+        let (section, key) = path.split_once('.').unwrap();
+        assert!(allowed.admits(&defaults[section][key]), "{path}");
+    }
+}
+
+#[test]
+fn what_is_printed_is_read_back() {
+    let config = config("[egress]\nports = [443]\n[server]\nlisten = \"[::1]:9\"", &[]).unwrap();
+    assert_eq!(super::tests::config(&config.to_toml(), &[]).unwrap(), config);
+}
+
+#[test]
+fn the_environment_wins_over_the_file_and_the_file_over_the_defaults() {
+    let file = "[engine]\ninstances_max = 10\ncpu_ms_max = 20\n[telemetry]\nformat = \"json\"";
+    let config = config(
+        file,
+        &[
+            ("FLOWGATE_ENGINE_INSTANCES_MAX", "30"),
+            ("FLOWGATE_SERVER_LISTEN", "0.0.0.0:80"),
+            ("FLOWGATE_EGRESS_ALLOW", "10.0.0.0/8, fd00::/8"),
+            ("FLOWGATE_EGRESS_PORTS", "443,8443"),
+            ("FLOWGATE_DELIVERY_SCHEDULE_S", ""),
+        ],
+    )
+    .unwrap();
+    assert_eq!((config.engine.instances_max, config.engine.cpu_ms_max), (30, 20));
+    assert_eq!(config.engine.epoch_tick_ms, Config::default().engine.epoch_tick_ms);
+    assert_eq!(config.telemetry.format, crate::telemetry::Format::Json);
+    assert_eq!(config.server.listen.to_string(), "0.0.0.0:80");
+    assert_eq!(config.egress.allow, ["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()]);
+    assert_eq!((config.egress.ports, config.delivery.schedule_s), (vec![443, 8443], vec![]));
+}
+
+#[test]
+fn all_that_is_wrong_is_said_at_once() {
+    let file = "[engine]\ninstance_max = 1\ninstances_max = 0\ncpu_ms_max = \"5s\"\n[sever]\nlisten = 1\n[egress]\nallow = 1";
+    let variables = [
+        ("FLOWGATE_SERVER_LISTEN", "8080"),
+        ("FLOWGATE_TELEMETRY_LOG", "inof"),
+        ("FLOWGATE_TELEMETRY_FORMAT", "xml"),
+        ("FLOWGATE_STORE_READERS", "-1"),
+        ("FLOWGATE_EGRESS_PORTS", "443,http"),
+        ("FLOWGATE_ENGIN_LOADED_MAX", "5"),
+        ("FLOWGATE_QUEUE_LEASE", "5"),
+    ];
+    let problems = problems(file, &variables);
+    let expected = [
+        "`egress.allow` (flowgate.toml) is `1`; allowed: a list of address ranges, such as [\"10.0.0.0/8\", \"fd00::/8\"]",
+        "`engine.cpu_ms_max` (flowgate.toml) is `\"5s\"`; allowed: a whole number from 1 to 86400000",
+        "`engine.instance_max` (flowgate.toml) is not a key; did you mean `instances_max`? allowed: component_bytes_max, ",
+        "`engine.instances_max` (flowgate.toml) is `0`; allowed: a whole number from 1 to 100000",
+        "`sever` (flowgate.toml) is not a section; did you mean `server`? allowed: capability, delivery, egress, engine, ",
+        "`server.listen` (FLOWGATE_SERVER_LISTEN) is `\"8080\"`; allowed: an address and a port, such as ",
+        "`telemetry.log` (FLOWGATE_TELEMETRY_LOG) is `\"inof\"`; allowed: levels by comma, ",
+        "`telemetry.format` (FLOWGATE_TELEMETRY_FORMAT) is `\"xml\"`; allowed: \"text\", \"json\"",
+        "`store.readers` (FLOWGATE_STORE_READERS) is `-1`; allowed: a whole number from 1 to 256",
+        "`egress.ports` (FLOWGATE_EGRESS_PORTS) is `[\"443\", \"http\"]`; allowed: a list of whole numbers from 1 to 65535",
+        "`engin` (FLOWGATE_ENGIN_LOADED_MAX) is not a section; did you mean `engine`? ",
+        "`queue.lease` (FLOWGATE_QUEUE_LEASE) is not a key; did you mean `lease_ms`? allowed: lease_ms, period_ms, setback_ms",
+    ];
+    assert_eq!(problems.len(), expected.len(), "{problems:#?}");
+    for (problem, expected) in problems.iter().zip(expected) {
+        assert!(problem.starts_with(expected), "{problem}\n{expected}");
+    }
+}
+
+#[test]
+fn variables_that_are_none_of_ours_are_left_alone() {
+    // What the command line reads, and what Kubernetes sets for a service called `flowgate`.
+    let variables = [
+        ("FLOWGATE_URL", "http://x"),
+        ("FLOWGATE_KEY", "fgk_x"),
+        ("FLOWGATE_PORT", "tcp://10.0.0.1:80"),
+        ("FLOWGATE_PORT_80_TCP_ADDR", "10.0.0.1"),
+        ("FLOWGATE_SERVICE_HOST", "10.0.0.1"),
+        ("SERVER_LISTEN", "x"),
+    ];
+    assert_eq!(config("", &variables).unwrap(), Config::default());
+}
+
+#[test]
+fn a_file_that_is_none_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("flowgate.toml");
+    assert!(matches!(read::file(&path), Err(Error::File { path: named, .. }) if named == path));
+    std::fs::write(&path, "[server\n").unwrap();
+    assert!(matches!(read::file(&path), Err(Error::Syntax { reason, .. }) if reason.contains("line 1")));
+}

@@ -1,0 +1,19 @@
+//! Everything that a change has to pass.
+
+use anyhow::Result;
+
+use crate::guests;
+use crate::run::{cargo, guest_cargo, run};
+
+/// The cheap checks first, so that a slip of the pen is told within seconds.
+pub(crate) fn all() -> Result<()> {
+    for folder in [".", "guests", "examples"] {
+        run(cargo(folder, &["fmt", "--all", "--check"]))?;
+    }
+    guests::build()?;
+    run(guest_cargo("guests", &["test", "--locked", "-p", "flowgate-sdk"]))?;
+    run(guest_cargo("examples", &["test", "--locked"]))?;
+    run(guest_cargo("guests/templates/cargo", &["test", "--locked"]))?;
+    run(cargo(".", &["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    run(cargo(".", &["test", "--locked", "--workspace"]))
+}
