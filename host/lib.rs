@@ -5,6 +5,8 @@
 
 pub mod id;
 
+pub mod cache;
+
 pub mod clock;
 
 pub mod trigger;
@@ -16,6 +18,8 @@ pub mod dialect;
 pub mod egress;
 
 pub mod telemetry;
+
+pub mod metrics;
 
 pub mod store;
 

@@ -82,7 +82,7 @@ impl Options {
                 return Err(wrong(directive));
             }
         }
-        EnvFilter::try_new(&self.log).map_err(|_| wrong(&self.log))
+        EnvFilter::try_new(self.log.replace(' ', "")).map_err(|_| wrong(&self.log))
     }
 }
 

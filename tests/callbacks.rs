@@ -48,7 +48,10 @@ async fn the_outcome_is_delivered_signed() {
     let got = receiver.wait_for(1).await.remove(0);
     assert!(genuine(&got, &callback_secret(&hook)));
     let event = got.json();
-    assert_eq!((&event["type"], &event["data"]["execution_id"]), (&json!("execution.succeeded"), &accepted["execution_id"]));
+    assert_eq!(
+        (&event["type"], &event["data"]["execution_id"]),
+        (&json!("execution.succeeded"), &accepted["execution_id"])
+    );
     assert_eq!((&event["data"]["reply"]["text"], &event["data"]["session_id"]), (&json!("hi"), &json!("s")));
     let delivery = delivery(&house, accepted["execution_id"].as_str().unwrap(), "succeeded").await;
     assert_eq!(delivery["attempts"].as_array().map(Vec::len), Some(1), "{delivery}");
@@ -90,7 +93,8 @@ async fn a_receiver_that_is_gone_is_left_alone() {
     let execution = accepted["execution_id"].as_str().unwrap();
     let delivery_row = delivery(&house, execution, "abandoned").await;
     assert_eq!(receiver.got().len(), 1);
-    let again = house.post(&format!("/v1/deliveries/{}/redeliver", delivery_row["id"].as_str().unwrap()), json!({})).await;
+    let again =
+        house.post(&format!("/v1/deliveries/{}/redeliver", delivery_row["id"].as_str().unwrap()), json!({})).await;
     assert_eq!(again.status, 202, "{}", again.text());
     receiver.wait_for(2).await;
     delivery(&house, execution, "succeeded").await;
@@ -121,7 +125,10 @@ async fn a_private_receiver_is_refused_when_the_hook_is_made() {
 async fn a_sync_caller_gets_its_reply_and_the_receiver_its_callback() {
     let (house, receiver) = (House::start().await, Receiver::start().await);
     let hook = calling_back(&house, "echo", &receiver, &[]).await;
-    house.api(http::Method::PATCH, &format!("/v1/hooks/{}", hook.id), Some(json!({ "mode": "sync" }))).await.expect(200);
+    house
+        .api(http::Method::PATCH, &format!("/v1/hooks/{}", hook.id), Some(json!({ "mode": "sync" })))
+        .await
+        .expect(200);
     let answer = house.send_with(&hook, &[], Bytes::from_static(br#"{"message":"both"}"#)).await.expect(200);
     assert_eq!(answer["reply"]["text"], "both");
     assert_eq!(receiver.wait_for(1).await[0].json()["data"]["reply"]["text"], "both");

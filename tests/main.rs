@@ -1,5 +1,7 @@
 //! The tests that need the whole house, one module for each subject.
 
+// Examples and templates.
+mod authors;
 // Outcomes delivered to a receiver.
 mod callbacks;
 // Power cuts and orderly stops.

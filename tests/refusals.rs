@@ -10,16 +10,18 @@ use tokio::net::TcpStream;
 
 use crate::support::{Hook, House, hmac, now_ms};
 
-/// The newest record of a hook, once there is one with this status.
-async fn recorded(house: &House, hook: &Hook, status: u16) -> Value {
+/// The record of a refused request whose reason says `told`, once there is one.
+async fn recorded(house: &House, hook: &Hook, status: u16, told: &str) -> Value {
+    let mut list = Value::Null;
     for _ in 0..200 {
-        let list = house.get(&format!("/v1/hooks/{}/requests?limit=1", hook.id)).await.expect(200);
-        if let Some(newest) = list["data"].get(0).filter(|one| one["status"] == status) {
-            return newest.clone();
+        list = house.get(&format!("/v1/hooks/{}/requests", hook.id)).await.expect(200);
+        let fits = |one: &&Value| one["status"] == status && one["reason"].as_str().unwrap().contains(told);
+        if let Some(found) = list["data"].as_array().unwrap().iter().find(fits) {
+            return found.clone();
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    panic!("no request with status {status} was recorded");
+    panic!("no request with status {status} and `{told}` was recorded: {list}");
 }
 
 async fn no_execution(house: &House) {
@@ -35,19 +37,18 @@ async fn the_exact_reason_is_for_the_operator_only() {
                           "signed": "{timestamp}.{body}", "tolerance_s": 300 });
     let hook = house.hook("echo", json!({ "auth": [stamped] })).await;
 
-    let unknown = house.request(Method::POST, "/hooks/hok_00000000000000000000000000000000", HeaderMap::new(), Bytes::new());
+    let unknown =
+        house.request(Method::POST, "/hooks/hok_00000000000000000000000000000000", HeaderMap::new(), Bytes::new());
     let unknown = unknown.await.expect(401);
     let missing = house.request(Method::POST, &hook.path, HeaderMap::new(), Bytes::new()).await.expect(401);
     assert_eq!(unknown, missing, "an unknown hook and a bad credential get the same answer");
-    let reason = recorded(&house, &hook, 401).await["reason"].as_str().unwrap().to_owned();
-    assert!(reason.contains("x-signature"), "{reason}");
+    recorded(&house, &hook, 401, "header `x-signature` is missing").await;
 
     let (mut headers, path) = hook.signed(HeaderMap::new(), b"{}");
     let old = now_ms() / 1_000 - 412;
     headers.insert("x-time", old.to_string().parse().unwrap());
     house.request(Method::POST, &path, headers, Bytes::from_static(b"{}")).await.problem(401);
-    let reason = recorded(&house, &hook, 401).await["reason"].as_str().unwrap().to_owned();
-    assert!(reason.contains("412 s old") || reason.contains("413 s old"), "{reason}");
+    recorded(&house, &hook, 401, " s old, tolerance 300 s").await;
     no_execution(&house).await;
 }
 
@@ -63,7 +64,7 @@ async fn malformed_bodies_are_refused_by_name() {
     ] {
         let answer = house.send_with(&hook, &[], Bytes::copy_from_slice(body)).await;
         assert_eq!(answer.problem(status), code);
-        assert_eq!(recorded(&house, &hook, status).await["verdict"], code);
+        assert_eq!(recorded(&house, &hook, status, "").await["code"], code);
     }
     no_execution(&house).await;
 }
@@ -123,12 +124,13 @@ async fn raw(house: &House, parts: &[&[u8]], pause: Duration) -> String {
 
 #[tokio::test]
 async fn slow_and_half_closed_connections_end() {
-    let house = House::start_with(&[("FLOWGATE_INGRESS_BODY_MS_MAX", "500"), ("FLOWGATE_SERVER_HEAD_MS_MAX", "500")]).await;
+    let house =
+        House::start_with(&[("FLOWGATE_INGRESS_BODY_MS_MAX", "500"), ("FLOWGATE_SERVER_HEAD_MS_MAX", "500")]).await;
     let hook = house.flow("echo").await;
     let head = format!("POST {} HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n", hook.path);
     let answer = raw(&house, &[head.as_bytes(), b"{\"mes"], Duration::ZERO).await;
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
-    assert_eq!(recorded(&house, &hook, 408).await["verdict"], "body-timeout");
+    assert_eq!(recorded(&house, &hook, 408, "").await["code"], "body-timeout");
     let answer = raw(&house, &[b"POST /hooks/x HTTP/1.1\r\nhost"], Duration::ZERO).await;
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{answer}");
 
@@ -138,7 +140,7 @@ async fn slow_and_half_closed_connections_end() {
     stream.write_all(head.as_bytes()).await.unwrap();
     stream.write_all(b"{\"half\":").await.unwrap();
     stream.shutdown().await.unwrap();
-    assert_eq!(recorded(&house, &hook, 400).await["verdict"], "malformed-body");
+    assert_eq!(recorded(&house, &hook, 400, "ended early").await["code"], "malformed-body");
     no_execution(&house).await;
     house.send(&hook, json!({ "message": "still here" })).await.expect(200);
 }

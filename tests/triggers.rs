@@ -195,7 +195,8 @@ async fn a_flows_failures_say_whose_fault_they_are() {
 async fn a_flow_may_write_the_whole_response() {
     let house = House::start().await;
     let hook = house.flow("raw_reply").await;
-    let wanted = json!({ "status": 418, "headers": [["x-tea", "green"], ["connection", "close"]], "body": "short and stout" });
+    let wanted =
+        json!({ "status": 418, "headers": [["x-tea", "green"], ["connection", "close"]], "body": "short and stout" });
     let answer = house.send(&hook, json!({ "data": wanted })).await;
     assert_eq!((answer.status.as_u16(), answer.header("x-tea")), (418, "green"));
     assert_eq!(answer.text(), "short and stout");

@@ -26,12 +26,9 @@ async fn an_alias_moves_forward_and_back_in_one_call() {
     assert_eq!(answer["reply"]["data"]["count"], 1, "the new version answers");
     let back = house.post("/v1/flows/bot/aliases/live/rollback", json!({})).await.expect(200);
     assert_eq!(back["version"], one);
-    let answer = house.send(&hook, json!({ "message": "hi" })).await.expect(200);
+    let answer = house.send(&hook, json!({ "message": "hi", "session_id": "s" })).await.expect(200);
     assert_eq!(answer["reply"]["text"], "hi", "the old version answers");
-    assert_eq!(
-        house.post("/v1/flows/bot/aliases/live/rollback", json!({})).await.problem(409),
-        "nothing-to-roll-back"
-    );
+    assert_eq!(house.post("/v1/flows/bot/aliases/live/rollback", json!({})).await.problem(409), "nothing-to-roll-back");
     let used = house.api(Method::DELETE, &format!("/v1/flows/bot/versions/{one}"), None).await;
     assert_eq!(used.problem(409), "in-use");
     let free = house.api(Method::DELETE, &format!("/v1/flows/bot/versions/{two}"), None).await;
@@ -119,7 +116,8 @@ async fn a_corrupted_artifact_is_compiled_again() {
         for file in std::fs::read_dir(folder.path()).unwrap().flatten() {
             if file.path().extension().is_some_and(|extension| extension == "cwasm") {
                 let bytes = std::fs::read(file.path()).unwrap();
-                std::fs::write(file.path(), [&bytes[..bytes.len() / 2], &vec![0x90; bytes.len() / 2]].concat()).unwrap();
+                std::fs::write(file.path(), [&bytes[..bytes.len() / 2], &vec![0x90; bytes.len() / 2]].concat())
+                    .unwrap();
                 spoiled += 1;
             }
         }

@@ -57,7 +57,9 @@ pub(super) async fn list_aliases(
     Ok(Json(paging.of_all(aliases, |alias| alias.name.clone())?.show(Alias::from)))
 }
 
-/// Lets an alias stand for a version from the next trigger on. An alias that is not there is made.
+/// Lets an alias stand for a version from the next trigger on.
+///
+/// An alias that is not there is made.
 #[utoipa::path(
     put, path = "/v1/flows/{flow}/aliases/{alias}", tag = "versions",
     params(("flow" = String, Path), ("alias" = String, Path)), request_body = Promotion,

@@ -3,16 +3,17 @@
 //! A key is 32 random bytes, so its sha-256 needs no salt, and looking the hash up compares nothing in variable time that
 //! a caller could learn from. Found keys are kept for some seconds; revoking one forgets them at once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
-use moka::sync::Cache;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::House;
+use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::id::{KeyId, WorkspaceId};
 use crate::problem::{Problem, kind};
@@ -95,24 +96,17 @@ pub(super) fn hash(text: &str) -> [u8; 32] {
 pub(super) struct Keys {
     store: Store,
     clock: Clock,
-    found: Cache<[u8; 32], Key>,
+    found: Arc<Cache<[u8; 32], Key>>,
 }
 
 impl Keys {
     pub(super) fn new(store: Store, clock: Clock) -> Self {
-        Self { store, clock, found: Cache::builder().max_capacity(KEPT_MAX).time_to_live(KEPT_FOR).build() }
+        Self { store, clock, found: Arc::new(Cache::lasting(KEPT_MAX, KEPT_FOR)) }
     }
 
     /// Who has the key with this hash, if it is good now.
     async fn find(&self, hash: [u8; 32]) -> Result<Option<Caller>, store::Error> {
-        let key = match self.found.get(&hash) {
-            Some(key) => key,
-            None => {
-                let Some(key) = self.store.key_find(hash).await? else { return Ok(None) };
-                self.found.insert(hash, key.clone());
-                key
-            }
-        };
+        let Some(key) = self.found.get(&hash, self.store.key_find(hash)).await? else { return Ok(None) };
         let now = self.clock.now();
         let ended = [key.expires_at, key.revoked_at].into_iter().flatten().any(|end| end <= now);
         let caller = |role| Caller { workspace: key.workspace, role, key: key.id };
@@ -121,6 +115,6 @@ impl Keys {
 
     /// Looks every key up again.
     pub(super) fn forget(&self) {
-        self.found.invalidate_all();
+        self.found.forget_if(|_| true);
     }
 }

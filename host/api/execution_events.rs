@@ -43,7 +43,9 @@ impl From<execution::Event> for Event {
     }
 }
 
-/// What the execution says. With `Accept: text/event-stream` as it says it, until its end; otherwise the list so far.
+/// What the execution says.
+///
+/// With `Accept: text/event-stream` as it says it, until its end; otherwise the list so far.
 #[utoipa::path(
     get, path = "/v1/executions/{id}/events", tag = "executions",
     params(("id" = ExecutionId, Path), After, ("last-event-id" = Option<String>, Header)),

@@ -122,7 +122,9 @@ pub(super) async fn list_executions(
     Ok(Json(List { data, next_cursor }))
 }
 
-/// One execution, whole. `retry-after` says when to ask again while it goes on.
+/// One execution, whole.
+///
+/// `retry-after` says when to ask again while it goes on.
 #[utoipa::path(
     get, path = "/v1/executions/{id}", tag = "executions", params(("id" = ExecutionId, Path)),
     responses((status = 200, body = Execution), (status = 404, description = "no such execution"))
@@ -141,7 +143,9 @@ pub(super) async fn get_execution(
     Ok((headers, Json(Execution::whole(row, flow)?)))
 }
 
-/// The log of each attempt that logged. A running attempt's log comes when it ends.
+/// The log of each attempt that logged.
+///
+/// A running attempt's log comes when it ends.
 #[utoipa::path(
     get, path = "/v1/executions/{id}/logs", tag = "executions", params(("id" = ExecutionId, Path)),
     responses((status = 200, body = List<Logs>), (status = 404, description = "no such execution"))

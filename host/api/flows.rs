@@ -83,7 +83,9 @@ pub(super) async fn get_flow(
     Ok(Json(api.registry.flow(caller.workspace, &flow).await?.into()))
 }
 
-/// Removes a flow with its versions, aliases and sessions. Its finished executions stay until they are too old.
+/// Removes a flow with its versions, aliases and sessions.
+///
+/// Its finished executions stay until they are too old.
 #[utoipa::path(
     delete, path = "/v1/flows/{flow}", tag = "flows", params(("flow" = String, Path)),
     responses(

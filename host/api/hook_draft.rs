@@ -34,11 +34,6 @@ impl Draft {
         Ok(Self { about: read(Value::Object(about))?, spec })
     }
 
-    /// Refuses a member that this endpoint does not take.
-    pub(super) fn refuse(&self, present: bool, field: &str, why: &str) -> Result<(), Problem> {
-        if present { Err(Problem::field(field, why)) } else { Ok(()) }
-    }
-
     /// The spec of a new hook. Its callback must be one that could be reached.
     pub(super) fn spec(self, deliveries: &Deliveries) -> Result<Spec, Problem> {
         self.merged(Map::new(), deliveries)

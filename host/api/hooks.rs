@@ -115,7 +115,9 @@ pub(super) async fn list_hooks(
     Ok(Json(List { data, next_cursor }))
 }
 
-/// Makes a hook. The texts of its secrets are in this answer and in no later one.
+/// Makes a hook.
+///
+/// The texts of its secrets are in this answer and in no later one.
 #[utoipa::path(
     post, path = "/v1/hooks", tag = "hooks", request_body = NewHook,
     responses(
@@ -130,7 +132,9 @@ pub(super) async fn create_hook(
     JsonBody(body): JsonBody<Map<String, Value>>,
 ) -> Result<impl IntoResponse, Problem> {
     let mut draft = Draft::new(body)?;
-    draft.refuse(draft.about.enabled.is_some(), "enabled", "belongs to PATCH; a new hook is enabled")?;
+    if draft.about.enabled.is_some() {
+        return Err(Problem::field("enabled", "is for a change; a new hook is enabled"));
+    }
     let name = draft.about.name.take().ok_or_else(|| Problem::field("name", "is missing"))?;
     let flow = draft.about.flow.take().ok_or_else(|| Problem::field("flow", "is missing"))?;
     let secret = draft.about.take_secret();
@@ -157,8 +161,9 @@ pub(super) async fn get_hook(
     Ok(Json(Hook::new(hook, flow, |_| false)))
 }
 
-/// Changes a hook: members of the body replace those of the hook, whole; null stands for a member's default. A secret
-/// that the change makes necessary is made, and shown here.
+/// Changes a hook: members of the body replace those of the hook, whole; null stands for a member's default.
+///
+/// A secret that the change makes necessary is made, and shown here.
 #[utoipa::path(
     patch, path = "/v1/hooks/{hook}", tag = "hooks", params(("hook" = String, Path, description = "Its id or name.")),
     request_body = HookChange,
@@ -175,7 +180,9 @@ pub(super) async fn update_hook(
     JsonBody(body): JsonBody<Map<String, Value>>,
 ) -> Result<Json<Hook>, Problem> {
     let mut draft = Draft::new(body)?;
-    draft.refuse(draft.about.secret.is_some(), "secret", "is changed by POST /v1/hooks/{hook}/secrets")?;
+    if draft.about.secret.is_some() {
+        return Err(Problem::field("secret", "is changed by POST /v1/hooks/{hook}/secrets"));
+    }
     let mut hook = api.hooks.get(caller.workspace, &hook).await?;
     if let Some(flow) = &draft.about.flow {
         hook.flow = api.registry.flow(caller.workspace, flow).await?.id;

@@ -81,7 +81,9 @@ pub(super) async fn list_keys(
     Ok(Json(paging.of_all(keys, |key| key.id.to_string())?.show(Key::from)))
 }
 
-/// Makes a key. Its text is in this answer and nowhere else.
+/// Makes a key.
+///
+/// Its text is in this answer and nowhere else.
 #[utoipa::path(post, path = "/v1/keys", tag = "keys", request_body = NewKey, responses((status = 201, body = MintedKey)))]
 pub(super) async fn create_key(
     caller: Caller,
@@ -109,7 +111,9 @@ pub(super) async fn create_key(
     Ok((StatusCode::CREATED, Json(MintedKey { shown: key.into(), key: text.expose().to_owned() })))
 }
 
-/// Revokes a key: it is refused from now on. The key that makes this request can revoke itself.
+/// Revokes a key: it is refused from now on.
+///
+/// The key that makes this request can revoke itself.
 #[utoipa::path(
     delete, path = "/v1/keys/{id}", tag = "keys", params(("id" = KeyId, Path)),
     responses((status = 204, description = "revoked"), (status = 404, description = "no such key"))

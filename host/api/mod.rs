@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::delivery::Deliveries;
 use crate::execution::Executions;
 use crate::hook::Hooks;
+use crate::metrics::Metrics;
 use crate::problem::{Problem, kind};
 use crate::registry::Registry;
 use crate::store::Store;
@@ -58,14 +59,17 @@ pub struct Api {
     pub executions: Executions,
     /// Deliveries.
     pub deliveries: Deliveries,
+    /// What has happened so far, in numbers.
+    pub metrics: Metrics,
     /// Cancelled when the server begins to stop; from then on it is not ready.
     pub stopping: CancellationToken,
 }
 
-/// The API as a router. It answers what it does not know with a problem, so it is the one into which others are merged.
-pub fn router(api: Api) -> Router {
+/// The API and `others` as one router, which answers what nobody knows with a problem.
+pub fn router(api: Api, others: Router) -> Router {
     let keys = auth::Keys::new(api.store.clone(), api.clock.clone());
-    routes().method_not_allowed_fallback(not_allowed).fallback(not_found).with_state(House { api, keys })
+    let all = routes().with_state(House { api, keys }).merge(others);
+    all.method_not_allowed_fallback(not_allowed).fallback(not_found)
 }
 
 /// What the handlers take their parts from.
@@ -146,6 +150,7 @@ endpoints! {
 
     get "/openapi.json" open::get_openapi;
     get "/errors/{slug}" open::get_error_page;
+    get "/metrics" open::get_metrics;
     get "/healthz" open::get_health;
     get "/readyz" open::get_readiness;
 }

@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::IntoResponse;
 
+use super::auth::Caller;
 use super::request::At;
 use super::{Api, openapi};
 use crate::problem::{self, Problem, kind};
+
+/// What a server says that is well.
+const OK: &str = "ok\n";
 
 /// How long the store may take to answer a server that calls itself ready.
 const STORE_WITHIN: Duration = Duration::from_secs(5);
@@ -33,22 +37,32 @@ pub(super) async fn get_error_page(At(slug): At<String>) -> Result<impl IntoResp
     Ok(([(header::CONTENT_TYPE, "text/markdown; charset=utf-8")], page))
 }
 
+/// What has happened since the start, in the OpenMetrics text format. It speaks of all workspaces, so it takes a key.
+#[utoipa::path(
+    get, path = "/metrics", tag = "server",
+    responses((status = 200, body = String, content_type = "application/openmetrics-text"))
+)]
+pub(super) async fn get_metrics(_: Caller, State(api): State<Api>) -> impl IntoResponse {
+    let text = api.metrics.render(api.executions.running(), api.executions.queued());
+    ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
+}
+
 /// Whether the process lives.
-#[utoipa::path(get, path = "/healthz", tag = "server", responses((status = 204, description = "it lives")))]
-pub(super) async fn get_health() -> StatusCode {
-    StatusCode::NO_CONTENT
+#[utoipa::path(get, path = "/healthz", tag = "server", responses((status = 200, body = String, description = "`ok`")))]
+pub(super) async fn get_health() -> &'static str {
+    OK
 }
 
 /// Whether the server takes work: it can write, and is not about to stop.
 #[utoipa::path(
     get, path = "/readyz", tag = "server",
-    responses((status = 204, description = "it is ready"), (status = 503, description = "it is not"))
+    responses((status = 200, body = String, description = "`ok`"), (status = 503, description = "it is not"))
 )]
-pub(super) async fn get_readiness(State(api): State<Api>) -> Result<StatusCode, Problem> {
+pub(super) async fn get_readiness(State(api): State<Api>) -> Result<&'static str, Problem> {
     if api.stopping.is_cancelled() {
         return Err(Problem::new(&kind::STOPPING, "the server is stopping"));
     }
     let flushed = tokio::time::timeout(STORE_WITHIN, api.store.flush()).await;
     flushed.map_err(|_| Problem::new(&kind::STORE_UNAVAILABLE, "the store does not answer"))??;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(OK)
 }

@@ -47,12 +47,20 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
     let keyed = path.starts_with("/v1/");
     if keyed {
         operation["security"] = json!([{ "key": [] }]);
-        operation["responses"]["401"] = json!({ "description": "the key is missing, wrong, expired or revoked" });
+        refusal(operation, "401", "the key is missing, wrong, expired or revoked");
+    }
+    let asks = operation["parameters"].as_array().is_some_and(|all| all.iter().any(|one| one["in"] == "query"));
+    if asks || operation["requestBody"].is_object() {
+        refusal(operation, "422", "a value cannot be as it is; `errors` names it");
+    }
+    if operation["requestBody"].is_object() {
+        refusal(operation, "400", "the body cannot be read");
+        refusal(operation, "413", "the body is too large");
     }
     if keyed && method != "get" {
-        operation["responses"]["403"] = json!({ "description": "the key may only look" });
+        refusal(operation, "403", "the key may only look");
     }
-    operation["responses"]["default"] = json!({ "description": "any other problem" });
+    refusal(operation, "default", "any other problem");
     let responses = operation["responses"].as_object_mut().expect("an operation has responses");
     for (status, response) in responses {
         if !status.starts_with('2') {
@@ -64,5 +72,12 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
         if response["description"].as_str().is_none_or(str::is_empty) {
             response["description"] = json!("as described");
         }
+    }
+}
+
+/// Says what a status means, unless the handler has said it.
+fn refusal(operation: &mut Value, status: &str, description: &str) {
+    if operation["responses"][status].is_null() {
+        operation["responses"][status] = json!({ "description": description });
     }
 }

@@ -81,16 +81,18 @@ where
     serde_path_to_error::deserialize(from).map_err(|error| {
         let (path, error) = (error.path().to_string(), error.into_inner());
         if !error.is_data() {
-            return Problem::new(&kind::MALFORMED_BODY, format!("the body is not JSON: {error}"));
+            return malformed(&error);
         }
         let text = error.to_string();
         let message = text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message);
-        let missing = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
-        match (path.as_str(), missing) {
-            (".", Some(missing)) => Problem::field(missing, "is missing"),
-            (path, Some(missing)) => Problem::field(format!("{path}.{missing}"), "is missing"),
-            (path, None) => Problem::field(path, message),
-        }
+        let about = |kind: &str| message.strip_prefix(kind)?.strip_prefix(" field `")?.strip_suffix('`');
+        let (field, message) = match (about("missing"), about("duplicate")) {
+            (Some(field), _) => (Some(field), "is missing"),
+            (_, Some(field)) => (Some(field), "is there more than once"),
+            _ => (None, message),
+        };
+        let steps = [Some(path.as_str()).filter(|path| *path != "."), field];
+        Problem::field(steps.into_iter().flatten().collect::<Vec<_>>().join("."), message)
     })
 }
 
@@ -124,14 +126,21 @@ fn refuse_other_than_json(headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    let mut json = serde_json::Deserializer::from_slice(bytes);
     // A list would be read as the members of an object in their order, which nobody means.
-    if bytes.trim_ascii_start().first() != Some(&b'{') && serde_json::from_slice::<IgnoredAny>(bytes).is_ok() {
-        return Err(Problem::new(&kind::INVALID_REQUEST, "the body is a JSON object"));
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return match serde_json::from_slice::<IgnoredAny>(bytes) {
+            Ok(_) => Err(Problem::new(&kind::INVALID_REQUEST, "the body is a JSON object")),
+            Err(error) => Err(malformed(&error)),
+        };
     }
+    let mut json = serde_json::Deserializer::from_slice(bytes);
     let value = read(&mut json)?;
-    json.end().map_err(|error| Problem::new(&kind::MALFORMED_BODY, format!("the body is not JSON: {error}")))?;
+    json.end().map_err(|error| malformed(&error))?;
     Ok(value)
+}
+
+fn malformed(error: &serde_json::Error) -> Problem {
+    Problem::new(&kind::MALFORMED_BODY, format!("the body is not JSON: {error}"))
 }
 
 /// The next bytes of a streamed body; none at its end.

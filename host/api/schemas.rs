@@ -37,6 +37,9 @@ pub(super) struct Problem {
 /// What changes in a hook: any of these, and any member of its spec, where null stands for the default.
 pub(super) enum HookChange {}
 
+/// The bytes of a component.
+pub(super) enum Component {}
+
 fn schema(json: Value) -> RefOr<Schema> {
     serde_json::from_value(json).expect("a schema that is written here can be read")
 }
@@ -56,10 +59,10 @@ impl<K: Kind> ToSchema for Id<K> {
 
 /// Gives a type the schema that stands beside it.
 macro_rules! schemas {
-    ($($type:ty, $name:literal: $json:expr;)*) => {$(
+    ($($type:ty, $name:literal: $schema:expr;)*) => {$(
         impl PartialSchema for $type {
             fn schema() -> RefOr<Schema> {
-                schema($json)
+                $schema
             }
         }
 
@@ -72,21 +75,22 @@ macro_rules! schemas {
 }
 
 schemas! {
-    Digest, "Digest": json!({
+    Digest, "Digest": schema(json!({
         "type": "string", "pattern": "^sha256:[0-9a-f]{64}$", "description": "The sha-256 of a component's bytes.",
-    });
-    Timestamp, "Timestamp": json!({ "type": "string", "format": "date-time" });
-    Json, "Json": json!({ "description": "Any JSON." });
+    }));
+    Timestamp, "Timestamp": schema(json!({ "type": "string", "format": "date-time" }));
+    Json, "Json": <Value as PartialSchema>::schema();
     Status, "ExecutionStatus": words(Status::ALL.iter().map(|one| one.as_str()));
     VersionState, "VersionState": words(VersionState::ALL.iter().map(|one| one.as_str()));
     DeliveryStatus, "DeliveryStatus": words(DeliveryStatus::ALL.iter().map(|one| one.as_str()));
     Use, "SecretUse": words(["auth", "callback"]);
-    Spec, "HookSpec": spec();
-    HookChange, "HookChange": hook_change();
+    Component, "Component": schema(json!({ "type": "string", "contentMediaType": "application/wasm" }));
+    Spec, "HookSpec": schema(spec());
+    HookChange, "HookChange": schema(hook_change());
 }
 
-fn words<'a>(words: impl IntoIterator<Item = &'a str>) -> Value {
-    json!({ "type": "string", "enum": words.into_iter().collect::<Vec<_>>() })
+fn words<'a>(words: impl IntoIterator<Item = &'a str>) -> RefOr<Schema> {
+    schema(json!({ "type": "string", "enum": words.into_iter().collect::<Vec<_>>() }))
 }
 
 /// The schema of a hook's spec. The room `hook` says more about each member.

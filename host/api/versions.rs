@@ -16,6 +16,7 @@ use super::Api;
 use super::auth::Caller;
 use super::page::{List, Paging, bounded};
 use super::request::{self, At, Params};
+use super::schemas::Component;
 use crate::clock::Timestamp;
 use crate::id::Digest;
 use crate::problem::Problem;
@@ -95,12 +96,14 @@ pub(super) async fn list_versions(
     Ok(Json(paging.of_all(versions, |version| version.digest.to_string())?.show(Version::from)))
 }
 
-/// Uploads a component: the body is its bytes. The same bytes are the same version. With `content-digest` (RFC 9530,
-/// `sha-256=:<base64>:`) or `digest`, bytes that were changed on their way are refused.
+/// Uploads a component: the body is its bytes.
+///
+/// The same bytes are the same version. With `content-digest` (RFC 9530, `sha-256=:<base64>:`) or `digest`, bytes that
+/// were changed on their way are refused.
 #[utoipa::path(
     post, path = "/v1/flows/{flow}/versions", tag = "versions",
     params(("flow" = String, Path), Uploading, ("content-digest" = Option<String>, Header)),
-    request_body(content = Vec<u8>, content_type = "application/wasm"),
+    request_body(content = Component, content_type = "application/wasm"),
     responses(
         (status = 201, body = Version, description = "new"),
         (status = 200, body = Version, description = "known already"),

@@ -1,52 +1,157 @@
-//! Commands.
+//! Commands. Each group is a file; what they share is how they speak ([`out`]) and whom they speak to ([`remote`]).
+//!
+//! Stdout is data. Exit codes: 0 done, 1 not done (the reason is on stderr), 2 the command line is wrong.
 
-use std::path::PathBuf;
+use std::io;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
+use url::Url;
 
-use crate::app;
-use crate::config::Config;
+mod config;
+mod delivery;
+mod deploy;
+mod events;
+mod execution;
+mod flow;
+mod hook;
+mod key;
+mod out;
+mod problem;
+mod remote;
+mod secret;
+mod send;
+mod serve;
+mod signature;
+mod spec;
+#[cfg(test)]
+mod tests;
 
-/// Flowgate.
+use out::Out;
+use remote::Remote;
+
+/// The heading of the options that every command has.
+const GLOBAL: &str = "Global options";
+
+const EXAMPLES: &str = "\
+Examples:
+  flowgate serve                                          # a server on http://127.0.0.1:8080, data in ./flowgate-data
+  export FLOWGATE_KEY=fgk_…                               # the key that its first start showed
+  flowgate deploy support_bot support_bot.wasm            # upload, compile, make live
+  flowgate hook create support --flow support_bot --auth github
+  FLOWGATE_SECRET=whsec_… flowgate send support --message 'Where is my order?'
+  flowgate execution list --flow support_bot --status failed
+  flowgate send support --message Hello --curl            # the same request for a shell without flowgate";
+
+/// Runs WebAssembly components when webhooks come in.
 #[derive(Debug, Parser)]
+#[command(name = "flowgate", version, after_help = EXAMPLES, max_term_width = 120)]
 pub struct Args {
+    /// The server to talk to.
+    #[arg(long, global = true, help_heading = GLOBAL, env = "FLOWGATE_URL", default_value = "http://127.0.0.1:8080", value_name = "URL")]
+    url: Url,
+    /// An API key of that server.
+    #[arg(long, global = true, help_heading = GLOBAL, env = "FLOWGATE_KEY", hide_env_values = true, value_name = "KEY")]
+    key: Option<String>,
+    /// Write the API's JSON to stdout.
+    #[arg(long, global = true, help_heading = GLOBAL)]
+    json: bool,
     #[command(subcommand)]
     command: Command,
 }
 
-#[derive(Debug, clap::Subcommand)]
+#[derive(Debug, Subcommand)]
 enum Command {
-    /// Runs the server.
-    Serve {
-        #[arg(long, default_value = "flowgate-data")]
-        data: PathBuf,
-        #[arg(long)]
-        config: Option<PathBuf>,
-        #[arg(long)]
-        listen: Option<std::net::SocketAddr>,
-    },
+    /// Run a server.
+    Serve(serve::Serve),
+    /// Upload a component, wait until it is compiled, and make it live.
+    Deploy(deploy::Deploy),
+    /// Flows: names that own versions, aliases and configuration.
+    #[command(subcommand)]
+    Flow(flow::Flow),
+    /// Hooks: inbound webhook URLs.
+    #[command(subcommand)]
+    Hook(hook::Hook),
+    /// Send a trigger to a hook, signed as the hook demands.
+    Send(send::Send),
+    /// Executions: one trigger given to one version each.
+    #[command(subcommand)]
+    Execution(execution::Execution),
+    /// Deliveries: callbacks on their way out.
+    #[command(subcommand)]
+    Delivery(delivery::Delivery),
+    /// API keys.
+    #[command(subcommand)]
+    Key(key::Key),
+    /// Check and make webhook signatures, without a server.
+    #[command(subcommand)]
+    Signature(signature::Signature),
+    /// The server's configuration.
+    #[command(subcommand)]
+    Config(config::Config),
+}
+
+/// Which part of a list.
+#[derive(Debug, clap::Args)]
+struct Paging {
+    /// Entries at most, 1 to 200.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
+    limit: u32,
+    /// Continue after an earlier part.
+    #[arg(long)]
+    cursor: Option<String>,
+}
+
+impl Paging {
+    fn query(&self) -> Vec<(&'static str, String)> {
+        let cursor = self.cursor.clone().map(|cursor| ("cursor", cursor));
+        std::iter::once(("limit", self.limit.to_string())).chain(cursor).collect()
+    }
 }
 
 /// Does what the command line says.
-#[expect(clippy::print_stderr, reason = "stub")]
 pub fn run(args: Args) -> ExitCode {
-    let Command::Serve { data, config, listen } = args.command;
-    let mut config = match Config::load(config.as_deref()) {
-        Ok(config) => config,
+    let out = Out::new(args.json);
+    match command(args, out) {
+        Ok(code) => code,
+        // Whoever reads has read enough, as in `flowgate flow list | head -1`.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    if let Some(listen) = listen {
-        config.server.listen = listen;
-    }
-    match app::runtime(&config).unwrap().block_on(app::serve(config, &data)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
+            // With stderr gone nobody is left to be told.
+            let _ = out.complain(&error);
             ExitCode::FAILURE
         }
     }
+}
+
+fn command(args: Args, out: Out) -> anyhow::Result<ExitCode> {
+    match args.command {
+        Command::Serve(serve) => serve.run()?,
+        Command::Config(config) => config.run(out)?,
+        Command::Signature(signature) => return signature.run(out),
+        command => {
+            let remote = Remote::new(args.url, args.key.as_deref())?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(talk(command, &remote, out))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn talk(command: Command, remote: &Remote, out: Out) -> anyhow::Result<()> {
+    match command {
+        Command::Deploy(deploy) => deploy.run(remote, out).await,
+        Command::Flow(flow) => flow.run(remote, out).await,
+        Command::Hook(hook) => hook.run(remote, out).await,
+        Command::Send(send) => send.run(remote, out).await,
+        Command::Execution(execution) => execution.run(remote, out).await,
+        Command::Delivery(delivery) => delivery.run(remote, out).await,
+        Command::Key(key) => key.run(remote, out).await,
+        Command::Serve(_) | Command::Config(_) | Command::Signature(_) => unreachable!("these need no server"),
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = error.chain().find_map(|cause| cause.downcast_ref::<io::Error>());
+    io.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

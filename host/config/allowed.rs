@@ -35,7 +35,10 @@ pub(super) static KEYS: &[(&str, Allowed)] = &[
     ("ingress.body_ms_max", Whole(1, DAY_MS)),
     ("ingress.failures_per_s_max", Whole(1, MANY)),
     ("ingress.recorded_per_s_max", Whole(0, MANY)),
-    ("telemetry.log", Words("levels by comma, each `level` or `part=level`, from off, error, warn, info, debug, trace")),
+    (
+        "telemetry.log",
+        Words("levels by comma, each `level` or `part=level`, from off, error, warn, info, debug, trace"),
+    ),
     ("telemetry.format", Words("\"text\", \"json\"")),
     ("store.writes_waiting_max", Whole(1, MANY)),
     ("store.writes_per_commit_max", Whole(1, MANY)),

@@ -54,9 +54,11 @@ impl Reading {
                         self.set(&section, &key, origin, vec![value]);
                     }
                 }
-                (Some(_), value) => self.wrong(&section, origin, format!("is `{value}`; allowed: a section, `[{section}]`")),
+                (Some(_), value) => {
+                    self.wrong(&section, origin, format!("is `{value}`; allowed: a section, `[{section}]`"));
+                }
                 (None, _) => {
-                    let message = unknown("a section", &section, self.defaults.keys());
+                    let message = unknown("a section", &section, &self.defaults);
                     self.wrong(&section, origin, message);
                 }
             }
@@ -71,7 +73,7 @@ impl Reading {
             let candidates = candidates(default, value);
             self.set(section, key, origin, candidates);
         } else if nearest(section, self.defaults.keys().map(|known| (known.as_str(), ()))).is_some() {
-            let message = unknown("a section", section, self.defaults.keys());
+            let message = unknown("a section", section, &self.defaults);
             self.wrong(section, origin, message);
         }
     }
@@ -81,7 +83,7 @@ impl Reading {
         let path = format!("{section}.{key}");
         let keys = self.names(section).expect("the caller knows the section");
         if !keys.contains_key(key) {
-            let message = unknown("a key", key, keys.keys());
+            let message = unknown("a key", key, keys);
             return self.wrong(&path, origin, message);
         }
         let allowed = allowed(&path);
@@ -140,9 +142,9 @@ fn candidates(default: Option<&Value>, text: &str) -> Vec<Value> {
     candidates
 }
 
-fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a String>) -> String {
-    let known = known.map(String::as_str).collect::<Vec<_>>();
-    let meant = nearest(name, known.iter().map(|known| (*known, *known)));
+fn unknown(what: &str, name: &str, known: &Table) -> String {
+    let known: Vec<_> = known.keys().map(String::as_str).collect();
+    let meant = nearest(name, known.iter().map(|known| (*known, known)));
     let meant = meant.map(|known| format!("did you mean `{known}`? ")).unwrap_or_default();
     format!("is not {what}; {meant}allowed: {}", known.join(", "))
 }

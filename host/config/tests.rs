@@ -55,7 +55,7 @@ fn every_key_has_its_allowed_values_and_the_default_is_one() {
 #[test]
 fn what_is_printed_is_read_back() {
     let config = config("[egress]\nports = [443]\n[server]\nlisten = \"[::1]:9\"", &[]).unwrap();
-    assert_eq!(super::tests::config(&config.to_toml(), &[]).unwrap(), config);
+    assert_eq!(self::config(&config.to_toml(), &[]).unwrap(), config);
 }
 
 #[test]
@@ -82,7 +82,8 @@ fn the_environment_wins_over_the_file_and_the_file_over_the_defaults() {
 
 #[test]
 fn all_that_is_wrong_is_said_at_once() {
-    let file = "[engine]\ninstance_max = 1\ninstances_max = 0\ncpu_ms_max = \"5s\"\n[sever]\nlisten = 1\n[egress]\nallow = 1";
+    let file =
+        "[engine]\ninstance_max = 1\ninstances_max = 0\ncpu_ms_max = \"5s\"\n[sever]\nlisten = 1\n[egress]\nallow = 1";
     let variables = [
         ("FLOWGATE_SERVER_LISTEN", "8080"),
         ("FLOWGATE_TELEMETRY_LOG", "inof"),
@@ -90,13 +91,13 @@ fn all_that_is_wrong_is_said_at_once() {
         ("FLOWGATE_STORE_READERS", "-1"),
         ("FLOWGATE_EGRESS_PORTS", "443,http"),
         ("FLOWGATE_ENGIN_LOADED_MAX", "5"),
-        ("FLOWGATE_QUEUE_LEASE", "5"),
+        ("FLOWGATE_QUEUE_LEASE_S", "5"),
     ];
     let problems = problems(file, &variables);
     let expected = [
         "`egress.allow` (flowgate.toml) is `1`; allowed: a list of address ranges, such as [\"10.0.0.0/8\", \"fd00::/8\"]",
         "`engine.cpu_ms_max` (flowgate.toml) is `\"5s\"`; allowed: a whole number from 1 to 86400000",
-        "`engine.instance_max` (flowgate.toml) is not a key; did you mean `instances_max`? allowed: component_bytes_max, ",
+        "`engine.instance_max` (flowgate.toml) is not a key; did you mean `instances_max`? allowed: compile_memory_bytes_max, ",
         "`engine.instances_max` (flowgate.toml) is `0`; allowed: a whole number from 1 to 100000",
         "`sever` (flowgate.toml) is not a section; did you mean `server`? allowed: capability, delivery, egress, engine, ",
         "`server.listen` (FLOWGATE_SERVER_LISTEN) is `\"8080\"`; allowed: an address and a port, such as ",
@@ -105,7 +106,7 @@ fn all_that_is_wrong_is_said_at_once() {
         "`store.readers` (FLOWGATE_STORE_READERS) is `-1`; allowed: a whole number from 1 to 256",
         "`egress.ports` (FLOWGATE_EGRESS_PORTS) is `[\"443\", \"http\"]`; allowed: a list of whole numbers from 1 to 65535",
         "`engin` (FLOWGATE_ENGIN_LOADED_MAX) is not a section; did you mean `engine`? ",
-        "`queue.lease` (FLOWGATE_QUEUE_LEASE) is not a key; did you mean `lease_ms`? allowed: lease_ms, period_ms, setback_ms",
+        "`queue.lease_s` (FLOWGATE_QUEUE_LEASE_S) is not a key; did you mean `lease_ms`? allowed: lease_ms, period_ms, setback_ms",
     ];
     assert_eq!(problems.len(), expected.len(), "{problems:#?}");
     for (problem, expected) in problems.iter().zip(expected) {

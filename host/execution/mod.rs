@@ -23,6 +23,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::engine::Engine;
 use crate::hook::{Hook, Hooks};
 use crate::id::{self, Digest, ExecutionId, WorkspaceId};
+use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::registry::{self, Registry, Target};
 use crate::store::{self, Execution, ExecutionFilter, Idempotency, Logs, Page, Status, Store};
@@ -136,6 +137,8 @@ pub struct Parts {
     pub hooks: Hooks,
     /// Holds those that wait.
     pub queue: Queue,
+    /// Counts how they end.
+    pub metrics: Metrics,
 }
 
 struct Inner {
@@ -184,6 +187,11 @@ impl Executions {
     /// How many executions run or are waited for here.
     pub fn running(&self) -> usize {
         self.0.live.len()
+    }
+
+    /// How many executions wait in the queue or run from it.
+    pub fn queued(&self) -> u64 {
+        self.0.queued.load(Ordering::Relaxed)
     }
 
     /// Waits until nothing runs or is waited for here. Cancel safe.

@@ -184,14 +184,16 @@ impl Executions {
         }
         let (id, workspace, done) = (here.attempt.id, here.new.workspace, ending.done);
         let (again, calls_back) = (done.is_none(), !ending.finish.deliveries.is_empty());
+        let remembered = !ending.finish.messages.is_empty();
         let store = &self.0.parts.store;
         match std::mem::replace(&mut *record, Recorded::Ended) {
             Recorded::Accepted(lease) => {
                 let finished = store.execution_finish(workspace, id, lease, ending.finish).await;
                 self.recorded(id, done, finished, here.live.clone());
             }
-            // A callback is a promise to a third party, so it is durable before the caller hears of it.
-            _ if calls_back => {
+            // A callback is a promise to a third party, so it is durable before the caller hears of it. And the next turn
+            // of a conversation, which may follow at once, must find this one.
+            _ if calls_back || remembered => {
                 let recorded = store.execution_record_durably(here.new.clone(), ending.finish).await;
                 self.recorded(id, done, recorded, here.live.clone());
             }
@@ -214,10 +216,10 @@ impl Executions {
     /// Before a caller is told that its execution goes on, makes that true whatever happens.
     async fn make_durable(&self, here: &Here) -> Result<(), Error> {
         let mut record = here.record.lock().await;
-        if matches!(*record, Recorded::Not) {
-            if let Ok(lease) = self.accept_here(here.new.clone()).await? {
-                *record = Recorded::Accepted(lease);
-            }
+        if matches!(*record, Recorded::Not)
+            && let Ok(lease) = self.accept_here(here.new.clone()).await?
+        {
+            *record = Recorded::Accepted(lease);
         }
         Ok(())
     }

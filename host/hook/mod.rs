@@ -6,8 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use moka::future::Cache;
-
+use crate::cache::Cache;
 use crate::clock::{Clock, Timestamp};
 use crate::id::{self, FlowId, HookId, WorkspaceId};
 use crate::signature::Secret;
@@ -21,9 +20,6 @@ pub use spec::{Callback, Invalid, Limits, Mode, Record, Retry, Spec};
 
 /// Hooks that are kept in memory.
 const CACHED_MAX: u64 = 10_000;
-
-/// How long the absence of a hook is remembered, so that guessing ids does not cost a read each.
-const UNKNOWN_FOR: Duration = Duration::from_secs(5);
 
 /// What can go wrong.
 #[derive(Debug, thiserror::Error)]
@@ -99,32 +95,23 @@ pub struct Hooks(Arc<Inner>);
 struct Inner {
     store: Store,
     clock: Clock,
-    found: Cache<HookId, Arc<Hook>>,
-    unknown: Cache<HookId, ()>,
+    /// The absence of a hook is remembered too, so that guessing ids does not cost a read each.
+    found: Cache<HookId, Option<Arc<Hook>>>,
 }
 
 impl Hooks {
     /// The hooks of `store`.
     pub fn new(store: Store, clock: Clock) -> Self {
-        let unknown = Cache::builder().max_capacity(CACHED_MAX).time_to_live(UNKNOWN_FOR).build();
-        Self(Arc::new(Inner { store, clock, found: Cache::new(CACHED_MAX), unknown }))
+        Self(Arc::new(Inner { store, clock, found: Cache::new(CACHED_MAX) }))
     }
 
     /// The hook with this id, of whatever workspace. Cached; every change through this handle is seen at once.
     pub async fn find(&self, id: HookId) -> Result<Option<Arc<Hook>>, Error> {
-        if let Some(hook) = self.0.found.get(&id).await {
-            return Ok(Some(hook));
-        }
-        if self.0.unknown.contains_key(&id) {
-            return Ok(None);
-        }
-        let Some(row) = self.0.store.hook_find(id).await? else {
-            self.0.unknown.insert(id, ()).await;
-            return Ok(None);
-        };
-        let hook = Arc::new(from_row(row)?);
-        self.0.found.insert(id, hook.clone()).await;
-        Ok(Some(hook))
+        let found = self.0.found.get(&id, async {
+            let row = self.0.store.hook_find(id).await?;
+            Ok::<_, Error>(Some(row.map(from_row).transpose()?.map(Arc::new)))
+        });
+        Ok(found.await?.flatten())
     }
 
     /// The hook with this id or name in a workspace, as it is stored.
@@ -163,7 +150,9 @@ impl Hooks {
             updated_at: now,
         };
         check(&hook)?;
-        match self.0.store.hook_create(to_row(&hook)).await {
+        let made = self.0.store.hook_create(to_row(&hook)).await;
+        self.0.found.forget(&hook.id);
+        match made {
             Err(store::Error::Taken) => Err(Error::Taken(hook.name)),
             other => Ok(other.map(|()| hook)?),
         }
@@ -183,7 +172,7 @@ impl Hooks {
             Err(store::Error::Taken) => Err(Error::Taken(changed.name.clone())),
             other => Ok(other?),
         };
-        self.0.found.invalidate(&changed.id).await;
+        self.0.found.forget(&changed.id);
         if done? { Ok(changed) } else { Err(Error::Changed) }
     }
 
@@ -213,7 +202,7 @@ impl Hooks {
     /// Removes a hook and gives up its deliveries.
     pub async fn delete(&self, hook: &Hook) -> Result<(), Error> {
         let found = self.0.store.hook_delete(hook.workspace, hook.id, self.0.clock.now()).await?;
-        self.0.found.invalidate(&hook.id).await;
+        self.0.found.forget(&hook.id);
         if found { Ok(()) } else { Err(Error::Unknown(hook.name.clone())) }
     }
 }

@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::execution::Executions;
 use crate::hook::Hooks;
 use crate::id::HookId;
+use crate::metrics::Metrics;
 use crate::registry::Registry;
 use crate::store::Store;
 
@@ -63,6 +64,8 @@ pub struct Parts {
     pub registry: Registry,
     /// Runs them.
     pub executions: Executions,
+    /// Counts what came of their requests.
+    pub metrics: Metrics,
 }
 
 /// A handle to the door. Clones share it.

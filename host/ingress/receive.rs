@@ -43,7 +43,10 @@ pub(super) async fn receive(
     let peer = head.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
     let arrival = Arrival { at: ingress.0.parts.clock.now(), peer, head };
     match ingress.pass(&hook, &arrival, body).await {
-        Ok(response) => response,
+        Ok(response) => {
+            ingress.0.parts.metrics.request("accepted");
+            response
+        }
         Err(refusal) => ingress.refuse(&arrival, refusal).await,
     }
 }

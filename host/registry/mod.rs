@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use moka::future::Cache;
 use tokio::sync::watch;
 
+use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::engine::{self, Engine, Loaded};
 use crate::id::{self, BadName, Digest, FlowId, WorkspaceId};
@@ -228,7 +228,7 @@ impl Registry {
         self.forget(flow);
         match moved {
             Some(alias) => Ok(alias),
-            None => Err(not_ready(self.version(flow, digest).await?)),
+            None => Err(not_ready(&self.version(flow, digest).await?)),
         }
     }
 
@@ -242,14 +242,13 @@ impl Registry {
     /// What an alias stands for. Cached; every change through this registry is seen at once.
     pub async fn resolve(&self, flow: FlowId, alias: &Arc<str>) -> Result<Arc<Target>, Error> {
         let key = (flow, alias.clone());
-        if let Some(target) = self.0.resolved.get(&key).await {
-            return Ok(target);
-        }
-        let found = self.0.store.alias_find(flow, alias).await?;
-        let version = found.ok_or_else(|| Error::UnknownAlias(alias.to_string()))?.digest;
-        let target = self.target(flow, version).await?;
-        self.0.resolved.insert(key, target.clone()).await;
-        Ok(target)
+        let found = self.0.resolved.get(&key, async {
+            match self.0.store.alias_find(flow, alias).await? {
+                Some(alias) => self.target(flow, alias.digest).await.map(Some),
+                None => Ok(None),
+            }
+        });
+        found.await?.ok_or_else(|| Error::UnknownAlias(alias.to_string()))
     }
 
     /// A given version of a flow, which must be ready.
@@ -257,7 +256,7 @@ impl Registry {
         let found = self.version(flow, version).await?;
         match found.state {
             store::VersionState::Ready => self.target(flow, version).await,
-            _ => Err(not_ready(found)),
+            _ => Err(not_ready(&found)),
         }
     }
 
@@ -291,17 +290,11 @@ impl Registry {
 
     /// Forgets what the flow's aliases stand for.
     fn forget(&self, flow: FlowId) {
-        // The cache has few entries for one flow; there is no index by flow, and a change is rare.
-        for (key, _) in &self.0.resolved {
-            if key.0 == flow {
-                let (resolved, key) = (self.0.resolved.clone(), (*key).clone());
-                tokio::task::spawn(async move { resolved.invalidate(&key).await });
-            }
-        }
+        self.0.resolved.forget_if(|(own, _)| *own == flow);
     }
 }
 
-fn not_ready(version: Version) -> Error {
-    let why = Detail::of(&version).failure;
+fn not_ready(version: &Version) -> Error {
+    let why = Detail::of(version).failure;
     Error::NotReady { digest: version.digest, state: version.state.as_str(), why }
 }

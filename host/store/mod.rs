@@ -30,6 +30,7 @@ mod flow;
 mod hook;
 mod job;
 mod key;
+mod life;
 mod migrate;
 mod reader;
 mod retention;
@@ -41,13 +42,12 @@ mod writer;
 
 pub use blob::Upload;
 pub use delivery::{Attempt, Delivery, DeliveryStatus, NewDelivery, Step};
-pub use execution::{
-    Accepted, Execution, ExecutionFilter, Finish, Idempotency, Logs, NewExecution, Outcome, OutputRow, Start, Status,
-};
+pub use execution::{Execution, ExecutionFilter, Logs, OutputRow, Status};
 pub use flow::{Alias, Flow, NewVersion, Version, VersionState};
 pub use hook::{Hook, Refused};
 pub use job::{Claim, Job, Lease};
 pub use key::{Key, Workspace};
+pub use life::{Accepted, Finish, Idempotency, NewExecution, Outcome, Start};
 pub use retention::{Retention, Swept};
 pub use seal::KeyRing;
 pub use session::{Entry, Message, NewMessage, Set};

@@ -33,7 +33,7 @@ impl Writer {
         let per_commit = options.writes_per_commit_max;
         std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || run(connection, queue, per_commit))
+            .spawn(move || run(&connection, queue, per_commit))
             .map_err(|e| Error::io("start the writer of", std::path::Path::new("the store"), e))?;
         Ok(Self { verbs })
     }
@@ -104,10 +104,10 @@ fn in_savepoint<T>(connection: &Connection, verb: impl FnOnce(&Connection) -> Re
     result
 }
 
-fn run(connection: Connection, mut queue: mpsc::Receiver<Verb>, per_commit: usize) {
+fn run(connection: &Connection, mut queue: mpsc::Receiver<Verb>, per_commit: usize) {
     let mut answers = Vec::with_capacity(per_commit);
     while let Some(first) = queue.blocking_recv() {
-        let commit = commit(&connection, first, &mut queue, &mut answers, per_commit);
+        let commit = commit(connection, first, &mut queue, &mut answers, per_commit);
         for answer in answers.drain(..) {
             answer(&commit);
         }

@@ -83,7 +83,8 @@ impl House {
         environment.push(("FLOWGATE_EGRESS_ALLOW".to_owned(), "127.0.0.0/8".to_owned()));
         let folder = tempfile::tempdir().unwrap();
         let (child, url, key) = launch(folder.path(), &environment).await;
-        let client = Client::under(Policy::anywhere(), &egress::Options { answer_bytes_max: 64 << 20, ..Default::default() });
+        let client =
+            Client::under(Policy::anywhere(), &egress::Options { answer_bytes_max: 64 << 20, ..Default::default() });
         Self { child, url, key: key.expect("the first start shows a key"), folder, environment, client }
     }
 
@@ -224,10 +225,8 @@ impl House {
         more: &[(&'static str, &str)],
         body: Bytes,
     ) -> Result<Answer, egress::Error> {
-        let mut headers = HeaderMap::from_iter([(
-            http::header::CONTENT_TYPE,
-            HeaderValue::from_static("application/json"),
-        )]);
+        let mut headers =
+            HeaderMap::from_iter([(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
         for (name, value) in more {
             headers.insert(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
         }
@@ -282,13 +281,14 @@ pub(crate) fn hmac() -> Value {
 /// The bytes of a guest or example that `cargo xtask test` has built.
 pub(crate) fn component(name: &str) -> Bytes {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let text = root.join(format!("guests/hostile/{name}.wat"));
-    if text.exists() {
+    let texts = ["hostile", "refused"].map(|folder| root.join(format!("guests/{folder}/{name}.wat")));
+    if let Some(text) = texts.iter().find(|text| text.exists()) {
         return wat::parse_file(text).unwrap().into();
     }
     let built = |workspace: &str| root.join(format!("{workspace}/target/wasm32-wasip2/release/{name}.wasm"));
     let found = [built("guests"), built("examples")].into_iter().find(|path| path.exists());
-    let found: PathBuf = found.unwrap_or_else(|| panic!("there is no guest `{name}`; `cargo xtask guests` builds them"));
+    let found: PathBuf =
+        found.unwrap_or_else(|| panic!("there is no guest `{name}`; `cargo xtask guests` builds them"));
     std::fs::read(found).unwrap().into()
 }
 

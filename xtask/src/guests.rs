@@ -53,7 +53,8 @@ fn cargo_component() -> Result<PathBuf> {
     let tools = root().join("target/tools");
     let program = tools.join("bin/cargo-component");
     if !is_right(program.clone()) {
-        let mut install = cargo(".", &["install", "--locked", "--version", CARGO_COMPONENT, "cargo-component", "--root"]);
+        let mut install =
+            cargo(".", &["install", "--locked", "--version", CARGO_COMPONENT, "cargo-component", "--root"]);
         install.arg(&tools).env("CARGO_TARGET_DIR", tools.join("build"));
         run(install)?;
     }

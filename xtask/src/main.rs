@@ -20,8 +20,8 @@ fn main() -> ExitCode {
     let args = std::env::args().skip(1).collect::<Vec<_>>();
     let done = match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["test"] => test::all(),
-        ["demo"] => demo::run(false),
-        ["demo", "--once"] => demo::run(true),
+        ["demo"] => demo::play_all(false),
+        ["demo", "--once"] => demo::play_all(true),
         ["guests"] => guests::build(),
         _ => {
             eprint!("{HELP}");

@@ -1,0 +1,87 @@
+//! What authors start from: the examples and the templates, each deployed and triggered as its README says.
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use crate::support::{House, hmac};
+
+/// Deploys an example and sends its saved request.
+async fn replied(house: &House, example: &str) -> Value {
+    house.deploy(example, example).await;
+    let hook = house.hook(example, json!({ "auth": [hmac()] })).await;
+    let path = format!("{}/examples/{example}/request.json", env!("CARGO_MANIFEST_DIR"));
+    let answer = house.send_with(&hook, &[], Bytes::from(std::fs::read(path).unwrap())).await;
+    answer.expect(200)["reply"].clone()
+}
+
+#[tokio::test]
+async fn the_support_bot_remembers_what_it_was_told() {
+    let house = House::start().await;
+    let first = replied(&house, "support_bot").await;
+    assert_eq!((&first["data"]["intent"], &first["data"]["facts"]["order"]), (&json!("damaged_item"), &json!("48213")));
+    let hook = house.hook("support_bot", json!({ "auth": [hmac()] })).await;
+    let next = json!({ "message": "ada@example.com", "session_id": "conv_7f3a" });
+    let second = house.send(&hook, next).await.expect(200);
+    assert_eq!(second["reply"]["data"]["facts"]["order"], "48213", "{second}");
+    let elsewhere = json!({ "message": "ada@example.com", "session_id": "another" });
+    let third = house.send(&hook, elsewhere).await.expect(200);
+    assert_eq!(third["reply"]["data"]["facts"]["order"], Value::Null, "{third}");
+}
+
+#[tokio::test]
+async fn an_extracted_invoice_is_classified_and_summarised() {
+    let reply = replied(&House::start().await, "document_extracted").await;
+    assert!(reply.to_string().contains("invoice") && reply.to_string().contains("4,879.00"), "{reply}");
+}
+
+#[tokio::test]
+async fn a_crm_update_refreshes_the_clients_record() {
+    let reply = replied(&House::start().await, "crm_update").await;
+    assert!(reply.to_string().contains("ada.lovelace@engine.example"), "{reply}");
+}
+
+#[tokio::test]
+async fn a_suspicious_transaction_gets_a_risk_report() {
+    let reply = replied(&House::start().await, "suspicious_transaction").await;
+    assert_eq!(reply["data"]["score"], 96, "{reply}");
+    assert_eq!(
+        (&reply["data"]["level"], &reply["data"]["findings"][0]["rule"]),
+        (&json!("critical"), &json!("impossible_travel"))
+    );
+}
+
+#[tokio::test]
+async fn a_payment_updates_the_balance_once() {
+    let house = House::start().await;
+    let first = replied(&house, "payment_processed").await;
+    assert!(first.to_string().contains("1249.90"), "{first}");
+    let again = replied(&house, "payment_processed").await;
+    assert!(again.to_string().contains("duplicate"), "{again}");
+}
+
+#[tokio::test]
+async fn a_solved_ticket_notifies_those_concerned() {
+    let reply = replied(&House::start().await, "ticket_status_changed").await;
+    assert!(reply.to_string().contains("ada@engine.example"), "{reply}");
+}
+
+#[tokio::test]
+async fn both_templates_build_components_that_run() {
+    let house = House::start().await;
+    for template in ["cargo", "cargo-component"] {
+        let path = format!(
+            "{}/guests/templates/{template}/target/wasm32-wasip2/release/greeter.wasm",
+            env!("CARGO_MANIFEST_DIR")
+        );
+        let bytes =
+            std::fs::read(&path).unwrap_or_else(|_| panic!("{path} is missing; `cargo xtask guests` builds it"));
+        let flow = format!("greeter-{template}");
+        let version = house.upload(&flow, bytes.into()).await.expect(201);
+        let promote = json!({ "version": version["digest"] });
+        house.api(http::Method::PUT, &format!("/v1/flows/{flow}/aliases/live"), Some(promote)).await.expect(200);
+        let hook = house.hook(&flow, json!({ "auth": [hmac()] })).await;
+        let trigger = json!({ "message": "Hello", "session_id": "s", "data": { "name": "Ada" } });
+        let answer = house.send(&hook, trigger).await.expect(200);
+        assert!(answer["reply"]["text"].as_str().unwrap().contains("Ada"), "{template}: {answer}");
+    }
+}
