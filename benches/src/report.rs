@@ -10,7 +10,9 @@ pub struct Measured {
     pub rate: f64,
     /// Processor time of the server for each of these requests, until nothing was left to do.
     pub server_us: f64,
-    /// How much of its core the load took meanwhile, 0 to 1.
+    /// How much of its core the server took meanwhile, 0 to 1.
+    pub server_busy: f64,
+    /// The same of the load.
     pub load_busy: f64,
     /// At half of that rate, the time that half of the requests stayed under.
     pub p50: Duration,
@@ -45,8 +47,8 @@ pub struct Subject {
 /// The table of subjects, with rates as parts of the first one's.
 pub fn subjects(subjects: &[Subject]) -> String {
     let mut page = String::from(
-        "| | connections | requests/s | of bare | lowest to highest | server CPU per request | load core busy | p50 at half | \
-         p99 at half | refused |\n|---|---|---|---|---|---|---|---|---|---|\n",
+        "| | connections | requests/s | of bare | lowest to highest | server CPU per request | server core busy | load core busy | p50 at half | \
+         p99 at half | refused |\n|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     let ceiling = subjects.first().map_or(0.0, |bare| median(&bare.repeats, |one| one.rate));
     for Subject { name, connections, repeats } in subjects {
@@ -57,9 +59,10 @@ pub fn subjects(subjects: &[Subject]) -> String {
         let refused: u64 = repeats.iter().map(|one| one.refused).sum();
         let _ = writeln!(
             page,
-            "| {name} | {connections} | {rate:.0} | {:.3} | {least:.0} to {most:.0} | {:.0} µs | {:.0} % | {:.2} ms | {:.2} ms | {refused} |",
+            "| {name} | {connections} | {rate:.0} | {:.3} | {least:.0} to {most:.0} | {:.0} µs | {:.0} % | {:.0} % | {:.2} ms | {:.2} ms | {refused} |",
             rate / ceiling,
             of(|one| one.server_us),
+            of(|one| one.server_busy) * 100.0,
             of(|one| one.load_busy) * 100.0,
             of(|one| one.p50.as_secs_f64() * 1e3),
             of(|one| one.p99.as_secs_f64() * 1e3),
@@ -103,6 +106,7 @@ mod tests {
         let measured = |rate| Measured {
             rate,
             server_us: 10.0,
+            server_busy: 1.0,
             load_busy: 0.5,
             p50: Duration::from_micros(150),
             p99: Duration::from_millis(2),
@@ -111,6 +115,6 @@ mod tests {
         let subject = |name, rate| Subject { name, connections: 32, repeats: vec![measured(rate); 3] };
         let page = subjects(&[subject("bare", 1_000.0), subject("ours", 250.0)]);
         let row = page.lines().last().unwrap();
-        assert_eq!(row, "| ours | 32 | 250 | 0.250 | 250 to 250 | 10 µs | 50 % | 0.15 ms | 2.00 ms | 3 |");
+        assert_eq!(row, "| ours | 32 | 250 | 0.250 | 250 to 250 | 10 µs | 100 % | 50 % | 0.15 ms | 2.00 ms | 3 |");
     }
 }

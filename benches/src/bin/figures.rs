@@ -151,9 +151,9 @@ impl Bench {
         let load = self.load(house.server.address, request, connections);
         let begin = Begin::now(&house.server)?;
         let full = load.full().await?;
-        let load_busy = begin.load_busy()?;
+        let used = begin.used(&house.server, &full)?;
         house.idle().await?;
-        let used = Used { load_busy, ..begin.used(&house.server, &full)? };
+        let used = Used { server_us: begin.used(&house.server, &full)?.server_us, ..used };
         let half = load.half(full.rate).await?;
         house.idle().await?;
         Ok(used.with(full, half))
@@ -211,6 +211,7 @@ struct Begin {
 
 struct Used {
     server_us: f64,
+    server_busy: f64,
     load_busy: f64,
 }
 
@@ -219,13 +220,10 @@ impl Begin {
         Ok(Self { at: Instant::now(), server: server.cpu()?, own: own_cpu()? })
     }
 
-    fn load_busy(&self) -> Result<f64> {
-        Ok((own_cpu()? - self.own).as_secs_f64() / self.at.elapsed().as_secs_f64())
-    }
-
     fn used(&self, server: &Server, outcome: &Outcome) -> Result<Used> {
-        let server_us = (server.cpu()? - self.server).as_secs_f64() * 1e6 / outcome.sent as f64;
-        Ok(Used { server_us, load_busy: self.load_busy()? })
+        let wall = self.at.elapsed().as_secs_f64();
+        let (server, own) = ((server.cpu()? - self.server).as_secs_f64(), (own_cpu()? - self.own).as_secs_f64());
+        Ok(Used { server_us: server * 1e6 / outcome.sent as f64, server_busy: server / wall, load_busy: own / wall })
     }
 }
 
@@ -234,6 +232,7 @@ impl Used {
         Measured {
             rate: full.rate,
             server_us: self.server_us,
+            server_busy: self.server_busy,
             load_busy: self.load_busy,
             p50: half.p50,
             p99: half.p99,
