@@ -96,6 +96,9 @@ pub enum Error {
     /// The data folder belongs to a running server.
     #[error("the data folder {} is in use by another process", .0.display())]
     Locked(PathBuf),
+    /// The database gave the transaction up, most likely for want of space; nothing of it was written.
+    #[error("the database gave the transaction up")]
+    RolledBack,
     /// The database was written by a newer release.
     #[error("the database has schema {found}, this release knows up to {known}")]
     TooNew {
