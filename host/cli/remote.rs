@@ -87,12 +87,7 @@ impl Remote {
     }
 
     /// Sends a component.
-    pub(super) async fn upload(
-        &self,
-        path: &[&str],
-        query: Query<'_>,
-        body: Body,
-    ) -> anyhow::Result<Value> {
+    pub(super) async fn upload(&self, path: &[&str], query: Query<'_>, body: Body) -> anyhow::Result<Value> {
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/wasm"))]);
         let url = self.at(path, query);
         json(
