@@ -6,6 +6,8 @@ mod authors;
 mod callbacks;
 // Power cuts and orderly stops.
 mod crash;
+// Senders that ask whether they may send.
+mod handshakes;
 // Hostile guests.
 mod limits;
 // Bad requests.

@@ -1,8 +1,8 @@
 //! Hooks in.
 //!
 //! A request passes in this order, and each step is cheaper than what it protects: the limit on failures of its address;
-//! the hook; the body, up to the hook's cap; proof over the raw bytes; whether the hook is enabled; the dialect; the flow;
-//! the execution. Whatever is refused on the way is recorded with the exact reason, while its sender learns only what
+//! the hook; the body, up to the hook's cap; proof over the raw bytes; whether the hook is enabled; the answer to a handshake;
+//! the dialect; the flow; the execution. Whatever is refused on the way is recorded with the exact reason, while its sender learns only what
 //! it may: an unknown hook and a bad credential get the same answer.
 
 use std::net::IpAddr;
@@ -85,9 +85,11 @@ impl Ingress {
         Self(Arc::new(Inner { parts, options, failures: per_second(), recorded: per_second() }))
     }
 
-    /// The paths of hooks: `POST /hooks/{hook}`.
+    /// The paths of hooks: `POST /hooks/{hook}`, and `GET`, `HEAD` and `OPTIONS` of it for hooks whose senders ask so whether
+    /// they may send.
     pub fn router(&self) -> Router {
-        Router::new().route("/hooks/{hook}", post(receive::receive)).with_state(self.clone())
+        let methods = post(receive::receive).get(receive::receive).options(receive::receive);
+        Router::new().route("/hooks/{hook}", methods).with_state(self.clone())
     }
 }
 
