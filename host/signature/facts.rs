@@ -57,31 +57,30 @@ impl Row {
             Preset::None | Preset::ApiKey => facts,
             Preset::Token(header) => Facts { place: Some((*header).to_owned()), ..facts },
             Preset::Bearer | Preset::Basic => Facts { place: Some("authorization".to_owned()), ..facts },
-            Preset::Signing(row) => row.facts(facts),
+            Preset::Signing(row) => row.fill(facts),
         }
     }
 }
 
 impl SigningRow {
-    fn facts(&self, facts: Facts) -> Facts {
+    fn fill(&self, mut facts: Facts) -> Facts {
         let place = self.header.or(self.signature_pointer);
         let stamp = self.timestamp_header.or(self.timestamp_pointer).map(str::to_owned);
         let stamp = stamp.or_else(|| self.timestamp_prefix.map(|prefix| format!("{prefix}…")));
         let key = name(&super::secret::KeyForm::NAMES, self.key);
         let prefixes = self.key_prefixes.join(" or ");
-        Facts {
-            place: place.map(|place| match self.form().as_str() {
-                "…" => place.to_owned(),
-                form => format!("{place}: {form}"),
-            }),
-            algorithm: Some(name(&super::algorithm::Algorithm::NAMES, self.algorithm)),
-            encoding: Some(name(&super::scheme::Encoding::NAMES, self.encoding)),
-            signed: Some(self.signed),
-            tolerance_s: stamp.is_some().then_some(self.tolerance_s),
-            timestamp: stamp.map(|stamp| format!("{stamp}, {}", name(&super::stamp::Unit::NAMES, self.timestamp_unit))),
-            key: Some(if prefixes.is_empty() { key.to_owned() } else { format!("{key} after {prefixes}") }),
-            ..facts
-        }
+        facts.place = place.map(|place| match self.form().as_str() {
+            "…" => place.to_owned(),
+            form => format!("{place}: {form}"),
+        });
+        facts.algorithm = Some(name(&super::algorithm::Algorithm::NAMES, self.algorithm));
+        facts.encoding = Some(name(&super::scheme::Encoding::NAMES, self.encoding));
+        facts.signed = Some(self.signed);
+        facts.tolerance_s = stamp.is_some().then_some(self.tolerance_s);
+        let unit = name(&super::stamp::Unit::NAMES, self.timestamp_unit);
+        facts.timestamp = stamp.map(|stamp| format!("{stamp}, {unit}"));
+        facts.key = Some(if prefixes.is_empty() { key.to_owned() } else { format!("{key} after {prefixes}") });
+        facts
     }
 
     /// How the text that holds the signature looks.
@@ -92,6 +91,6 @@ impl SigningRow {
     }
 }
 
-fn name<T: PartialEq>(names: &[(&'static str, T)], value: T) -> &'static str {
+fn name<T: Copy + PartialEq>(names: &[(&'static str, T)], value: T) -> &'static str {
     names.iter().find(|(_, one)| *one == value).map_or("", |(name, _)| name)
 }

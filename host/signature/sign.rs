@@ -72,15 +72,15 @@ fn signature(
     now_unix_ms: i64,
 ) -> Result<Credentials, Error> {
     if signing.id_header.is_some() && !is_id(id) {
-        return Err(unsignable(scheme, Refusal::BadId("id".to_owned())));
+        return Err(unsignable(scheme, &Refusal::BadId("id".to_owned())));
     }
     let Place::Header(header) = &signing.place else {
-        return Err(unsignable(scheme, "the signature is a part of the body"));
+        return Err(unsignable(scheme, &"the signature is a part of the body"));
     };
     let timestamp = signing.timestamp_unit.text(now_unix_ms);
     let json = signing.reads_json().then(|| serde_json::from_slice(message.body).ok()).flatten();
     let found = Found { message, url: message.public_url, timestamp: &timestamp, id, json: json.as_ref() };
-    let parts = found.parts(signing).map_err(|refusal| unsignable(scheme, refusal))?;
+    let parts = found.parts(signing).map_err(|refusal| unsignable(scheme, &refusal))?;
 
     let mut items = Vec::new();
     let mut headers = Vec::new();
@@ -92,7 +92,7 @@ fn signature(
     }
     let signers = if signing.separator.is_some() { secrets } else { &secrets[..1] };
     for key in signers.iter().filter_map(|secret| signing.key(secret)) {
-        let signature = signing.algorithm.sign(&key, &parts).map_err(|reason| unsignable(scheme, reason))?;
+        let signature = signing.algorithm.sign(&key, &parts).map_err(|reason| unsignable(scheme, &reason))?;
         items.push(format!("{}{}", signing.prefix, signing.encoding.encode(&signature)));
     }
     let items = items.join(&signing.separator.map(String::from).unwrap_or_default());
@@ -100,13 +100,13 @@ fn signature(
 
     let field = |(name, value): (HeaderName, String)| {
         let text = "a prefix that a header cannot hold";
-        HeaderValue::try_from(value).map(|value| (name, value)).map_err(|_| unsignable(scheme, text))
+        HeaderValue::try_from(value).map(|value| (name, value)).map_err(|_| unsignable(scheme, &text))
     };
     let headers = headers.into_iter().map(field).collect::<Result<_, _>>()?;
     Ok(Credentials { headers, ..Credentials::default() })
 }
 
-fn unsignable(scheme: &Scheme, reason: impl ToString) -> Error {
+fn unsignable(scheme: &Scheme, reason: &dyn std::fmt::Display) -> Error {
     Error::Unsignable { scheme: scheme.name(), reason: reason.to_string() }
 }
 
