@@ -8,11 +8,13 @@
 use axum::Router;
 use axum::extract::FromRef;
 use axum::http::{Method, Uri};
+use axum::response::Response;
 use axum::routing::{delete, get, patch, post, put};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::delivery::Deliveries;
+use crate::dialect::Dialect;
 use crate::execution::Executions;
 use crate::hook::Hooks;
 use crate::problem::{Problem, kind};
@@ -20,6 +22,7 @@ use crate::registry::Registry;
 use crate::store::Store;
 
 mod aliases;
+mod almyty;
 mod auth;
 mod deliveries;
 mod execution_events;
@@ -65,7 +68,7 @@ pub struct Api {
 /// The API and `others` as one router, which answers what nobody knows with a problem.
 pub fn router(api: Api, others: Router) -> Router {
     let keys = auth::Keys::new(api.store.clone(), api.clock.clone());
-    let all = routes().with_state(House { api, keys }).merge(others);
+    let all = routes().merge(almyty::routes()).with_state(House { api, keys }).merge(others);
     all.method_not_allowed_fallback(not_allowed).fallback(not_found)
 }
 
@@ -151,11 +154,12 @@ endpoints! {
     get "/readyz" open::get_readiness;
 }
 
-async fn not_found(uri: Uri) -> Problem {
-    Problem::new(&kind::NOT_FOUND, format!("there is nothing at `{}`", uri.path()))
+async fn not_found(uri: Uri) -> Response {
+    let problem = Problem::new(&kind::NOT_FOUND, format!("there is nothing at `{}`", uri.path()));
+    problem.in_dialect(Dialect::of_path(uri.path()))
 }
 
-async fn not_allowed(method: Method, uri: Uri) -> Problem {
+async fn not_allowed(method: Method, uri: Uri) -> Response {
     let detail = format!("`{}` does not take {method}; `allow` says what it takes", uri.path());
-    Problem::new(&kind::METHOD_NOT_ALLOWED, detail)
+    Problem::new(&kind::METHOD_NOT_ALLOWED, detail).in_dialect(Dialect::of_path(uri.path()))
 }

@@ -157,6 +157,7 @@ impl House {
             queue: queue.clone(),
         };
         let executions = Executions::new(parts, config.execution.clone());
+        executions.recover().await?;
         let parts = ingress::Parts {
             store: store.clone(),
             clock: clock.clone(),

@@ -115,8 +115,11 @@ enum Use {
 /// What a hook does. Only what is given is sent.
 #[derive(Debug, clap::Args)]
 pub(super) struct Spec {
+    /// The wire format: native, autommate, uptiq, cognigy, almyty or agenticflow.
+    #[arg(long, value_name = "NAME")]
+    pub(super) dialect: Option<String>,
     /// How senders prove themselves; one of several is enough. `flowgate signature list` shows all; a new hook has
-    /// `bearer` unless told otherwise, and `none` lets everybody in.
+    /// `bearer`, or what the senders of its dialect's product use, unless told otherwise. `none` lets everybody in.
     #[arg(long, value_name = "SCHEME")]
     pub(super) auth: Vec<String>,
     /// The same in full, for example '{"scheme":"hmac-sha256","header":"x-sig","signed":"{timestamp}.{body}"}'.
@@ -167,6 +170,7 @@ impl Spec {
         }
         let callback = self.callback.map(|url| json!({ "url": url }));
         let given = [
+            ("dialect", self.dialect.map(Value::from)),
             ("mode", self.mode.map(Value::from)),
             ("callback", callback),
             ("sync_wait_ms", self.sync_wait_ms.map(Value::from)),
@@ -208,6 +212,7 @@ const LIST: Columns<'_> = &[
     ("NAME", "/name"),
     ("ID", "/id"),
     ("FLOW", "/flow"),
+    ("DIALECT", "/dialect"),
     ("AUTH", "/auth/0/scheme"),
     ("MODE", "/mode"),
     ("ENABLED", "/enabled"),
@@ -276,7 +281,10 @@ impl Create {
     /// The API's JSON.
     pub(super) fn body(self) -> anyhow::Result<Value> {
         let mut body = self.spec.members()?;
-        body.entry("auth").or_insert_with(|| json!([{ "scheme": "bearer" }]));
+        let is_native = body.get("dialect").is_none_or(|dialect| dialect == "native");
+        if is_native {
+            body.entry("auth").or_insert_with(|| json!([{ "scheme": "bearer" }]));
+        }
         body.insert("name".to_owned(), json!(self.name));
         body.insert("flow".to_owned(), json!(self.flow));
         if let Some(secret) = given(self.secret, self.secret_file)? {

@@ -21,7 +21,7 @@ impl Executions {
         let live = self.0.live.enter(id);
         let Ending { finish, done } = match self.prepared(&execution).await {
             Ok(attempt) => self.attempt(&attempt, &live).await,
-            Err(why) => Attempt::broken(id, execution.attempt, self.now(), &why),
+            Err(why) => Attempt::broken(&execution, self.now(), &why),
         };
         let (ended, calls_back) = (done.is_some(), !finish.deliveries.is_empty());
         let finished = self.0.parts.store.execution_finish(job.workspace, id, job.lease, finish).await;

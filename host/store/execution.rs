@@ -125,6 +125,8 @@ pub struct Finish {
     pub messages: Vec<NewMessage>,
     /// Who is to be told.
     pub deliveries: Vec<NewDelivery>,
+    /// What stays of the trigger when this is the end, as JSON; its body goes. All stays when this is absent.
+    pub trigger_kept: Option<String>,
 }
 
 /// What came of an attempt.
@@ -307,13 +309,14 @@ impl Store {
     }
 
     /// Cancels an execution that no worker has. `None` when there is no such execution, else where it stands now and
-    /// whether this call brought it there: a running one is left to its worker.
+    /// whether this call brought it there: a running one is left to its worker. `trigger_kept` as in [`Finish`].
     pub async fn execution_cancel(
         &self,
         workspace: WorkspaceId,
         id: ExecutionId,
         at: Timestamp,
         outcome: String,
+        trigger_kept: Option<String>,
     ) -> Result<Option<(Status, bool)>> {
         self.write(move |c| {
             let mut update = c.prepare_cached(
@@ -322,6 +325,7 @@ impl Store {
             )?;
             let canceled = update.execute(params![at, outcome, workspace, id])? == 1;
             if canceled {
+                trigger_kept.iter().try_for_each(|kept| forget(c, workspace, id, kept))?;
                 c.prepare_cached("DELETE FROM jobs WHERE subject = ? AND owner IS NULL")?
                     .execute([&id.as_bytes()[..]])?;
             }
@@ -404,6 +408,35 @@ impl Store {
         .await
     }
 
+    /// How many milliseconds those of a flow's last executions that succeeded took, from acceptance to end. Looks at
+    /// `last` executions at most.
+    pub async fn execution_times(&self, workspace: WorkspaceId, flow: FlowId, last: u32) -> Result<Vec<u64>> {
+        self.read(move |c| {
+            let mut select = c.prepare_cached(
+                "SELECT finished_at - created_at FROM
+                   (SELECT * FROM executions INDEXED BY executions_by_flow
+                    WHERE flow = ? AND workspace = ? ORDER BY id DESC LIMIT ?)
+                 WHERE status = 'succeeded'",
+            )?;
+            let rows = select.query_map(params![flow, workspace, last], |row| Ok(count(row.get(0)?)))?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    /// The executions that are not final, of all hooks.
+    pub async fn executions_open(&self) -> Result<Vec<(ExecutionId, HookId)>> {
+        self.read(|c| {
+            let mut select = c.prepare_cached(
+                "SELECT id, hook FROM executions INDEXED BY executions_unfinished
+                 WHERE finished_at IS NULL AND hook IS NOT NULL",
+            )?;
+            let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
     /// How many executions are not final, by status.
     pub async fn executions_unfinished(&self) -> Result<Vec<(Status, u64)>> {
         self.read(|c| {
@@ -444,6 +477,7 @@ fn insert(
     started_at: Option<Timestamp>,
     finish: Option<&Finish>,
 ) -> Result<()> {
+    let kept = finish.and_then(|finish| finish.trigger_kept.as_deref());
     let (mut status, mut reason, mut outcome) = (status, None, None);
     if let Some(Finish { outcome: Outcome::Final { status: last, reason: why, json }, .. }) = finish {
         (status, reason, outcome) = (*last, why.as_deref(), Some(json.as_str()));
@@ -473,8 +507,8 @@ fn insert(
         finish.map_or(0, |finish| stored(finish.memory_bytes)),
         new.callback,
         outcome,
-        new.trigger,
-        &new.body[..],
+        kept.unwrap_or(&new.trigger),
+        kept.map_or(&new.body[..], |_| b""),
     ])?;
     Ok(())
 }
@@ -504,6 +538,17 @@ fn finish_row(c: &Connection, workspace: WorkspaceId, id: ExecutionId, finish: &
         workspace,
         id
     ])?;
+    if let (Some(kept), Outcome::Final { .. }) = (&finish.trigger_kept, &finish.outcome) {
+        forget(c, workspace, id, kept)?;
+    }
+    Ok(())
+}
+
+/// Leaves of a trigger what `kept` says, and nothing of its body.
+fn forget(c: &Connection, workspace: WorkspaceId, id: ExecutionId, kept: &str) -> Result<()> {
+    let mut update =
+        c.prepare_cached("UPDATE executions SET trigger = ?, body = x'' WHERE workspace = ? AND id = ?")?;
+    update.execute(params![kept, workspace, id])?;
     Ok(())
 }
 
