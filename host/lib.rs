@@ -19,6 +19,8 @@ pub mod egress;
 
 pub mod telemetry;
 
+pub mod metrics;
+
 pub mod store;
 
 pub mod bindings;

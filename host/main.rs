@@ -7,6 +7,10 @@ use clap::Parser as _;
 use flowgate::cli::{self, Args};
 use flowgate::engine::{Compiler, compile_child};
 
+/// A request makes some hundred small allocations on one thread, and some of them end on another.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let mut args = std::env::args_os();
     if args.nth(1).as_deref() == Some(OsStr::new(Compiler::command())) {

@@ -17,6 +17,7 @@ use crate::delivery::Deliveries;
 use crate::dialect::Dialect;
 use crate::execution::Executions;
 use crate::hook::Hooks;
+use crate::metrics::Metrics;
 use crate::problem::{Problem, kind};
 use crate::registry::Registry;
 use crate::store::Store;
@@ -61,6 +62,8 @@ pub struct Api {
     pub executions: Executions,
     /// Deliveries.
     pub deliveries: Deliveries,
+    /// What has happened so far, in numbers.
+    pub metrics: Metrics,
     /// Cancelled when the server begins to stop; from then on it is not ready.
     pub stopping: CancellationToken,
 }
@@ -150,6 +153,7 @@ endpoints! {
 
     get "/openapi.json" open::get_openapi;
     get "/errors/{slug}" open::get_error_page;
+    get "/metrics" open::get_metrics;
     get "/healthz" open::get_health;
     get "/readyz" open::get_readiness;
 }

@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
 
+use super::auth::Caller;
 use super::request::At;
 use super::{Api, openapi};
 use crate::problem::{self, Problem, kind};
@@ -34,6 +35,16 @@ pub(super) async fn get_error_page(At(slug): At<String>) -> Result<impl IntoResp
     let page = problem::page(&slug);
     let page = page.ok_or_else(|| Problem::new(&kind::NOT_FOUND, format!("there is no problem `{slug}`")))?;
     Ok(([(header::CONTENT_TYPE, "text/markdown; charset=utf-8")], page))
+}
+
+/// What has happened since the start, in the OpenMetrics text format. It speaks of all workspaces, so it takes a key.
+#[utoipa::path(
+    get, path = "/metrics", tag = "server",
+    responses((status = 200, body = String, content_type = "application/openmetrics-text"))
+)]
+pub(super) async fn get_metrics(_: Caller, State(api): State<Api>) -> impl IntoResponse {
+    let text = api.metrics.render(api.executions.running(), api.executions.queued());
+    ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
 }
 
 /// Whether the process lives.

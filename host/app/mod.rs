@@ -13,13 +13,14 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{self, Api};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::delivery::Deliveries;
+use crate::delivery::{self, Deliveries};
 use crate::egress::Client;
 use crate::engine::{self, Compiler, Engine, Setup};
 use crate::execution::{self, Executions};
 use crate::hook::Hooks;
 use crate::id::{KeyId, WorkspaceId};
 use crate::ingress::{self, Ingress};
+use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::registry::Registry;
 use crate::signature::Secret;
@@ -77,9 +78,9 @@ pub fn runtime(config: &Config) -> std::io::Result<Runtime> {
 /// and executions end, and hands back what does not end in time. A second signal ends it at once.
 pub async fn serve(config: Config, folder: &Path) -> Result<(), Error> {
     telemetry::start(&config.telemetry)?;
-    let house = House::build(&config, folder).await?;
     let address = config.server.listen;
     let listener = TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
+    let house = House::build(&config, folder).await?;
     let mut signals = Signals::new().map_err(|source| Error::System { what: "wait for signals", source })?;
     house.say_hello(&listener)?;
 
@@ -115,6 +116,7 @@ struct House {
     executions: Executions,
     deliveries: Deliveries,
     ingress: Ingress,
+    metrics: Metrics,
     first_key: Option<Secret>,
 }
 
@@ -123,7 +125,6 @@ impl House {
         let (clock, options, own) = (Clock::system(), config.store.clone(), folder.to_owned());
         let opened = tokio::task::spawn_blocking(move || Store::open(&own, &options)).await;
         let store = opened.unwrap_or(Err(store::Error::Closed))?;
-        let first_key = first_key(&store, &clock).await?;
         let compiler = Compiler::this_program();
         let engine = Engine::new(Setup {
             options: config.engine.clone(),
@@ -140,14 +141,16 @@ impl House {
         let registry = Registry::new(store.clone(), engine.clone(), queue.clone(), clock.clone());
         let hooks = Hooks::new(store.clone(), clock.clone());
         let client = Client::new(&config.egress);
-        let deliveries = Deliveries::new(
-            store.clone(),
-            clock.clone(),
-            queue.clone(),
-            hooks.clone(),
+        let metrics = Metrics::default();
+        let parts = delivery::Parts {
+            store: store.clone(),
+            clock: clock.clone(),
+            queue: queue.clone(),
+            hooks: hooks.clone(),
             client,
-            config.delivery.clone(),
-        );
+            metrics: metrics.clone(),
+        };
+        let deliveries = Deliveries::new(parts, config.delivery.clone());
         let parts = execution::Parts {
             store: store.clone(),
             clock: clock.clone(),
@@ -155,6 +158,7 @@ impl House {
             registry: registry.clone(),
             hooks: hooks.clone(),
             queue: queue.clone(),
+            metrics: metrics.clone(),
         };
         let executions = Executions::new(parts, config.execution.clone());
         executions.recover().await?;
@@ -164,9 +168,12 @@ impl House {
             hooks: hooks.clone(),
             registry: registry.clone(),
             executions: executions.clone(),
+            metrics: metrics.clone(),
         };
         let ingress = Ingress::new(parts, config.ingress.clone());
-        Ok(Self { store, clock, queue, registry, hooks, executions, deliveries, ingress, first_key })
+        // Last, when nothing can fail any more: a key that was made and not shown would lock everybody out.
+        let first_key = first_key(&store, &clock).await?;
+        Ok(Self { store, clock, queue, registry, hooks, executions, deliveries, ingress, metrics, first_key })
     }
 
     fn router(&self, stopping: CancellationToken) -> axum::Router {
@@ -177,6 +184,7 @@ impl House {
             hooks: self.hooks.clone(),
             executions: self.executions.clone(),
             deliveries: self.deliveries.clone(),
+            metrics: self.metrics.clone(),
             stopping,
         };
         api::router(api, self.ingress.router())

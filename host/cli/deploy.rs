@@ -1,6 +1,6 @@
 //! `flowgate deploy`: from a file to a flow that answers.
 
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,12 +10,14 @@ use futures_util::stream;
 use http::Method;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use tokio::fs::File;
 use tokio::io::AsyncReadExt as _;
 
 use super::out::Out;
 use super::remote::Remote;
 use crate::egress::Body;
+use crate::id::Digest;
 
 /// How long the server is asked to wait at one time.
 const WAIT: Duration = Duration::from_secs(60);
@@ -32,6 +34,9 @@ pub(super) struct Deploy {
     /// Upload and compile only; `flowgate flow promote` makes the version live later.
     #[arg(long)]
     pub(super) no_promote: bool,
+    /// Upload only, and do not wait until it is compiled.
+    #[arg(long, conflicts_with = "alias")]
+    pub(super) no_wait: bool,
     /// The alias to set.
     #[arg(long, default_value = "live", conflicts_with = "no_promote")]
     pub(super) alias: String,
@@ -43,9 +48,21 @@ impl Deploy {
         let created = remote.find(&flow).await?.is_none();
         if created {
             remote.send(Method::POST, &["v1", "flows"], &json!({ "name": self.flow })).await?;
+        }
+        let uploaded = upload(&self.file, &self.flow, remote).await;
+        if created && uploaded.is_err() {
+            // A flow without any version is of no use; if it stays, the next try finds it there.
+            let _ = remote.act(Method::DELETE, &flow).await;
+        }
+        let version = uploaded?;
+        if created {
             out.done(format_args!("flow {} created", self.flow))?;
         }
-        let version = upload(&self.file, &self.flow, remote).await?;
+        if self.no_wait {
+            let report = json!({ "flow": self.flow, "created": created, "version": version });
+            let told = |_: &Value| format!("version {} is {}\n", text(&version["digest"]), text(&version["state"]));
+            return Ok(out.answer(&report, told)?);
+        }
         let version = compiled(version, &self.flow, remote).await?;
         let digest = version["digest"].as_str().context("the server's answer has no digest")?;
         let size = HumanBytes(version["size_bytes"].as_u64().unwrap_or_default());
@@ -65,7 +82,8 @@ impl Deploy {
     }
 }
 
-/// Sends the file piece by piece; its size in memory does not matter.
+/// Sends the file piece by piece; its size in memory does not matter. The digest goes ahead, so that the server notices
+/// what changes on the way.
 async fn upload(path: &Path, flow: &str, remote: &Remote) -> anyhow::Result<Value> {
     let unreadable = || format!("cannot read {}", path.display());
     let file = File::open(path).await.with_context(unreadable)?;
@@ -73,12 +91,29 @@ async fn upload(path: &Path, flow: &str, remote: &Remote) -> anyhow::Result<Valu
     if !metadata.is_file() {
         bail!("{} is not a file", path.display());
     }
+    let digest = digest(path).await.with_context(unreadable)?;
     let bar = ProgressBar::new(metadata.len()).with_message("uploading");
     bar.set_style(ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec}")?);
     let body = Body::stream(pieces(file, bar.clone()), Some(metadata.len()));
-    let uploaded = remote.upload(&["v1", "flows", flow, "versions"], body).await;
+    let uploaded = remote.upload(&["v1", "flows", flow, "versions"], &[("digest", digest.to_string())], body).await;
     bar.finish_and_clear();
     uploaded
+}
+
+async fn digest(path: &Path) -> io::Result<Digest> {
+    let path = path.to_owned();
+    let hashed = tokio::task::spawn_blocking(move || {
+        let (mut hash, mut file) = (Sha256::new(), std::fs::File::open(path)?);
+        let mut piece = vec![0; PIECE_BYTES];
+        loop {
+            match file.read(&mut piece)? {
+                0 => break,
+                read => hash.update(&piece[..read]),
+            }
+        }
+        Ok(Digest::from_bytes(hash.finalize().into()))
+    });
+    hashed.await.map_err(io::Error::other)?
 }
 
 fn pieces(file: File, bar: ProgressBar) -> impl futures_util::Stream<Item = io::Result<Bytes>> + Send {
@@ -88,6 +123,10 @@ fn pieces(file: File, bar: ProgressBar) -> impl futures_util::Stream<Item = io::
         bar.inc(read as u64);
         Ok((read > 0).then(|| (Bytes::from(piece), (file, bar))))
     })
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or("unknown")
 }
 
 /// Waits until the version can run.

@@ -7,6 +7,7 @@ use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 
 use super::out::{Out, line, lines};
+use super::problem::Refused;
 use super::remote::Remote;
 use crate::egress::Streaming;
 
@@ -82,53 +83,51 @@ pub(super) async fn show(
     out: Out,
 ) -> anyhow::Result<()> {
     let (mut last, mut resumes) = (None::<String>, 0);
+    let mut open = match stream.take() {
+        Some(open) => open,
+        None => resume(execution, None, remote).await?,
+    };
     loop {
-        let open = match stream.take() {
-            Some(open) => Ok(open),
-            None => remote.events(&["v1", "executions", execution, "events"], last.as_deref()).await,
-        };
-        let broken = match open {
-            Ok(open) => match follow(open, &mut last, out).await? {
-                Followed::Ended(end) => return outcome(&end),
-                Followed::Broken { any: true } => {
-                    resumes = 0;
-                    None
-                }
-                Followed::Broken { any: false } => None,
-            },
-            Err(error) => Some(error),
-        };
-        resumes += 1;
-        if resumes > RESUMES_MAX {
-            let error = broken.unwrap_or_else(|| anyhow::anyhow!("the stream breaks again and again"));
-            return Err(error.context(format!("cannot follow {execution}")));
+        let before = last.clone();
+        if let Some(end) = follow(open, &mut last, out).await? {
+            return outcome(&end);
         }
-        tokio::time::sleep(PAUSE).await;
+        resumes = if last == before { resumes } else { 0 };
+        open = loop {
+            resumes += 1;
+            tokio::time::sleep(PAUSE).await;
+            match resume(execution, last.as_deref(), remote).await {
+                Ok(open) => break open,
+                // What the server refuses now it refuses later.
+                Err(error) if error.is::<Refused>() => return Err(error),
+                Err(error) if resumes >= RESUMES_MAX => return Err(error),
+                Err(_) => {}
+            }
+        };
+        if resumes > RESUMES_MAX {
+            bail!("the events of {execution} break off again and again");
+        }
     }
 }
 
-/// How a stream came to its end.
-enum Followed {
-    Ended(Value),
-    Broken { any: bool },
+async fn resume(execution: &str, last: Option<&str>, remote: &Remote) -> anyhow::Result<Streaming> {
+    remote.events(&["v1", "executions", execution, "events"], last).await
 }
 
-async fn follow(mut stream: Streaming, last: &mut Option<String>, out: Out) -> anyhow::Result<Followed> {
-    let (mut parser, mut any) = (Parser::default(), false);
+/// Shows what comes until the end, which it returns, or until the stream breaks.
+async fn follow(mut stream: Streaming, last: &mut Option<String>, out: Out) -> anyhow::Result<Option<Value>> {
+    let mut parser = Parser::default();
     while let Some(Ok(piece)) = stream.body.next().await {
         for event in parser.push(&piece)? {
-            any = true;
-            if !event.id.is_empty() {
-                *last = Some(event.id.clone());
-            }
+            *last = Some(event.id.clone()).filter(|id| !id.is_empty()).or(last.take());
             let data = serde_json::from_str(&event.data).unwrap_or(Value::Null);
             tell(&event, &data, out)?;
             if event.name == "end" {
-                return Ok(Followed::Ended(data));
+                return Ok(Some(data));
             }
         }
     }
-    Ok(Followed::Broken { any })
+    Ok(None)
 }
 
 fn tell(event: &Event, data: &Value, out: Out) -> std::io::Result<()> {
@@ -142,7 +141,7 @@ fn tell(event: &Event, data: &Value, out: Out) -> std::io::Result<()> {
             }
             out.hint(status_told(data))
         }
-        "progress" => out.hint(format_args!("… {}", said(data))),
+        "progress" => out.hint(progress_told(data)),
         _ => out.text(&format!("{}\n", said(data))),
     }
 }
@@ -154,6 +153,13 @@ fn said(data: &Value) -> String {
         None if !data["data"].is_null() => data["data"].to_string(),
         None => data.to_string(),
     }
+}
+
+/// `… 50 % speaking`.
+fn progress_told(data: &Value) -> String {
+    let percent = data["percent"].as_u64().map(|percent| format!(" {percent} %"));
+    let message = data["message"].as_str().map(|message| format!(" {}", line(message)));
+    format!("…{}{}", percent.unwrap_or_default(), message.unwrap_or_default())
 }
 
 /// A reply's text, then its data.

@@ -109,9 +109,9 @@ impl Execution {
             Self::Replay { execution, version } => {
                 let body = version.map_or_else(|| json!({}), |version| json!({ "version": version }));
                 let answer = remote.send(Method::POST, &["v1", "executions", &execution, "replay"], &body).await?;
-                let told = |answer: &Value| format!("{}\n", line(answer["execution_id"].as_str().unwrap_or_default()));
-                out.answer(&answer, told)?;
-                out.hint("follow it: flowgate execution tail EXECUTION")?;
+                let id = line(answer["execution_id"].as_str().unwrap_or_default());
+                out.answer(&answer, |_| format!("{id}\n"))?;
+                out.hint(format_args!("follow it: flowgate execution tail {id}"))?;
             }
         }
         Ok(())

@@ -2,17 +2,17 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::{Subcommand, ValueEnum};
 use http::Method;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use url::Url;
 
 use super::Paging;
-use super::out::{Columns, Out, fields, line, table};
+use super::out::{Columns, Out, fields, table};
 use super::remote::Remote;
 use super::secret;
-use crate::signature::Scheme;
+use super::spec::Spec;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Hook {
@@ -112,102 +112,6 @@ enum Use {
     Callback,
 }
 
-/// What a hook does. Only what is given is sent.
-#[derive(Debug, clap::Args)]
-pub(super) struct Spec {
-    /// The wire format: native, autommate, uptiq, cognigy, almyty or agenticflow.
-    #[arg(long, value_name = "NAME")]
-    pub(super) dialect: Option<String>,
-    /// How senders prove themselves; one of several is enough. `flowgate signature list` shows all; a new hook has
-    /// `bearer`, or what the senders of its dialect's product use, unless told otherwise. `none` lets everybody in.
-    #[arg(long, value_name = "SCHEME")]
-    pub(super) auth: Vec<String>,
-    /// The same in full, for example '{"scheme":"hmac-sha256","header":"x-sig","signed":"{timestamp}.{body}"}'.
-    #[arg(long, value_name = "JSON")]
-    pub(super) auth_json: Vec<String>,
-    /// The header of the `--auth` scheme.
-    #[arg(long, requires = "auth", value_name = "NAME")]
-    pub(super) header: Option<String>,
-    /// What stands before the signature in that header.
-    #[arg(long, requires = "auth")]
-    pub(super) prefix: Option<String>,
-    /// How the signature is written.
-    #[arg(long, requires = "auth", value_parser = ["hex", "base64"])]
-    pub(super) encoding: Option<String>,
-    /// The query parameter of `--auth api-key`.
-    #[arg(long, requires = "auth", value_name = "NAME")]
-    pub(super) query: Option<String>,
-    /// The user of `--auth basic`.
-    #[arg(long, requires = "auth", value_name = "NAME")]
-    pub(super) user: Option<String>,
-    /// How a sender gets the answer when it does not say.
-    #[arg(long, value_parser = ["sync", "async", "stream"])]
-    pub(super) mode: Option<String>,
-    /// Where outcomes are delivered.
-    #[arg(long, value_name = "URL")]
-    pub(super) callback: Option<Url>,
-    /// Milliseconds that a sender waits for the reply. Then it gets a 202, and the execution goes on.
-    #[arg(long, value_name = "N")]
-    pub(super) sync_wait_ms: Option<u64>,
-    /// Bytes of a request's body.
-    #[arg(long, value_name = "N")]
-    pub(super) body_bytes_max: Option<u64>,
-    /// Further members of the hook, for example '{"retry":{"attempts_max":1},"record":"strict"}'; null is the default.
-    #[arg(long, value_name = "JSON")]
-    pub(super) spec: Option<String>,
-}
-
-impl Spec {
-    /// As members of the API's JSON.
-    pub(super) fn members(self) -> anyhow::Result<Map<String, Value>> {
-        let mut members = match &self.spec {
-            Some(text) => serde_json::from_str(text).context("--spec is not a JSON object")?,
-            None => Map::new(),
-        };
-        let auth = self.schemes()?;
-        if !auth.is_empty() {
-            members.insert("auth".to_owned(), json!(auth));
-        }
-        let callback = self.callback.map(|url| json!({ "url": url }));
-        let given = [
-            ("dialect", self.dialect.map(Value::from)),
-            ("mode", self.mode.map(Value::from)),
-            ("callback", callback),
-            ("sync_wait_ms", self.sync_wait_ms.map(Value::from)),
-            ("body_bytes_max", self.body_bytes_max.map(Value::from)),
-        ];
-        members.extend(given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
-        Ok(members)
-    }
-
-    /// The schemes, checked here, so that a slip is told at once and in the words of the command line.
-    fn schemes(&self) -> anyhow::Result<Vec<Scheme>> {
-        let details = [
-            ("header", &self.header),
-            ("prefix", &self.prefix),
-            ("encoding", &self.encoding),
-            ("query", &self.query),
-            ("user", &self.user),
-        ];
-        let details = details.into_iter().filter_map(|(name, value)| Some((name.to_owned(), json!(value.as_ref()?))));
-        let details: Map<String, Value> = details.collect();
-        if self.auth.len() > 1 && !details.is_empty() {
-            bail!("with several --auth it is not clear which one has the {}; use --auth-json", names(&details));
-        }
-        let named = self.auth.iter().map(|name| {
-            let mut entry = details.clone();
-            entry.insert("scheme".to_owned(), json!(name));
-            serde_json::from_value(Value::Object(entry)).with_context(|| format!("--auth {name}"))
-        });
-        let whole = self.auth_json.iter().map(|text| serde_json::from_str(text).context("--auth-json"));
-        named.chain(whole).collect()
-    }
-}
-
-fn names(members: &Map<String, Value>) -> String {
-    members.keys().map(|name| format!("--{name}")).collect::<Vec<_>>().join(", ")
-}
-
 const LIST: Columns<'_> = &[
     ("NAME", "/name"),
     ("ID", "/id"),
@@ -221,6 +125,7 @@ const LIST: Columns<'_> = &[
 const ONE: Columns<'_> = &[
     ("name", "/name"),
     ("id", "/id"),
+    ("url", "/url"),
     ("flow", "/flow"),
     ("alias", "/alias"),
     ("enabled", "/enabled"),
@@ -299,7 +204,7 @@ impl Create {
         if out.is_json() {
             return Ok(out.data(&hook)?);
         }
-        out.text(&format!("hook {name} created\nurl     {}\n{}", url(&hook, remote), shown(&hook)))?;
+        out.text(&format!("hook {name} created\n{}", shown(&hook, remote)))?;
         let secret = secret_of(&hook, "auth").map(|secret| format!("FLOWGATE_SECRET={} ", super::send::quoted(secret)));
         out.hint(format_args!("\n{}flowgate send {name} --message Hello", secret.unwrap_or_default()))?;
         Ok(())
@@ -317,7 +222,7 @@ impl Update {
         let hook = change(&self.hook, Value::Object(body), remote, out).await?;
         out.done(format_args!("hook {} updated", self.hook))?;
         if !out.is_json() {
-            out.text(&shown(&hook))?;
+            out.text(&shown(&hook, remote))?;
         }
         Ok(())
     }
@@ -357,15 +262,22 @@ fn given(text: Option<String>, file: Option<PathBuf>) -> anyhow::Result<Option<S
 }
 
 fn told(hook: &Value, remote: &Remote) -> String {
+    let mut hook = hook.clone();
+    hook["url"] = json!(url(&hook, remote));
     let secrets = hook["secrets"].as_array().map_or(&[][..], Vec::as_slice);
-    format!("url  {}\n{}\n{}", url(hook, remote), fields(ONE, hook), table(SECRETS, secrets))
+    format!("{}\n{}", fields(ONE, &hook), table(SECRETS, secrets))
 }
 
-/// The secrets whose text the answer holds.
-fn shown(hook: &Value) -> String {
-    let secrets = [("auth", "secret "), ("callback", "callback secret")];
-    let shown = secrets.into_iter().filter_map(|(for_use, title)| Some((title, secret_of(hook, for_use)?)));
-    shown.map(|(title, secret)| format!("{title} {}  (shown only now)\n", line(secret))).collect()
+/// What a sender has to know; the secrets are there only when the answer holds their text.
+fn shown(hook: &Value, remote: &Remote) -> String {
+    let secrets = json!({
+        "url": url(hook, remote),
+        "auth": secret_of(hook, "auth"),
+        "callback": secret_of(hook, "callback"),
+    });
+    let told = fields(&[("url", "/url"), ("secret", "/auth"), ("callback secret", "/callback")], &secrets);
+    let new = ["auth", "callback"].iter().any(|for_use| secret_of(hook, for_use).is_some());
+    if new { told + "Secrets are shown only now.\n" } else { told }
 }
 
 fn secret_of<'a>(hook: &'a Value, for_use: &str) -> Option<&'a str> {

@@ -23,11 +23,15 @@ mod secret;
 mod send;
 mod serve;
 mod signature;
+mod spec;
 #[cfg(test)]
 mod tests;
 
 use out::Out;
 use remote::Remote;
+
+/// The heading of the options that every command has.
+const GLOBAL: &str = "Global options";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -44,13 +48,13 @@ Examples:
 #[command(name = "flowgate", version, after_help = EXAMPLES, max_term_width = 120)]
 pub struct Args {
     /// The server to talk to.
-    #[arg(long, global = true, env = "FLOWGATE_URL", default_value = "http://127.0.0.1:8080", value_name = "URL")]
+    #[arg(long, global = true, help_heading = GLOBAL, env = "FLOWGATE_URL", default_value = "http://127.0.0.1:8080", value_name = "URL")]
     url: Url,
     /// An API key of that server.
-    #[arg(long, global = true, env = "FLOWGATE_KEY", hide_env_values = true, value_name = "KEY")]
+    #[arg(long, global = true, help_heading = GLOBAL, env = "FLOWGATE_KEY", hide_env_values = true, value_name = "KEY")]
     key: Option<String>,
     /// Write the API's JSON to stdout.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     json: bool,
     #[command(subcommand)]
     command: Command,

@@ -99,7 +99,7 @@ pub(super) fn fields(columns: Columns<'_>, value: &Value) -> String {
     let there = |at: &str| value.pointer(at).filter(|value| !value.is_null());
     let found = columns.iter().filter_map(|(title, at)| Some((title, cell(Some(there(at)?)))));
     let found = found.collect::<Vec<_>>();
-    let width = found.iter().map(|(title, _)| title.len()).max().unwrap_or(0);
+    let width = found.iter().map(|(title, _)| title.chars().count()).max().unwrap_or(0);
     found.iter().map(|(title, value)| format!("{title:<width$}  {value}\n")).collect()
 }
 

@@ -38,10 +38,18 @@ fn told(problem: &Value) -> String {
     }
     for error in problem["errors"].as_array().into_iter().flatten() {
         let text = |member: &str| error[member].as_str().map(line);
-        let _ = write!(told, "\n  {}: {}", text("field").unwrap_or_default(), text("message").unwrap_or_default());
-        if let (Some(expected), Some(received)) = (text("expected"), text("received")) {
-            let _ = write!(told, " (expected {expected}, received {received})");
-        }
+        let message = text("message").unwrap_or_default();
+        let types = text("expected").zip(text("received"));
+        let types = types.map(|(expected, received)| format!("expected {expected}, received {received}"));
+        // A detail that says the same already is not repeated.
+        let told_by_detail = told.contains(&*message);
+        let said = match types {
+            Some(types) if told_by_detail => types,
+            Some(types) => format!("{message} ({types})"),
+            None if told_by_detail => continue,
+            None => message.into_owned(),
+        };
+        let _ = write!(told, "\n  {}: {said}", text("field").unwrap_or_default());
     }
     for hint in hints(problem) {
         let _ = write!(told, "\nhint: {hint}");
@@ -92,6 +100,17 @@ mod tests {
              amount: is text (expected number, received string\\u{1b}[0m)\n\
              hint: `flowgate execution logs exe_1` and `flowgate execution show exe_1` say more"
         );
+    }
+
+    #[test]
+    fn a_detail_is_not_repeated() {
+        let told = |errors: Value| {
+            let problem = json!({"title": "Wrong", "detail": "`name`: is missing", "errors": errors});
+            Refused::new(422, problem.to_string().as_bytes()).to_string()
+        };
+        assert_eq!(told(json!([{"field": "name", "message": "is missing"}])), "Wrong: `name`: is missing");
+        let typed = json!([{"field": "name", "message": "is missing", "expected": "string", "received": "null"}]);
+        assert_eq!(told(typed), "Wrong: `name`: is missing\n  name: expected string, received null");
     }
 
     #[test]

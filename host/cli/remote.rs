@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use futures_util::StreamExt as _;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method};
 use serde_json::Value;
@@ -27,7 +28,7 @@ pub(super) struct Remote {
     client: Client,
 }
 
-/// A path of segments, and the parameters after it.
+/// The parameters of a URL.
 pub(super) type Query<'a> = &'a [(&'a str, String)];
 
 impl Remote {
@@ -86,9 +87,9 @@ impl Remote {
     }
 
     /// Sends a component.
-    pub(super) async fn upload(&self, path: &[&str], body: Body) -> anyhow::Result<Value> {
+    pub(super) async fn upload(&self, path: &[&str], query: Query<'_>, body: Body) -> anyhow::Result<Value> {
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/wasm"))]);
-        let url = self.at(path, &[]);
+        let url = self.at(path, query);
         json(
             &self
                 .answer(Request { method: Method::POST, url, headers: self.with_key(headers), body, deadline: LONG })
@@ -109,7 +110,7 @@ impl Remote {
 
     /// Sends any request and gives the answer, whatever its status.
     pub(super) async fn answer(&self, request: Request) -> anyhow::Result<Answer> {
-        let answer = self.client.send(request).await.map_err(|error| self.unanswered(error))?;
+        let answer = self.client.send(request).await.map_err(|error| self.unanswered(&error))?;
         if answer.truncated {
             bail!("the answer is longer than {ANSWER_BYTES_MAX} bytes");
         }
@@ -118,8 +119,7 @@ impl Remote {
 
     /// Sends any request and gives a good answer's body as it comes.
     pub(super) async fn stream(&self, request: Request) -> anyhow::Result<Streaming> {
-        use futures_util::StreamExt as _;
-        let mut streaming = self.client.send_streaming(request).await.map_err(|error| self.unanswered(error))?;
+        let mut streaming = self.client.send_streaming(request).await.map_err(|error| self.unanswered(&error))?;
         if streaming.status.is_success() {
             return Ok(streaming);
         }
@@ -148,7 +148,7 @@ impl Remote {
         headers
     }
 
-    fn unanswered(&self, error: egress::Error) -> anyhow::Error {
+    fn unanswered(&self, error: &egress::Error) -> anyhow::Error {
         let hint = match error {
             egress::Error::Connect { .. } => {
                 "\nhint: start a server with `flowgate serve`, or name another one by `--url` or FLOWGATE_URL"

@@ -224,7 +224,7 @@ async fn streamed(request: Request, remote: &Remote, out: Out) -> anyhow::Result
 
 impl Signed {
     /// The same request as a command for a shell.
-    fn curl(&self, file: Option<&std::path::Path>) -> anyhow::Result<String> {
+    pub(super) fn curl(&self, file: Option<&std::path::Path>) -> anyhow::Result<String> {
         let mut parts = vec![format!("curl --request POST {}", quoted(self.url.as_str()))];
         for (name, value) in &self.headers {
             let value = value.to_str().context("a header is not plain text")?;

@@ -55,7 +55,7 @@ impl Reading {
                     }
                 }
                 (Some(_), value) => {
-                    self.wrong(&section, origin, format!("is `{value}`; allowed: a section, `[{section}]`"))
+                    self.wrong(&section, origin, format!("is `{value}`; allowed: a section, `[{section}]`"));
                 }
                 (None, _) => {
                     let message = unknown("a section", &section, &self.defaults);

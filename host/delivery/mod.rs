@@ -26,6 +26,7 @@ use crate::clock::{Clock, Stopwatch, Timestamp};
 use crate::egress::{self, Client};
 use crate::hook::{Hook, Hooks, Use};
 use crate::id::{self, AttemptId, DeliveryId, ExecutionId, WorkspaceId};
+use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::signature::standard;
 use crate::store::{self, Attempt, Delivery, DeliveryStatus, Job, Page, Step, Store};
@@ -79,19 +80,32 @@ pub enum Error {
 #[derive(Clone)]
 pub struct Deliveries(Arc<Inner>);
 
+/// What the deliveries are made of.
+#[derive(Clone)]
+pub struct Parts {
+    /// Where they are recorded.
+    pub store: Store,
+    /// Tells the time.
+    pub clock: Clock,
+    /// Holds those that wait.
+    pub queue: Queue,
+    /// Knows the secrets that sign them.
+    pub hooks: Hooks,
+    /// Sends them.
+    pub client: Client,
+    /// Counts how they end.
+    pub metrics: Metrics,
+}
+
 struct Inner {
-    store: Store,
-    clock: Clock,
-    queue: Queue,
-    hooks: Hooks,
-    client: Client,
+    parts: Parts,
     options: Options,
 }
 
 impl Deliveries {
-    /// Deliveries that go out by `client`.
-    pub fn new(store: Store, clock: Clock, queue: Queue, hooks: Hooks, client: Client, options: Options) -> Self {
-        Self(Arc::new(Inner { store, clock, queue, hooks, client, options }))
+    /// The deliveries in `parts`.
+    pub fn new(parts: Parts, options: Options) -> Self {
+        Self(Arc::new(Inner { parts, options }))
     }
 
     /// Sends what is due, until `stop`; returns when the last attempt has ended.
@@ -101,18 +115,18 @@ impl Deliveries {
             let this = this.clone();
             async move { this.work(job).await }
         };
-        self.0.queue.run(SEND, self.0.options.at_once, stop, work).await;
+        self.0.parts.queue.run(SEND, self.0.options.at_once, stop, work).await;
     }
 
     /// Says why a receiver could never be reached, as far as that can be told without trying.
     pub fn check(&self, receiver: &Url) -> Result<(), egress::Refusal> {
-        self.0.client.policy().check_url(receiver)
+        self.0.parts.client.policy().check_url(receiver)
     }
 
     /// One delivery with its attempts, first to last.
     pub async fn find(&self, workspace: WorkspaceId, id: DeliveryId) -> Result<(Delivery, Vec<Attempt>), Error> {
-        let delivery = self.0.store.delivery_find(workspace, id).await?.ok_or(Error::Unknown(id))?;
-        Ok((delivery, self.0.store.attempts(id).await?))
+        let delivery = self.0.parts.store.delivery_find(workspace, id).await?.ok_or(Error::Unknown(id))?;
+        Ok((delivery, self.0.parts.store.attempts(id).await?))
     }
 
     /// A part of a workspace's deliveries, newest first; of one execution or of all.
@@ -122,26 +136,26 @@ impl Deliveries {
         execution: Option<ExecutionId>,
         page: Page<id::Delivery>,
     ) -> Result<Vec<Delivery>, Error> {
-        Ok(self.0.store.deliveries(workspace, execution, page).await?)
+        Ok(self.0.parts.store.deliveries(workspace, execution, page).await?)
     }
 
     /// Sends a delivery again now, whether it waits, has succeeded or has failed.
     pub async fn redeliver(&self, workspace: WorkspaceId, id: DeliveryId) -> Result<(), Error> {
-        let now = self.0.clock.now();
-        if !self.0.store.delivery_again(workspace, id, now, SEND).await? {
+        let now = self.0.parts.clock.now();
+        if !self.0.parts.store.delivery_again(workspace, id, now, SEND).await? {
             return Err(Error::Unknown(id));
         }
-        self.0.queue.wake(SEND);
+        self.0.parts.queue.wake(SEND);
         Ok(())
     }
 
     async fn work(&self, job: Job) -> Result<(), store::Error> {
         let id = <[u8; 16]>::try_from(&job.subject[..]).map_err(|_| store::Error::Corrupt("job"))?;
         let id = DeliveryId::from_bytes(id);
-        let Some(delivery) = self.0.store.delivery_begin(job.lease, id, self.0.clock.now()).await? else {
+        let Some(delivery) = self.0.parts.store.delivery_begin(job.lease, id, self.0.parts.clock.now()).await? else {
             return Ok(());
         };
-        let hook = match self.0.hooks.find(delivery.hook).await {
+        let hook = match self.0.parts.hooks.find(delivery.hook).await {
             Ok(hook) => hook,
             Err(crate::hook::Error::Store(error)) => return Err(error),
             Err(_) => None,
@@ -150,18 +164,23 @@ impl Deliveries {
             Some(hook) => self.attempt(&delivery, hook).await,
             None => {
                 let gone = Failed { status: None, error: "the hook is gone".to_owned(), retry_after: None };
-                (self.record(&delivery, self.0.clock.now(), 0, Err(gone)), Step::End(DeliveryStatus::Abandoned))
+                (self.record(&delivery, self.0.parts.clock.now(), 0, Err(gone)), Step::End(DeliveryStatus::Abandoned))
             }
         };
+        let led_to = match step {
+            Step::End(status) => status.as_str(),
+            Step::Again(_) => DeliveryStatus::Pending.as_str(),
+        };
+        self.0.parts.metrics.delivery(led_to);
         let forget = hook.is_none_or(|hook| hook.spec.disable_sensitive_logging);
-        if self.0.store.delivery_step(job.lease, job.workspace, id, attempt, step, forget).await? {
-            self.0.queue.wake(SEND);
+        if self.0.parts.store.delivery_step(job.lease, job.workspace, id, attempt, step, forget).await? {
+            self.0.parts.queue.wake(SEND);
         }
         Ok(())
     }
 
     async fn attempt(&self, delivery: &Delivery, hook: &Hook) -> (Attempt, Step) {
-        let (at, watch) = (self.0.clock.now(), Stopwatch::start());
+        let (at, watch) = (self.0.parts.clock.now(), Stopwatch::start());
         let sent = self.send(delivery, hook, at).await;
         let duration_ms = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX);
         let step = self.step(delivery, hook, &sent);
@@ -191,7 +210,7 @@ impl Deliveries {
             body: delivery.body.clone().into(),
             deadline: Duration::from_millis(self.0.options.attempt_ms_max),
         };
-        let answer = self.0.client.send(request).await.map_err(|error| Failed::before(told(&error)))?;
+        let answer = self.0.parts.client.send(request).await.map_err(|error| Failed::before(told(&error)))?;
         if answer.status.is_success() {
             return Ok(answer);
         }
@@ -211,7 +230,7 @@ impl Deliveries {
         let options = &self.0.options;
         let asked = failed.retry_after.map(|asked| asked.min(Duration::from_secs(options.retry_after_s_max)));
         let wait = schedule::next(own.unwrap_or(&options.schedule_s), delivery.attempts + 1, asked, rand::random());
-        wait.map_or(Step::End(DeliveryStatus::Exhausted), |wait| Step::Again(self.0.clock.now().after(wait)))
+        wait.map_or(Step::End(DeliveryStatus::Exhausted), |wait| Step::Again(self.0.parts.clock.now().after(wait)))
     }
 
     fn record(

@@ -54,6 +54,7 @@ impl Executions {
 
     async fn attempted(&self, attempt: &Attempt, live: &Live) -> Ending {
         let run = self.call(attempt, live).await;
+        let took = Duration::from_micros(run.usage.wall_us);
         let interrupted = self.0.interrupted.load(std::sync::atomic::Ordering::Relaxed);
         let now = self.now();
         let mut finish = Finish {
@@ -64,7 +65,7 @@ impl Executions {
             logs: logs(attempt.n, &run),
             ..Finish::default()
         };
-        match verdict(run.end, interrupted) {
+        let ending = match verdict(run.end, interrupted) {
             Verdict::NotNow => {
                 let soon = now.after(Duration::from_millis(NO_PLACE_MS));
                 finish.outcome = store::Outcome::AgainAt(soon, "host_busy".to_owned());
@@ -81,7 +82,11 @@ impl Executions {
                 }
             },
             Verdict::Final { status, reason, outcome } => attempt.ending(finish, status, reason, outcome),
+        };
+        if let Some(done) = &ending.done {
+            self.0.parts.metrics.execution(done.status.as_str(), done.reason.as_deref(), took);
         }
+        ending
     }
 
     async fn call(&self, attempt: &Attempt, live: &Live) -> Run {

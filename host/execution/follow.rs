@@ -32,6 +32,8 @@ pub struct Follow {
     id: ExecutionId,
     after: (u32, u32),
     ready: VecDeque<Event>,
+    /// True while the store may have outputs that come before those of the running attempt.
+    behind: bool,
     live: Option<Reading>,
     ended: bool,
 }
@@ -56,7 +58,7 @@ impl Executions {
         let found = self.find(workspace, id).await;
         if found.as_ref().is_ok_and(|execution| !execution.status.is_final()) {
             let live = Some(Reading::of(live));
-            return Ok(Follow { live, ..self.unstarted(workspace, id, after) });
+            return Ok(Follow { live, behind: true, ..self.unstarted(workspace, id, after) });
         }
         self.0.live.leave(id, live);
         found.map(|_| self.unstarted(workspace, id, after))
@@ -70,7 +72,16 @@ impl Executions {
     fn unstarted(&self, workspace: WorkspaceId, id: ExecutionId, after: Option<&str>) -> Follow {
         let ended = after == Some("end");
         let after = after.and_then(position).unwrap_or((0, 0));
-        Follow { executions: self.clone(), workspace, id, after, ready: VecDeque::new(), live: None, ended }
+        Follow {
+            executions: self.clone(),
+            workspace,
+            id,
+            after,
+            ready: VecDeque::new(),
+            behind: false,
+            live: None,
+            ended,
+        }
     }
 }
 
@@ -113,6 +124,7 @@ impl Follow {
                 return Ok(None);
             }
             match &mut self.live {
+                Some(_) if self.behind => self.behind = !self.stored().await?,
                 Some(reading) => {
                     let rows = reading.next().await;
                     if rows.is_empty() {
@@ -120,17 +132,22 @@ impl Follow {
                     }
                     self.take(rows);
                 }
-                None => self.from_store().await?,
+                None => self.to_the_end().await?,
             }
         }
     }
 
-    async fn from_store(&mut self) -> Result<(), Error> {
-        let execution = self.executions.find(self.workspace, self.id).await?;
+    /// Takes the next outputs that the store has. True when there are no more of them.
+    async fn stored(&mut self) -> Result<bool, Error> {
         let rows = self.executions.0.parts.store.outputs(self.id, self.after, STORED_MAX).await?;
         let last = rows.len() < STORED_MAX as usize;
         self.take(rows);
-        if last {
+        Ok(last)
+    }
+
+    async fn to_the_end(&mut self) -> Result<(), Error> {
+        let execution = self.executions.find(self.workspace, self.id).await?;
+        if self.stored().await? {
             self.ready.push_back(end(&execution));
             self.ended = true;
         }

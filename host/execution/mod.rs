@@ -23,6 +23,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::engine::Engine;
 use crate::hook::{Hook, Hooks};
 use crate::id::{self, Digest, ExecutionId, FlowId, WorkspaceId};
+use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::registry::{self, Registry, Target};
 use crate::store::{self, Execution, ExecutionFilter, Idempotency, Logs, Page, Status, Store};
@@ -147,6 +148,8 @@ pub struct Parts {
     pub hooks: Hooks,
     /// Holds those that wait.
     pub queue: Queue,
+    /// Counts how they end.
+    pub metrics: Metrics,
 }
 
 struct Inner {
@@ -205,6 +208,11 @@ impl Executions {
         self.0.live.len()
     }
 
+    /// How many executions wait in the queue or run from it.
+    pub fn queued(&self) -> u64 {
+        self.0.queued.load(Ordering::Relaxed)
+    }
+
     /// Waits until nothing runs or is waited for here. Cancel safe.
     pub async fn idle(&self) {
         self.0.live.idle().await;
@@ -227,6 +235,8 @@ impl Executions {
         filter: ExecutionFilter,
         page: Page<id::Execution>,
     ) -> Result<Vec<Execution>, Error> {
+        // Those that have just ended are in it too.
+        self.0.parts.store.flush().await?;
         Ok(self.0.parts.store.executions(workspace, filter, page).await?)
     }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::engine::{End, Stop};
-use crate::store::Status;
+use crate::store::{Execution, Status};
 use crate::trigger::{Failure, Reply};
 
 /// What came of an execution. JSON: `{"reply":{…}}`, `{"failure":{…}}` or `{"stopped":{"reason":…,"message":…}}`.
@@ -60,6 +60,17 @@ pub struct Done {
 }
 
 impl Done {
+    /// How a stored execution ended; none when it has not.
+    pub fn of(execution: &Execution) -> Option<Self> {
+        Some(Self {
+            status: execution.status,
+            reason: execution.reason.clone(),
+            outcome: serde_json::from_str(execution.outcome.as_deref()?).ok()?,
+            at: execution.finished_at?,
+            attempt: execution.attempt,
+        })
+    }
+
     pub(super) fn canceled(at: Timestamp) -> Self {
         let outcome = Outcome::stopped("canceled", "the execution was canceled before it ran");
         Self { status: Status::Canceled, reason: Some("canceled".to_owned()), outcome, at, attempt: 0 }

@@ -103,10 +103,11 @@ impl Executions {
             other => return Ok(other),
         };
         let live = self.0.live.enter(id);
-        if self.0.parts.store.execution_find(workspace, id).await?.is_none_or(|row| row.status.is_final()) {
-            // It ended before anybody could listen; whoever asks reads the store.
+        // It may have ended before anybody could listen.
+        let row = self.0.parts.store.execution_find(workspace, id).await?;
+        if let Some(done) = row.as_ref().and_then(Done::of) {
             self.0.live.leave(id, live);
-            return Ok(Ended::Going(id));
+            return Ok(Ended::Done(id, Arc::new(done)));
         }
         match tokio::time::timeout(patience, live.done()).await {
             Ok(done) => Ok(Ended::Done(id, done)),
@@ -228,10 +229,10 @@ impl Executions {
     /// Before a caller is told that its execution goes on, makes that true whatever happens.
     async fn make_durable(&self, here: &Here) -> Result<(), Error> {
         let mut record = here.record.lock().await;
-        if matches!(*record, Recorded::Not) {
-            if let Ok(lease) = self.accept_here(here.new.clone()).await? {
-                *record = Recorded::Accepted(lease);
-            }
+        if matches!(*record, Recorded::Not)
+            && let Ok(lease) = self.accept_here(here.new.clone()).await?
+        {
+            *record = Recorded::Accepted(lease);
         }
         Ok(())
     }

@@ -10,6 +10,9 @@ use crate::id::ExecutionId;
 use crate::store::{self, Execution, Job};
 use crate::trigger::Trigger;
 
+/// Attempts of one execution, those that a crash ended included: one that brings the host down must not do so for ever.
+const ATTEMPTS_MAX: u32 = 200;
+
 impl Executions {
     pub(super) async fn work(&self, job: Job) -> Result<(), store::Error> {
         let id = <[u8; 16]>::try_from(&job.subject[..]).map_err(|_| store::Error::Corrupt("job"))?;
@@ -43,6 +46,9 @@ impl Executions {
     /// What an attempt needs, or why there can be none.
     async fn prepared(&self, execution: &Execution) -> Result<Attempt, String> {
         let parts = &self.0.parts;
+        if execution.attempt > ATTEMPTS_MAX {
+            return Err(format!("{ATTEMPTS_MAX} attempts have not brought it to an end"));
+        }
         let hook = match execution.hook {
             Some(hook) => parts.hooks.find(hook).await.map_err(|error| error.to_string())?,
             None => None,

@@ -19,6 +19,7 @@ use crate::dialect::DIALECTS;
 use crate::execution::Executions;
 use crate::hook::Hooks;
 use crate::id::HookId;
+use crate::metrics::Metrics;
 use crate::registry::Registry;
 use crate::store::Store;
 
@@ -65,6 +66,8 @@ pub struct Parts {
     pub registry: Registry,
     /// Runs them.
     pub executions: Executions,
+    /// Counts what came of their requests.
+    pub metrics: Metrics,
 }
 
 /// A handle to the door. Clones share it.

@@ -53,7 +53,10 @@ pub(super) async fn receive(
     let arrival = Arrival { at: ingress.0.parts.clock.now(), peer, head };
     let mut standing = None;
     let mut response = match ingress.pass(&hook, &arrival, body, &mut standing).await {
-        Ok(response) => response,
+        Ok(response) => {
+            ingress.0.parts.metrics.request("accepted");
+            response
+        }
         Err(refusal) => ingress.refuse(&arrival, refusal).await,
     };
     if let Some(standing) = standing {

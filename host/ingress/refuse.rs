@@ -49,6 +49,7 @@ impl Ingress {
     /// Records a refused request, and answers it.
     pub(super) async fn refuse(&self, arrival: &Arrival, refusal: Refusal) -> Response {
         let Refusal { problem, reason, hook } = refusal;
+        self.0.parts.metrics.request(problem.kind().slug);
         if problem.kind().status == 401 {
             self.0.failures.get_with(arrival.peer, Arc::default).fetch_add(1, Ordering::Relaxed);
         }

@@ -9,12 +9,12 @@ use super::Ingress;
 use super::prefer::Answering;
 use crate::clock::Timestamp;
 use crate::dialect::{Answer, Dialect, View};
-use crate::execution::{Done, Ended, Order, Outcome};
+use crate::execution::{Done, Ended, Order};
 use crate::hook::Hook;
 use crate::id::ExecutionId;
 use crate::problem::{Problem, kind, of_done};
 use crate::sse;
-use crate::store::{Execution, Status};
+use crate::store::Status;
 
 impl Ingress {
     pub(super) async fn execute(&self, hook: &Hook, order: Order, how: Answering) -> Result<Response, Problem> {
@@ -62,7 +62,7 @@ impl Ingress {
             return Ok(replayed(sse::response(executions.follow(hook.workspace, id, None).await?)));
         }
         let execution = executions.find(hook.workspace, id).await?;
-        let answer = match (done(&execution), how) {
+        let answer = match (Done::of(&execution), how) {
             (_, Answering::Accept(_)) => self.going(hook, flow, id, execution.status).await,
             (Some(done), _) => of_end(hook, flow, id, &done).unwrap_or_else(|problem| problem.into_response()),
             (None, _) => {
@@ -90,18 +90,6 @@ fn of_end(hook: &Hook, flow: &str, id: ExecutionId, done: &Done) -> Result<Respo
 
 fn view<'a>(hook: &Hook, flow: &'a str, execution: ExecutionId, status: Status) -> View<'a> {
     View { hook: Some(hook.id), ..View::new(execution, flow, status.as_str()) }
-}
-
-/// How a stored execution ended; none when it has not.
-fn done(execution: &Execution) -> Option<Done> {
-    let outcome = serde_json::from_str::<Outcome>(execution.outcome.as_deref()?).ok()?;
-    Some(Done {
-        status: execution.status,
-        reason: execution.reason.clone(),
-        outcome,
-        at: execution.finished_at?,
-        attempt: execution.attempt,
-    })
 }
 
 fn replayed(mut response: Response) -> Response {

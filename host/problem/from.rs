@@ -11,7 +11,7 @@ impl From<store::Error> for Problem {
             store::Error::Taken => Self::new(&NAME_TAKEN, error.to_string()),
             store::Error::InUse(why) => Self::new(&IN_USE, why.clone()),
             store::Error::Closed => Self::new(&STOPPING, "the server is stopping"),
-            store::Error::Database(_) | store::Error::Io { .. } => {
+            store::Error::Database(_) | store::Error::Io { .. } | store::Error::RolledBack => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the store fails");
                 Self::new(&STORE_UNAVAILABLE, "the store cannot be read or written now; the server's log says why")
             }

@@ -228,7 +228,7 @@ impl Registry {
         self.forget(flow);
         match moved {
             Some(alias) => Ok(alias),
-            None => Err(not_ready(self.version(flow, digest).await?)),
+            None => Err(not_ready(&self.version(flow, digest).await?)),
         }
     }
 
@@ -256,7 +256,7 @@ impl Registry {
         let found = self.version(flow, version).await?;
         match found.state {
             store::VersionState::Ready => self.target(flow, version).await,
-            _ => Err(not_ready(found)),
+            _ => Err(not_ready(&found)),
         }
     }
 
@@ -294,7 +294,7 @@ impl Registry {
     }
 }
 
-fn not_ready(version: Version) -> Error {
-    let why = Detail::of(&version).failure;
+fn not_ready(version: &Version) -> Error {
+    let why = Detail::of(version).failure;
     Error::NotReady { digest: version.digest, state: version.state.as_str(), why }
 }

@@ -30,6 +30,7 @@ mod flow;
 mod hook;
 mod job;
 mod key;
+mod life;
 mod migrate;
 mod reader;
 mod retention;
@@ -41,13 +42,12 @@ mod writer;
 
 pub use blob::Upload;
 pub use delivery::{Attempt, Delivery, DeliveryStatus, NewDelivery, Step};
-pub use execution::{
-    Accepted, Execution, ExecutionFilter, Finish, Idempotency, Logs, NewExecution, Outcome, OutputRow, Start, Status,
-};
+pub use execution::{Execution, ExecutionFilter, Logs, OutputRow, Status};
 pub use flow::{Alias, Flow, NewVersion, Version, VersionState};
 pub use hook::{Hook, Refused};
 pub use job::{Claim, Job, Lease};
 pub use key::{Key, Workspace};
+pub use life::{Accepted, Finish, Idempotency, NewExecution, Outcome, Start};
 pub use retention::{Retention, Swept};
 pub use seal::KeyRing;
 pub use session::{Entry, Message, NewMessage, Set};
@@ -96,6 +96,9 @@ pub enum Error {
     /// The data folder belongs to a running server.
     #[error("the data folder {} is in use by another process", .0.display())]
     Locked(PathBuf),
+    /// The database gave the transaction up, most likely for want of space; nothing of it was written.
+    #[error("the database gave the transaction up")]
+    RolledBack,
     /// The database was written by a newer release.
     #[error("the database has schema {found}, this release knows up to {known}")]
     TooNew {

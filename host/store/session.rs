@@ -6,6 +6,9 @@ use super::{Result, Store, count, stored};
 use crate::clock::Timestamp;
 use crate::id::FlowId;
 
+/// Bytes of messages that one read brings into memory.
+const MESSAGES_BYTES_MAX: usize = 4 << 20;
+
 /// A message of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
@@ -53,7 +56,7 @@ pub enum Set {
 }
 
 impl Store {
-    /// The last `limit` messages older than `before`, oldest first.
+    /// The last `limit` messages older than `before`, oldest first; fewer where they are more than 4 MiB together.
     pub async fn session_messages(
         &self,
         flow: FlowId,
@@ -77,7 +80,15 @@ impl Store {
                     data: row.get(4)?,
                 })
             })?;
-            let mut messages = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+            let (mut messages, mut bytes) = (Vec::new(), 0);
+            for message in rows {
+                let message: Message = message?;
+                bytes += message.text.len() + message.data.as_ref().map_or(0, String::len);
+                if bytes > MESSAGES_BYTES_MAX && !messages.is_empty() {
+                    break;
+                }
+                messages.push(message);
+            }
             messages.reverse();
             Ok(messages)
         })

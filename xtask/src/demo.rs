@@ -105,7 +105,7 @@ fn play(folder: &Path, once: bool) -> Result<()> {
             "\nStill serving; try:\n\n  export FLOWGATE_URL={} FLOWGATE_KEY={}\n  {} execution list\n\nCtrl-C stops.\n",
             house.url,
             house.key,
-            program().display()
+            program()?.display()
         ))?;
         house.server.wait()?;
     }
@@ -127,15 +127,15 @@ impl Drop for House {
     }
 }
 
-fn program() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    target.join("debug/flowgate")
+/// Cargo puts the server where it has put this program.
+fn program() -> Result<PathBuf> {
+    Ok(std::env::current_exe().context("the demo does not know where it is")?.with_file_name("flowgate"))
 }
 
 impl House {
     fn start(folder: &Path, once: bool) -> Result<Self> {
         let listen = if once { "127.0.0.1:0" } else { "127.0.0.1:8080" };
-        let mut server = Command::new(program())
+        let mut server = Command::new(program()?)
             .args(["serve", "--listen", listen, "--data"])
             .arg(folder.join("data"))
             // The demo's receiver is on this machine, where callbacks do not go unless they may.
@@ -158,10 +158,10 @@ impl House {
 
     /// Runs a command of flowgate and returns what it prints.
     fn flowgate(&self, args: &[&str]) -> Result<String> {
-        let mut command = Command::new(program());
-        command.args(args).env("FLOWGATE_URL", &self.url).env("FLOWGATE_KEY", &self.key).stderr(Stdio::inherit());
-        let output = command.output()?;
-        ensure!(output.status.success(), "`flowgate {}` failed ({})", args.join(" "), output.status);
+        let mut command = Command::new(program()?);
+        let output = command.args(args).env("FLOWGATE_URL", &self.url).env("FLOWGATE_KEY", &self.key).output()?;
+        let told = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "`flowgate {}` failed: {told}", args.join(" "));
         Ok(String::from_utf8(output.stdout)?)
     }
 

@@ -16,6 +16,7 @@ use crate::clock::Timestamp;
 use crate::engine::{self, Compiler, Engine};
 use crate::execution::Order;
 use crate::id::{ExecutionId, KeyId, WorkspaceId};
+use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::registry::LIVE;
 use crate::store::{Key, Workspace};
@@ -92,8 +93,16 @@ impl House {
         let registry = Registry::new(store.clone(), engine.clone(), queue.clone(), clock.clone());
         let hooks = Hooks::new(store.clone(), clock.clone());
         let client = egress::Client::new(&egress::Options::default());
-        let sending = delivery::Options::default();
-        let deliveries = Deliveries::new(store.clone(), clock.clone(), queue.clone(), hooks.clone(), client, sending);
+        let metrics = Metrics::default();
+        let sending = delivery::Parts {
+            store: store.clone(),
+            clock: clock.clone(),
+            queue: queue.clone(),
+            hooks: hooks.clone(),
+            client,
+            metrics: metrics.clone(),
+        };
+        let deliveries = Deliveries::new(sending, delivery::Options::default());
         let (stopping, compiling) = (CancellationToken::new(), registry.clone());
         tokio::spawn({
             let stop = stopping.clone();
@@ -106,9 +115,10 @@ impl House {
             registry: registry.clone(),
             hooks: hooks.clone(),
             queue,
+            metrics: metrics.clone(),
         };
         let executions = Executions::new(parts, execution::Options::default());
-        let api = Api { store, clock, registry, hooks, executions, deliveries, stopping };
+        let api = Api { store, clock, registry, hooks, executions, deliveries, metrics, stopping };
         let (workspace, other) = (WorkspaceId::at(1), WorkspaceId::at(2));
         for (id, name) in [(workspace, "main"), (other, "other")] {
             let created_at = api.clock.now();

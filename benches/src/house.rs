@@ -1,0 +1,74 @@
+//! A Flowgate server with one flow and one hook, made over its management API.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use crate::process::Server;
+use crate::sample::{PREFIX, SIGNATURE};
+use crate::wire::{self, Connection};
+
+/// How long a queue may take to run empty.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Flowgate, as it runs.
+#[derive(Debug)]
+pub struct House {
+    /// The program.
+    pub server: Server,
+    authorization: String,
+}
+
+impl House {
+    /// Starts `flowgate` over the data in `folder`. `key` is what the first start said; none for the first start.
+    pub async fn start(flowgate: &Path, folder: &Path, core: Option<usize>, key: Option<&str>) -> Result<Self> {
+        let folder = folder.to_str().context("the data folder's name is not UTF-8")?;
+        let arguments = ["serve", "--data", folder, "--listen", "127.0.0.1:0"];
+        let server = Server::start(flowgate, &arguments, core).await?;
+        let key = server.key.as_deref().or(key).context("the server said no key")?;
+        Ok(Self { authorization: format!("Bearer {key}"), server })
+    }
+
+    /// Makes a flow of `component`, live, and a hook to it that wants the proof of [`crate::sample`]. Returns the hook's path.
+    pub async fn furnish(&self, component: &Path, secret: &str) -> Result<String> {
+        let component = std::fs::read(component).with_context(|| format!("cannot read {}", component.display()))?;
+        self.send("POST", "/v1/flows", &json!({ "name": "echo" })).await?;
+        let version = self.call("POST", "/v1/flows/echo/versions?wait=300", "application/wasm", &component).await?;
+        let promotion = json!({ "version": version["digest"] });
+        self.send("PUT", "/v1/flows/echo/aliases/live", &promotion).await?;
+        let auth = json!([{ "scheme": "hmac-sha256", "header": SIGNATURE, "prefix": PREFIX }]);
+        let hook = json!({ "name": "echo", "flow": "echo", "auth": auth, "secret": secret });
+        let hook = self.send("POST", "/v1/hooks", &hook).await?;
+        hook["url_path"].as_str().map(str::to_owned).context("the hook has no path")
+    }
+
+    /// Waits until nothing is queued or runs.
+    pub async fn idle(&self) -> Result<()> {
+        let begin = Instant::now();
+        loop {
+            let list = self.call("GET", "/v1/executions?status=queued,running&limit=1", "text/plain", b"").await?;
+            if list["data"].as_array().is_some_and(Vec::is_empty) {
+                return Ok(());
+            }
+            ensure!(begin.elapsed() < PATIENCE, "the queue does not run empty");
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn send(&self, method: &str, path: &str, body: &Value) -> Result<Value> {
+        self.call(method, path, "application/json", &serde_json::to_vec(body)?).await
+    }
+
+    async fn call(&self, method: &str, path: &str, content_type: &str, body: &[u8]) -> Result<Value> {
+        let headers = [("authorization", self.authorization.as_str()), ("content-type", content_type)];
+        let mut connection = Connection::open(self.server.address).await?;
+        let answer = connection.call(&wire::request(method, path, &headers, body)).await?;
+        let text = connection.body(&answer);
+        let refused = || format!("{method} {path}: {} {}", answer.status, String::from_utf8_lossy(text));
+        ensure!((200..300).contains(&answer.status), "{}", refused());
+        serde_json::from_slice(text).with_context(refused)
+    }
+}

@@ -1,0 +1,16 @@
+//! Measures Flowgate from outside: as the built program, over HTTP, beside a bare server that does only what no server can
+//! leave out.
+//!
+//! `docs/benchmarks/README.md` says what is measured and how to run it.
+
+pub mod house;
+
+pub mod load;
+
+pub mod process;
+
+pub mod report;
+
+pub mod sample;
+
+pub mod wire;

@@ -1,0 +1,117 @@
+//! The programs under test: started on a core of their own, asked what they used, and stopped.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command as Plain, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, timeout};
+
+/// What a server says when it is ready.
+const READY: &str = "listening on http://";
+
+/// What Flowgate says before that, the first time.
+const KEY: &str = "admin key (shown once): ";
+
+/// How long a server may take to start or to stop.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Ticks of `/proc/PID/stat` per second, the same on every Linux.
+const TICKS: f64 = 100.0;
+
+/// A server that listens.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    pid: u32,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// What it said of its first key.
+    pub key: Option<String>,
+    /// From its start until it listened.
+    pub started_in: Duration,
+}
+
+impl Server {
+    /// Starts a program that prints `listening on http://ADDRESS` when it is ready; on one core, if one is given.
+    pub async fn start(program: &Path, arguments: &[&str], core: Option<usize>) -> Result<Self> {
+        let mut command = match core {
+            Some(core) => {
+                let mut taskset = Command::new("taskset");
+                taskset.args(["--cpu-list", &core.to_string()]).arg(program);
+                taskset
+            }
+            None => Command::new(program),
+        };
+        let begin = Instant::now();
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+        let mut child = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
+        let pid = child.id().context("the server ended at once")?;
+        let mut lines = BufReader::new(child.stdout.take().context("the server has no stdout")?).lines();
+        let mut key = None;
+        let ready = async {
+            while let Some(line) = lines.next_line().await? {
+                if let Some(address) = line.strip_prefix(READY) {
+                    return Ok(address.trim_end_matches('/').parse::<SocketAddr>()?);
+                }
+                if let Some(text) = line.strip_prefix(KEY) {
+                    key = Some(text.to_owned());
+                }
+            }
+            bail!("{} ended before it listened", program.display())
+        };
+        let address = timeout(PATIENCE, ready).await.context("the server does not listen")??;
+        let started_in = begin.elapsed();
+        // Whatever it says later must not fill the pipe.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        Ok(Self { child, pid, address, key, started_in })
+    }
+
+    /// The processor time that it has used.
+    pub fn cpu(&self) -> Result<Duration> {
+        cpu(&self.pid.to_string())
+    }
+
+    /// The bytes of memory that it has now.
+    pub fn resident_bytes(&self) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
+        Ok(kib << 10)
+    }
+
+    /// Asks it to stop and waits until it has.
+    pub async fn stop(mut self) -> Result<()> {
+        run("kill", &["-TERM", &self.pid.to_string()])?;
+        timeout(PATIENCE, self.child.wait()).await.context("the server does not stop")??;
+        Ok(())
+    }
+}
+
+/// The processor time that this program has used.
+pub fn own_cpu() -> Result<Duration> {
+    cpu("self")
+}
+
+/// Puts this program on one core.
+pub fn pin(core: usize) -> Result<()> {
+    run("taskset", &["--all-tasks", "--cpu-list", "--pid", &core.to_string(), &std::process::id().to_string()])
+}
+
+fn cpu(pid: &str) -> Result<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The second field is the name, which may hold spaces; after it, user and system time are the 12th and 13th.
+    let fields = stat.rsplit_once(')').context("no name in stat")?.1;
+    let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<f64>).sum::<Result<f64, _>>()?;
+    Ok(Duration::from_secs_f64(ticks / TICKS))
+}
+
+fn run(program: &str, arguments: &[&str]) -> Result<()> {
+    let ended = Plain::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let ended = ended.with_context(|| format!("cannot run {program}"))?;
+    anyhow::ensure!(ended.success(), "{program} failed");
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! As much of an HTTP/1.1 client as a measurement needs: a request is bytes that were made before, and an answer is its
+//! status and where its body stands.
+//!
+//! A real client would take as much of its core as the server takes of its own, and then it is the client that is measured.
+
+use std::io;
+use std::net::SocketAddr;
+use std::ops::Range;
+
+use bytes::Bytes;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+/// The bytes of a request. `host` and `content-length` are added to `headers`.
+pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Bytes {
+    let mut text = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n", body.len());
+    for (name, value) in headers {
+        text.push_str(&format!("{name}: {value}\r\n"));
+    }
+    text.push_str("\r\n");
+    [text.as_bytes(), body].concat().into()
+}
+
+/// What came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// Where the body stands in [`Connection::received`].
+    body: Range<usize>,
+}
+
+/// A connection that is kept open, with one request on its way at a time.
+#[derive(Debug)]
+pub struct Connection {
+    stream: TcpStream,
+    received: Vec<u8>,
+}
+
+impl Connection {
+    /// Connects.
+    pub async fn open(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, received: Vec::with_capacity(16 << 10) })
+    }
+
+    /// Sends the bytes of one request and reads its answer to the end. Not cancel safe: the connection is then of no use.
+    pub async fn call(&mut self, request: &[u8]) -> io::Result<Answer> {
+        self.stream.write_all(request).await?;
+        self.received.clear();
+        loop {
+            if self.stream.read_buf(&mut self.received).await? == 0 {
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed the connection"));
+            }
+            let Some(answer) = head(&self.received)? else { continue };
+            while self.received.len() < answer.body.end {
+                if self.stream.read_buf(&mut self.received).await? == 0 {
+                    return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server cut its answer short"));
+                }
+            }
+            return Ok(answer);
+        }
+    }
+
+    /// The body of the answer that came last.
+    pub fn body(&self, answer: &Answer) -> &[u8] {
+        &self.received[answer.body.clone()]
+    }
+}
+
+/// Reads the head of an answer; none while it is not whole.
+fn head(received: &[u8]) -> io::Result<Option<Answer>> {
+    let Some(end) = received.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(None) };
+    let foreign = |what| io::Error::new(io::ErrorKind::InvalidData, what);
+    let text = std::str::from_utf8(&received[..end]).map_err(|_| foreign("a head that is not text"))?;
+    let mut lines = text.split("\r\n");
+    let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok());
+    let status = status.ok_or_else(|| foreign("an answer without a status"))?;
+    let length = lines.find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
+    });
+    let begin = end + 4;
+    match length {
+        Some(length) => Ok(Some(Answer { status, body: begin..begin + length })),
+        None if status == 204 => Ok(Some(Answer { status, body: begin..begin })),
+        None => Err(foreign("an answer without a content-length")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_is_read_when_it_is_whole() {
+        let whole = b"HTTP/1.1 202 Accepted\r\nContent-Length: 5\r\n\r\nhello";
+        let answer = head(whole).unwrap().unwrap();
+        assert_eq!((answer.status, &whole[answer.body]), (202, &b"hello"[..]));
+        assert_eq!(head(&whole[..30]).unwrap(), None);
+    }
+
+    #[test]
+    fn an_answer_of_unknown_length_is_not_guessed() {
+        assert!(head(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").is_err());
+        assert_eq!(head(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap().unwrap().status, 204);
+    }
+}

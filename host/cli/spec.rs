@@ -1,0 +1,103 @@
+//! What a hook does, as the command line says it.
+
+use anyhow::{Context as _, bail};
+use serde_json::{Map, Value, json};
+use url::Url;
+
+use crate::signature::Scheme;
+
+/// What a hook does. Only what is given is sent.
+#[derive(Debug, clap::Args)]
+pub(super) struct Spec {
+    /// The wire format: native, autommate, uptiq, cognigy, almyty or agenticflow.
+    #[arg(long, value_name = "NAME")]
+    pub(super) dialect: Option<String>,
+    /// How senders prove themselves; one of several is enough. `flowgate signature list` shows all; a new hook has
+    /// `bearer`, or what the senders of its dialect's product use, unless told otherwise. `none` lets everybody in.
+    #[arg(long, value_name = "SCHEME")]
+    pub(super) auth: Vec<String>,
+    /// The same in full, for example '{"scheme":"hmac-sha256","header":"x-sig","signed":"{timestamp}.{body}"}'.
+    #[arg(long, value_name = "JSON")]
+    pub(super) auth_json: Vec<String>,
+    /// The header of the `--auth` scheme.
+    #[arg(long, requires = "auth", value_name = "NAME")]
+    pub(super) header: Option<String>,
+    /// What stands before the signature in that header.
+    #[arg(long, requires = "auth")]
+    pub(super) prefix: Option<String>,
+    /// How the signature is written.
+    #[arg(long, requires = "auth", value_parser = ["hex", "base64"])]
+    pub(super) encoding: Option<String>,
+    /// The query parameter of `--auth api-key`.
+    #[arg(long, requires = "auth", value_name = "NAME")]
+    pub(super) query: Option<String>,
+    /// The user of `--auth basic`.
+    #[arg(long, requires = "auth", value_name = "NAME")]
+    pub(super) user: Option<String>,
+    /// How a sender gets the answer when it does not say.
+    #[arg(long, value_parser = ["sync", "async", "stream"])]
+    pub(super) mode: Option<String>,
+    /// Where outcomes are delivered.
+    #[arg(long, value_name = "URL")]
+    pub(super) callback: Option<Url>,
+    /// Milliseconds that a sender waits for the reply. Then it gets a 202, and the execution goes on.
+    #[arg(long, value_name = "N")]
+    pub(super) sync_wait_ms: Option<u64>,
+    /// Bytes of a request's body.
+    #[arg(long, value_name = "N")]
+    pub(super) body_bytes_max: Option<u64>,
+    /// Further members of the hook, for example '{"retry":{"attempts_max":1},"record":"strict"}'; null is the default.
+    #[arg(long, value_name = "JSON")]
+    pub(super) spec: Option<String>,
+}
+
+impl Spec {
+    /// As members of the API's JSON.
+    pub(super) fn members(self) -> anyhow::Result<Map<String, Value>> {
+        let mut members = match &self.spec {
+            Some(text) => serde_json::from_str(text).context("--spec is not a JSON object")?,
+            None => Map::new(),
+        };
+        let auth = self.schemes()?;
+        if !auth.is_empty() {
+            members.insert("auth".to_owned(), json!(auth));
+        }
+        let callback = self.callback.map(|url| json!({ "url": url }));
+        let given = [
+            ("dialect", self.dialect.map(Value::from)),
+            ("mode", self.mode.map(Value::from)),
+            ("callback", callback),
+            ("sync_wait_ms", self.sync_wait_ms.map(Value::from)),
+            ("body_bytes_max", self.body_bytes_max.map(Value::from)),
+        ];
+        members.extend(given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+        Ok(members)
+    }
+
+    /// The schemes, checked here, so that a slip is told at once and in the words of the command line.
+    fn schemes(&self) -> anyhow::Result<Vec<Scheme>> {
+        let details = [
+            ("header", &self.header),
+            ("prefix", &self.prefix),
+            ("encoding", &self.encoding),
+            ("query", &self.query),
+            ("user", &self.user),
+        ];
+        let details = details.into_iter().filter_map(|(name, value)| Some((name.to_owned(), json!(value.as_ref()?))));
+        let details: Map<String, Value> = details.collect();
+        if self.auth.len() > 1 && !details.is_empty() {
+            bail!("with several --auth it is not clear which one has the {}; use --auth-json", names(&details));
+        }
+        let named = self.auth.iter().map(|name| {
+            let mut entry = details.clone();
+            entry.insert("scheme".to_owned(), json!(name));
+            serde_json::from_value(Value::Object(entry)).with_context(|| format!("--auth {name}"))
+        });
+        let whole = self.auth_json.iter().map(|text| serde_json::from_str(text).context("--auth-json"));
+        named.chain(whole).collect()
+    }
+}
+
+fn names(members: &Map<String, Value>) -> String {
+    members.keys().map(|name| format!("--{name}")).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,336 @@
+//! The course of an execution: accepted, begun, finished; or recorded as a whole when it is over.
+
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::execution::{SLIM, WIDE, whole};
+use super::{Execution, Lease, Logs, NewDelivery, NewMessage, OutputRow, Result, Status, Store, stored};
+use crate::clock::Timestamp;
+use crate::id::{Digest, ExecutionId, FlowId, HookId, WorkspaceId};
+
+/// What makes a trigger one that was seen before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idempotency {
+    /// The sha-256 of the key that the caller gave.
+    pub key: [u8; 32],
+    /// The sha-256 of what must be the same when the key is.
+    pub fingerprint: [u8; 32],
+}
+
+/// An execution that begins.
+#[derive(Debug, Clone)]
+pub struct NewExecution {
+    /// Its id.
+    pub id: ExecutionId,
+    /// Whose it is.
+    pub workspace: WorkspaceId,
+    /// What runs.
+    pub flow: FlowId,
+    /// Where the trigger came in.
+    pub hook: Option<HookId>,
+    /// Which version runs.
+    pub version: Digest,
+    /// `sync`, `async` or `stream`.
+    pub mode: &'static str,
+    /// The conversation.
+    pub session: Option<String>,
+    /// The execution whose trigger this one has again.
+    pub replay_of: Option<ExecutionId>,
+    /// Now.
+    pub created_at: Timestamp,
+    /// Milliseconds that an attempt may take.
+    pub deadline_ms: u64,
+    /// Where the outcome is to be delivered.
+    pub callback: Option<String>,
+    /// The trigger as JSON, without the body.
+    pub trigger: String,
+    /// The body of the trigger's request.
+    pub body: Bytes,
+    /// Refuses the trigger when it was seen before.
+    pub idempotency: Option<Idempotency>,
+}
+
+/// Who runs an accepted execution.
+#[derive(Debug, Clone, Copy)]
+pub enum Start {
+    /// Whoever claims the job of this kind.
+    Queued(&'static str),
+    /// The caller, at once, as the first attempt. After a crash it is whoever claims the job of this kind.
+    Here {
+        /// The kind of the job.
+        job: &'static str,
+        /// The worker process of the caller.
+        owner: i64,
+        /// How long it is the caller's.
+        until: Timestamp,
+    },
+}
+
+/// How an execution was accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accepted {
+    /// It is durable. With a lease when the caller runs it.
+    New(Option<Lease>),
+    /// The key was seen before.
+    Seen {
+        /// The execution that has it.
+        execution: ExecutionId,
+        /// False when that trigger was another one.
+        same: bool,
+    },
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Default)]
+pub struct Finish {
+    /// What came of it.
+    pub outcome: Outcome,
+    /// When.
+    pub at: Timestamp,
+    /// What the guest used.
+    pub cpu_us: u64,
+    /// What the guest used at its peak.
+    pub memory_bytes: u64,
+    /// What it said, in order.
+    pub outputs: Vec<OutputRow>,
+    /// Its log; none when it logged nothing.
+    pub logs: Option<Logs>,
+    /// What the session keeps.
+    pub messages: Vec<NewMessage>,
+    /// Who is to be told.
+    pub deliveries: Vec<NewDelivery>,
+    /// What stays of the trigger when this is the end, as JSON; its body goes. All stays when this is absent.
+    pub trigger_kept: Option<String>,
+}
+
+/// What came of an attempt.
+#[derive(Debug, Clone, Default)]
+pub enum Outcome {
+    /// Nothing; another attempt follows. Only for executions that have a job.
+    #[default]
+    Again,
+    /// Nothing; another attempt follows at this time.
+    AgainAt(Timestamp, String),
+    /// The end.
+    Final {
+        /// A final status.
+        status: Status,
+        /// The slug of the detail.
+        reason: Option<String>,
+        /// The reply or failure, as JSON.
+        json: String,
+    },
+}
+
+impl Store {
+    /// Makes an execution and its job durable, unless its key was seen before. [`super::Error::Busy`] when the writer is behind.
+    pub async fn execution_accept(&self, new: NewExecution, start: Start) -> Result<Accepted> {
+        let accept = move |c: &Connection| {
+            if let Some(seen) = claim_key(c, &new)? {
+                return Ok(seen);
+            }
+            let subject = new.id.as_bytes();
+            match start {
+                Start::Queued(job) => {
+                    insert(c, &new, Status::Queued, 0, None, None)?;
+                    super::job::put(c, job, new.workspace, subject, new.created_at)?;
+                    Ok(Accepted::New(None))
+                }
+                Start::Here { job, owner, until } => {
+                    insert(c, &new, Status::Running, 1, Some(new.created_at), None)?;
+                    let lease = super::job::put_leased(c, job, new.workspace, subject, owner, until)?;
+                    Ok(Accepted::New(Some(lease)))
+                }
+            }
+        };
+        self.0.writer.write_or_busy(accept).await
+    }
+
+    /// Records an execution that has begun and ended without being accepted first. Returns before it is durable; waits
+    /// only while the writer is behind.
+    pub async fn execution_record(&self, new: NewExecution, finish: Finish) -> Result<()> {
+        self.0.writer.write_behind("an execution", move |c| record(c, &new, finish)).await
+    }
+
+    /// [`Store::execution_record`], durable when it returns.
+    pub async fn execution_record_durably(&self, new: NewExecution, finish: Finish) -> Result<()> {
+        self.write(move |c| record(c, &new, finish)).await
+    }
+
+    /// Begins the next attempt of a claimed execution. None when it is final or gone; the job is then done too.
+    pub async fn execution_begin(&self, lease: Lease, id: ExecutionId, at: Timestamp) -> Result<Option<Execution>> {
+        self.write(move |c| {
+            let sql = format!(
+                "UPDATE executions SET status = 'running', attempt = attempt + 1, started_at = ?
+                 WHERE workspace = (SELECT workspace FROM jobs WHERE seq = ?) AND id = ? AND finished_at IS NULL
+                 RETURNING {SLIM}, {WIDE}"
+            );
+            let begun = c.prepare_cached(&sql)?.query_row(params![at, lease.seq(), id], whole).optional()?;
+            if begun.is_none() {
+                super::job::done(c, &lease)?;
+            }
+            Ok(begun)
+        })
+        .await
+    }
+
+    /// Ends an attempt: the outcome, what it said and logged, what the session keeps, the deliveries and the job, all
+    /// in one transaction. [`super::Error::LeaseLost`] when another worker has taken over: then nothing is written.
+    pub async fn execution_finish(
+        &self,
+        workspace: WorkspaceId,
+        id: ExecutionId,
+        lease: Lease,
+        finish: Finish,
+    ) -> Result<()> {
+        self.write(move |c| {
+            match &finish.outcome {
+                Outcome::Again => super::job::again(c, &lease, finish.at)?,
+                Outcome::AgainAt(at, _) => super::job::again(c, &lease, *at)?,
+                Outcome::Final { .. } => super::job::done(c, &lease)?,
+            }
+            finish_row(c, workspace, id, &finish)?;
+            attach(c, workspace, id, finish)
+        })
+        .await
+    }
+}
+
+/// Claims the trigger's key for it, or tells whose it is.
+fn claim_key(c: &Connection, new: &NewExecution) -> Result<Option<Accepted>> {
+    let (Some(claim), Some(hook)) = (&new.idempotency, new.hook) else { return Ok(None) };
+    let inserted = c
+        .prepare_cached(
+            "INSERT INTO idempotency (hook, key, fingerprint, execution, created_at) VALUES (?, ?, ?, ?, ?)
+             ON CONFLICT (hook, key) DO NOTHING",
+        )?
+        .execute(params![hook, claim.key, claim.fingerprint, new.id, new.created_at])?;
+    if inserted == 1 {
+        return Ok(None);
+    }
+    let seen = c
+        .prepare_cached("SELECT execution, fingerprint FROM idempotency WHERE hook = ? AND key = ?")?
+        .query_row(params![hook, claim.key], |row| Ok((row.get(0)?, row.get::<_, [u8; 32]>(1)?)))?;
+    Ok(Some(Accepted::Seen { execution: seen.0, same: seen.1 == claim.fingerprint }))
+}
+
+fn insert(
+    c: &Connection,
+    new: &NewExecution,
+    status: Status,
+    attempt: u32,
+    started_at: Option<Timestamp>,
+    finish: Option<&Finish>,
+) -> Result<()> {
+    let kept = finish.and_then(|finish| finish.trigger_kept.as_deref());
+    let (mut status, mut reason, mut outcome) = (status, None, None);
+    if let Some(Finish { outcome: Outcome::Final { status: last, reason: why, json }, .. }) = finish {
+        (status, reason, outcome) = (*last, why.as_deref(), Some(json.as_str()));
+    }
+    c.prepare_cached(
+        "INSERT INTO executions (id, workspace, flow, hook, version, status, reason, mode, attempt, session, replay_of,
+           created_at, started_at, finished_at, deadline_ms, cpu_us, memory_bytes, callback, outcome, trigger, body)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )?
+    .execute(params![
+        new.id,
+        new.workspace,
+        new.flow,
+        new.hook,
+        new.version,
+        status,
+        reason,
+        new.mode,
+        attempt,
+        new.session,
+        new.replay_of,
+        new.created_at,
+        started_at,
+        finish.map(|finish| finish.at),
+        stored(new.deadline_ms),
+        finish.map_or(0, |finish| stored(finish.cpu_us)),
+        finish.map_or(0, |finish| stored(finish.memory_bytes)),
+        new.callback,
+        outcome,
+        kept.unwrap_or(&new.trigger),
+        kept.map_or(&new.body[..], |_| b""),
+    ])?;
+    Ok(())
+}
+
+fn record(c: &Connection, new: &NewExecution, finish: Finish) -> Result<()> {
+    insert(c, new, Status::Running, 1, Some(new.created_at), Some(&finish))?;
+    attach_to(c, new.workspace, new.id, new.flow, new.session.as_deref(), finish)
+}
+
+fn finish_row(c: &Connection, workspace: WorkspaceId, id: ExecutionId, finish: &Finish) -> Result<()> {
+    let (status, reason, finished_at, json) = match &finish.outcome {
+        Outcome::Again => (Status::Queued, None, None, None),
+        Outcome::AgainAt(_, why) => (Status::Queued, Some(why.as_str()), None, None),
+        Outcome::Final { status, reason, json } => (*status, reason.as_deref(), Some(finish.at), Some(json.as_str())),
+    };
+    c.prepare_cached(
+        "UPDATE executions SET status = ?, reason = ?, finished_at = ?, outcome = ?, cpu_us = cpu_us + ?,
+           memory_bytes = max(memory_bytes, ?) WHERE workspace = ? AND id = ?",
+    )?
+    .execute(params![
+        status,
+        reason,
+        finished_at,
+        json,
+        stored(finish.cpu_us),
+        stored(finish.memory_bytes),
+        workspace,
+        id
+    ])?;
+    if let (Some(kept), Outcome::Final { .. }) = (&finish.trigger_kept, &finish.outcome) {
+        forget(c, workspace, id, kept)?;
+    }
+    Ok(())
+}
+
+/// Leaves of a trigger what `kept` says, and nothing of its body.
+pub(super) fn forget(c: &Connection, workspace: WorkspaceId, id: ExecutionId, kept: &str) -> Result<()> {
+    let mut update =
+        c.prepare_cached("UPDATE executions SET trigger = ?, body = x'' WHERE workspace = ? AND id = ?")?;
+    update.execute(params![kept, workspace, id])?;
+    Ok(())
+}
+
+/// Writes what belongs to the end of an attempt beside the execution's own row.
+fn attach(c: &Connection, workspace: WorkspaceId, id: ExecutionId, finish: Finish) -> Result<()> {
+    if finish.messages.is_empty() {
+        return attach_to(c, workspace, id, FlowId::at(0), None, finish);
+    }
+    let (flow, session): (FlowId, Option<String>) = c
+        .prepare_cached("SELECT flow, session FROM executions WHERE workspace = ? AND id = ?")?
+        .query_row(params![workspace, id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    attach_to(c, workspace, id, flow, session.as_deref(), finish)
+}
+
+fn attach_to(
+    c: &Connection,
+    workspace: WorkspaceId,
+    id: ExecutionId,
+    flow: FlowId,
+    session: Option<&str>,
+    finish: Finish,
+) -> Result<()> {
+    for output in &finish.outputs {
+        c.prepare_cached("INSERT OR IGNORE INTO outputs (execution, attempt, n, at, data) VALUES (?, ?, ?, ?, ?)")?
+            .execute(params![id, output.attempt, output.n, output.at, output.data])?;
+    }
+    if let Some(logs) = &finish.logs {
+        c.prepare_cached("INSERT OR REPLACE INTO logs (execution, attempt, dropped, lines) VALUES (?, ?, ?, ?)")?
+            .execute(params![id, logs.attempt, stored(logs.dropped), logs.lines])?;
+    }
+    if let Some(session) = session {
+        for message in &finish.messages {
+            super::session::append(c, flow, session, message)?;
+        }
+    }
+    for delivery in finish.deliveries {
+        super::delivery::insert(c, workspace, id, &delivery)?;
+    }
+    Ok(())
+}
