@@ -444,6 +444,33 @@ mod uptiq {
         let other = post(&house, &hook.path, &[("x-signature", &signature)], r#"{"documentId":"doc_43"}"#).await;
         assert_eq!(other.problem(401), "unauthenticated");
     }
+
+    #[tokio::test]
+    async fn the_private_key_is_downloaded_and_rotated_with_an_overlap() {
+        let house = House::start().await;
+        let hook = hook(&house, "echo", json!({ "dialect": "uptiq" })).await;
+        let path = format!("/v1/hooks/{}/private-key", hook.id);
+        let file = house.get(&path).await;
+        assert!(file.header("content-disposition").starts_with("attachment; filename="), "{:?}", file.headers);
+        let key = file.expect(200);
+        assert_eq!((&key["privateKey"], &key["webhookId"]), (&json!(hook.secret), &json!(hook.id)));
+
+        let rotated = house.post(&format!("/v1/hooks/{}/secrets", hook.id), json!({ "use": "auth" })).await.expect(201);
+        let newest = house.get(&path).await.expect(200)["privateKey"].as_str().unwrap().to_owned();
+        assert_eq!(newest, rotated["secret"]);
+        for secret in [&hook.secret, &newest] {
+            let signature = super::hmac(secret, "{}");
+            post(&house, &hook.path, &[("x-signature", &signature)], "{}").await.expect(200);
+        }
+
+        let reader = house.post("/v1/keys", json!({ "name": "r", "role": "reader" })).await.expect(201);
+        let bearer = format!("Bearer {}", reader["key"].as_str().unwrap());
+        let headers = HeaderMap::from_iter([("authorization".parse().unwrap(), bearer.parse().unwrap())]);
+        let refused = house.request(Method::GET, &path, headers, Bytes::new()).await;
+        assert_eq!(refused.problem(403), "forbidden");
+        let native = house.hook("echo", json!({ "auth": [{ "scheme": "bearer" }] })).await;
+        assert_eq!(house.get(&format!("/v1/hooks/{}/private-key", native.id)).await.problem(404), "not-found");
+    }
 }
 
 fn base64(text: &str) -> String {

@@ -31,6 +31,7 @@ mod execution_view;
 mod executions;
 mod flows;
 mod hook_draft;
+mod hook_private_key;
 mod hook_requests;
 mod hook_secrets;
 mod hooks;
@@ -134,6 +135,7 @@ endpoints! {
     delete "/v1/hooks/{hook}" hooks::delete_hook;
     post "/v1/hooks/{hook}/secrets" hook_secrets::rotate_hook_secret;
     delete "/v1/hooks/{hook}/secrets/{secret}" hook_secrets::revoke_hook_secret;
+    get "/v1/hooks/{hook}/private-key" hook_private_key::get_hook_private_key;
     get "/v1/hooks/{hook}/requests" hook_requests::list_hook_requests;
 
     get "/v1/executions" executions::list_executions;

@@ -37,6 +37,8 @@ pub(super) enum Hook {
         /// The secret's id; `show` lists them.
         secret_id: String,
     },
+    /// Show the private key of a hook of the dialect uptiq, as JSON.
+    PrivateKey(Named),
     /// List the requests that a hook refused, each with the exact reason.
     Requests {
         /// The hook, by name or id.
@@ -169,6 +171,9 @@ impl Hook {
             Self::Revoke { hook, secret_id } => {
                 remote.act(Method::DELETE, &["v1", "hooks", &hook, "secrets", &secret_id]).await?;
                 out.done(format_args!("secret {secret_id} of hook {hook} revoked"))?;
+            }
+            Self::PrivateKey(Named { hook }) => {
+                out.data(&remote.get(&["v1", "hooks", &hook, "private-key"], &[]).await?)?;
             }
             Self::Requests { hook, paging } => {
                 out.list(&remote.get(&["v1", "hooks", &hook, "requests"], &paging.query()).await?, REQUESTS)?;
