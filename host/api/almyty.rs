@@ -115,7 +115,7 @@ async fn get_execution(
         if row.hook != Some(hook.id) {
             return Err(Problem::new(&kind::NOT_FOUND, format!("the agent has no execution {id}")));
         }
-        Ok(one(Execution::of(row)))
+        Ok(one(Execution::of(&row)))
     };
     told(found.await)
 }
@@ -137,7 +137,7 @@ async fn list_executions(
         let filter = ExecutionFilter { hook: Some(hook.id), ..ExecutionFilter::default() };
         let rows = api.executions.list(caller.workspace, filter, paging.page()?).await?;
         let List { data, next_cursor } = paging.cut(rows, |row| row.id.to_string());
-        Ok(Success { success: true, data: data.into_iter().map(Execution::of).collect(), next_cursor })
+        Ok(Success { success: true, data: data.iter().map(Execution::of).collect(), next_cursor })
     };
     told(listed.await)
 }
@@ -165,7 +165,7 @@ fn told<T: Serialize>(result: Result<T, Problem>) -> Response {
 }
 
 impl Execution {
-    fn of(row: store::Execution) -> Self {
+    fn of(row: &store::Execution) -> Self {
         let outcome = row.outcome.as_deref().and_then(|json| serde_json::from_str::<Outcome>(json).ok());
         let code = || row.reason.clone().unwrap_or_default();
         let (output, error) = match outcome {
