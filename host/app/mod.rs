@@ -84,24 +84,17 @@ pub async fn serve(config: Config, folder: &Path) -> Result<(), Error> {
     let mut signals = Signals::new().map_err(|source| Error::System { what: "wait for signals", source })?;
     house.say_hello(&listener)?;
 
-    // Two stops: connections first, the workers when the last of them is closed.
     let stop = CancellationToken::new();
-    let rest = CancellationToken::new();
-    let workers = house.start_workers(&config, &rest);
-    let serving = server::run(listener, house.router(stop.clone()), &config.server, stop.clone());
-    let mut serving = std::pin::pin!(serving);
-    tokio::select! {
-        () = &mut serving => {}
-        () = signals.next() => {}
-    }
+    let workers = house.start_workers(&config, &stop);
+    let router = house.router(stop.clone());
+    let serving = tokio::spawn(server::run(listener, router, config.server.clone(), stop.clone()));
+    signals.next().await;
     tracing::info!("draining");
     stop.cancel();
-    let drained = async {
-        serving.await;
-        house.drain(&config, workers, &rest).await;
-    };
+    // Connections and executions end side by side, within the same time.
+    let drained = async { tokio::join!(serving, house.drain(&config, workers)) };
     tokio::select! {
-        () = drained => tracing::info!("drained"),
+        _ = drained => tracing::info!("drained"),
         () = signals.next() => tracing::warn!("stopped at once, by a second signal"),
     }
     Ok(())
@@ -203,11 +196,11 @@ impl House {
         said().map_err(|source| Error::System { what: "write to stdout", source })
     }
 
-    fn start_workers(&self, config: &Config, rest: &CancellationToken) -> JoinSet<()> {
+    fn start_workers(&self, config: &Config, stop: &CancellationToken) -> JoinSet<()> {
         let mut workers = JoinSet::new();
         let (registry, executions, deliveries) =
             (self.registry.clone(), self.executions.clone(), self.deliveries.clone());
-        let stop = || rest.clone();
+        let stop = || stop.clone();
         workers.spawn({
             let stop = stop();
             async move { registry.run(stop).await }
@@ -228,8 +221,7 @@ impl House {
     }
 
     /// Lets what runs come to its end, then hands back the rest.
-    async fn drain(&self, config: &Config, mut workers: JoinSet<()>, rest: &CancellationToken) {
-        rest.cancel();
+    async fn drain(&self, config: &Config, mut workers: JoinSet<()>) {
         let patience = Duration::from_millis(config.server.drain_ms_max);
         let ended = async {
             while workers.join_next().await.is_some() {}

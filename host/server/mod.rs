@@ -62,10 +62,10 @@ impl Default for Options {
 
 /// Accepts and serves connections until `stop`, then lets those that are open finish what they have begun, at most for
 /// `drain_ms_max`.
-pub async fn run(listener: TcpListener, router: Router, options: &Options, stop: CancellationToken) {
+pub async fn run(listener: TcpListener, router: Router, options: Options, stop: CancellationToken) {
     let places = Arc::new(Semaphore::new(options.connections_max));
     let graceful = GracefulShutdown::new();
-    let builder = builder(options);
+    let builder = builder(&options);
     while let Some(place) = stop.run_until_cancelled(places.clone().acquire_owned()).await {
         let Some(accepted) = stop.run_until_cancelled(listener.accept()).await else { break };
         let (stream, peer) = match accepted {
