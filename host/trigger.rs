@@ -122,8 +122,30 @@ pub struct Trigger {
     pub data: Json,
     /// What the caller said about the payload; `{}` when there is none.
     pub metadata: Json,
+    /// Whether the content is forgotten as soon as the execution has ended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub confidential: bool,
     /// The request behind it.
     pub request: Request,
+}
+
+impl Trigger {
+    /// What stays of a confidential trigger: where it came from and whose it was, and nothing that was in it.
+    pub fn without_content(&self) -> Self {
+        let Self { hook, dialect, received_at_ms, user_id, session_id, confidential, request, .. } = self;
+        let Request { method, path, peer, .. } = request;
+        let (method, path, peer) = (method.clone(), path.clone(), peer.clone());
+        Self {
+            hook: *hook,
+            dialect: dialect.clone(),
+            received_at_ms: *received_at_ms,
+            user_id: user_id.clone(),
+            session_id: session_id.clone(),
+            confidential: *confidential,
+            request: Request { method, path, peer, ..Request::default() },
+            ..Self::default()
+        }
+    }
 }
 
 /// What a flow answers. JSON: `{"text":…,"data":…,"raw":{"status":…,"headers":[…],"body":"base64"}}`, absent members left
@@ -188,8 +210,8 @@ pub struct InputError {
 }
 
 /// What a flow says before its reply. JSON: `{"kind":"say",…}` or `{"kind":"progress",…}`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", from = "Flat")]
 pub enum Output {
     /// A part of the answer.
     Say {
@@ -208,6 +230,25 @@ pub enum Output {
         /// For a person.
         message: String,
     },
+}
+
+/// An [`Output`] as it is read: JSON that is kept as written cannot stand behind a tag.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Flat {
+    text: Option<String>,
+    data: Option<Json>,
+    percent: Option<u8>,
+    message: Option<String>,
+}
+
+impl From<Flat> for Output {
+    fn from(Flat { text, data, percent, message }: Flat) -> Self {
+        match message {
+            Some(message) => Self::Progress { percent, message },
+            None => Self::Say { text, data },
+        }
+    }
 }
 
 /// How much a log line matters.
@@ -284,6 +325,16 @@ mod tests {
         assert_eq!(json.as_str(), text);
         assert_eq!(serde_json::to_string(&json).unwrap(), text);
         assert!(Json::parse("{} {}".to_owned()).is_err());
+    }
+
+    #[test]
+    fn what_was_said_is_read_again() {
+        let data = Some(Json::parse("[1.0]".to_owned()).unwrap());
+        let said = Output::Say { text: Some("hi".to_owned()), data };
+        for output in [said, Output::Progress { percent: Some(5), message: "slowly".to_owned() }] {
+            let text = serde_json::to_string(&output).unwrap();
+            assert_eq!(serde_json::from_str::<Output>(&text).unwrap(), output);
+        }
     }
 
     #[test]

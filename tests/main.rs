@@ -6,6 +6,8 @@ mod authors;
 mod callbacks;
 // Power cuts and orderly stops.
 mod crash;
+// The documented examples of the products, sent as they are.
+mod dialects;
 // Senders that ask whether they may send.
 mod handshakes;
 // Hostile guests.

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::request::read;
 use crate::delivery::Deliveries;
+use crate::dialect::Dialect;
 use crate::hook::Spec;
 use crate::problem::Problem;
 use crate::signature::Secret;
@@ -15,6 +16,8 @@ const ABOUT: &[&str] = &["name", "flow", "enabled", "secret"];
 /// What a request says about a hook; what it does not say is absent.
 pub(super) struct Draft {
     pub(super) about: About,
+    /// Of `callback.basic`. It is a secret, so it does not belong to the spec.
+    pub(super) callback_password: Option<Secret>,
     spec: Map<String, Value>,
 }
 
@@ -29,9 +32,10 @@ pub(super) struct About {
 }
 
 impl Draft {
-    pub(super) fn new(body: Map<String, Value>) -> Result<Self, Problem> {
+    pub(super) fn new(mut body: Map<String, Value>) -> Result<Self, Problem> {
+        let callback_password = take_password(&mut body)?;
         let (about, spec) = body.into_iter().partition::<Map<_, _>, _>(|(name, _)| ABOUT.contains(&name.as_str()));
-        Ok(Self { about: read(Value::Object(about))?, spec })
+        Ok(Self { about: read(Value::Object(about))?, callback_password, spec })
     }
 
     /// The spec of a new hook. Its callback must be one that could be reached.
@@ -52,12 +56,32 @@ impl Draft {
         let says_callback = self.spec.contains_key("callback");
         members.extend(self.spec);
         members.retain(|_, value| !value.is_null());
+        if !members.contains_key("auth")
+            && let Some(auth) = usual_auth(&members)
+        {
+            members.insert("auth".to_owned(), auth);
+        }
         let spec: Spec = read(Value::Object(members))?;
         if let (true, Some(callback)) = (says_callback, &spec.callback) {
             deliveries.check(&callback.url)?;
         }
         Ok(spec)
     }
+}
+
+fn take_password(body: &mut Map<String, Value>) -> Result<Option<Secret>, Problem> {
+    let basic = body.get_mut("callback").and_then(|callback| callback.get_mut("basic"));
+    match basic.and_then(Value::as_object_mut).and_then(|basic| basic.remove("password")) {
+        None => Ok(None),
+        Some(Value::String(password)) => Ok(Some(Secret::new(password))),
+        Some(_) => Err(Problem::field("callback.basic.password", "must be a string")),
+    }
+}
+
+/// What the callers of a product prove themselves by; none in the native dialect, where it has to be said.
+fn usual_auth(members: &Map<String, Value>) -> Option<Value> {
+    let dialect = Dialect::deserialize(members.get("dialect")?).ok()?;
+    Some(serde_json::from_str(dialect.auth()?).expect("the table of dialects has JSON"))
 }
 
 impl About {

@@ -27,7 +27,7 @@ const OVERLAP_S_MAX: u64 = 90 * 24 * 3_600;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Rotation {
-    /// `auth` proves callers, `callback` signs callbacks.
+    /// `auth` proves callers, `callback` signs callbacks, `callback_password` is what their receiver asks for.
     #[serde(rename = "use")]
     for_use: Use,
     /// Its text; one is made when this is absent.
@@ -103,6 +103,8 @@ fn check(hook: &Hook, for_use: Use, secret: &Secret) -> Result<(), Problem> {
             let fits = tried.iter().any(Result::is_ok);
             tried.into_iter().find_map(|tried| tried.err().filter(|_| !fits)).map_or(Ok(()), |error| Err(wrong(error)))
         }
+        Use::CallbackPassword if secret.is_empty() => Err(Problem::field("secret", "is empty")),
+        Use::CallbackPassword => Ok(()),
         Use::Callback => {
             Scheme::named("standard-webhooks").and_then(|scheme| scheme.check_secret(secret)).map_err(wrong)
         }

@@ -82,14 +82,17 @@ impl Secret {
 impl Hook {
     /// The hook, with the texts of those secrets that `show` picks.
     fn new(hook: Stored, flow: Option<String>, show: impl Fn(&Held) -> bool) -> Self {
-        let both = hook.secrets.all(Use::Auth).chain(hook.secrets.all(Use::Callback));
-        let secrets = both.map(|held| if show(held) { Secret::shown(held) } else { Secret::hidden(held) }).collect();
+        let all = [Use::Auth, Use::Callback, Use::CallbackPassword].into_iter();
+        let all = all.flat_map(|for_use| hook.secrets.all(for_use));
+        // A password was given by whoever asks, who need not be told.
+        let shows = |held: &Held| show(held) && held.for_use != Use::CallbackPassword;
+        let secrets = all.map(|held| if shows(held) { Secret::shown(held) } else { Secret::hidden(held) }).collect();
         Self {
             id: hook.id,
+            url_path: hook.url_path(),
             name: hook.name,
             flow,
             enabled: hook.enabled,
-            url_path: format!("/hooks/{}", hook.id),
             spec: hook.spec,
             secrets,
             created_at: hook.created_at,
@@ -138,9 +141,10 @@ pub(super) async fn create_hook(
     let name = draft.about.name.take().ok_or_else(|| Problem::field("name", "is missing"))?;
     let flow = draft.about.flow.take().ok_or_else(|| Problem::field("flow", "is missing"))?;
     let secret = draft.about.take_secret();
+    let callback_password = draft.callback_password.take();
     let spec = draft.spec(&api.deliveries)?;
     let flow = api.registry.flow(caller.workspace, &flow).await?;
-    let new = New { workspace: caller.workspace, flow: flow.id, name, spec, secret };
+    let new = New { workspace: caller.workspace, flow: flow.id, name, spec, secret, callback_password };
     let hook = api.hooks.create(new).await?;
     let location = [(header::LOCATION, format!("/v1/hooks/{}", hook.id))];
     Ok((StatusCode::CREATED, location, Json(Hook::new(hook, Some(flow.name), |_| true))))
@@ -189,8 +193,11 @@ pub(super) async fn update_hook(
     }
     hook.name = draft.about.name.take().unwrap_or(hook.name);
     hook.enabled = draft.about.enabled.unwrap_or(hook.enabled);
-    hook.spec = draft.spec_over(&hook.spec, &api.deliveries)?;
     let known = hook.secrets.clone();
+    if let Some(password) = draft.callback_password.take() {
+        api.hooks.set_callback_password(&mut hook, password);
+    }
+    hook.spec = draft.spec_over(&hook.spec, &api.deliveries)?;
     let known = |held: &Held| known.all(held.for_use).any(|before| before.id == held.id);
     let hook = api.hooks.update(hook).await?;
     let flow = Names::new(&api.registry).of(hook.flow).await?;

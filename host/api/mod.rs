@@ -8,11 +8,13 @@
 use axum::Router;
 use axum::extract::FromRef;
 use axum::http::{Method, Uri};
+use axum::response::Response;
 use axum::routing::{delete, get, patch, post, put};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::delivery::Deliveries;
+use crate::dialect::Dialect;
 use crate::execution::Executions;
 use crate::hook::Hooks;
 use crate::metrics::Metrics;
@@ -21,6 +23,7 @@ use crate::registry::Registry;
 use crate::store::Store;
 
 mod aliases;
+mod almyty;
 mod auth;
 mod deliveries;
 mod execution_events;
@@ -28,6 +31,7 @@ mod execution_view;
 mod executions;
 mod flows;
 mod hook_draft;
+mod hook_private_key;
 mod hook_requests;
 mod hook_secrets;
 mod hooks;
@@ -68,7 +72,7 @@ pub struct Api {
 /// The API and `others` as one router, which answers what nobody knows with a problem.
 pub fn router(api: Api, others: Router) -> Router {
     let keys = auth::Keys::new(api.store.clone(), api.clock.clone());
-    let all = routes().with_state(House { api, keys }).merge(others);
+    let all = routes().merge(almyty::routes()).with_state(House { api, keys }).merge(others);
     all.method_not_allowed_fallback(not_allowed).fallback(not_found)
 }
 
@@ -131,6 +135,7 @@ endpoints! {
     delete "/v1/hooks/{hook}" hooks::delete_hook;
     post "/v1/hooks/{hook}/secrets" hook_secrets::rotate_hook_secret;
     delete "/v1/hooks/{hook}/secrets/{secret}" hook_secrets::revoke_hook_secret;
+    get "/v1/hooks/{hook}/private-key" hook_private_key::get_hook_private_key;
     get "/v1/hooks/{hook}/requests" hook_requests::list_hook_requests;
 
     get "/v1/executions" executions::list_executions;
@@ -155,11 +160,12 @@ endpoints! {
     get "/readyz" open::get_readiness;
 }
 
-async fn not_found(uri: Uri) -> Problem {
-    Problem::new(&kind::NOT_FOUND, format!("there is nothing at `{}`", uri.path()))
+async fn not_found(uri: Uri) -> Response {
+    let problem = Problem::new(&kind::NOT_FOUND, format!("there is nothing at `{}`", uri.path()));
+    problem.in_dialect(Dialect::of_path(uri.path()))
 }
 
-async fn not_allowed(method: Method, uri: Uri) -> Problem {
+async fn not_allowed(method: Method, uri: Uri) -> Response {
     let detail = format!("`{}` does not take {method}; `allow` says what it takes", uri.path());
-    Problem::new(&kind::METHOD_NOT_ALLOWED, detail)
+    Problem::new(&kind::METHOD_NOT_ALLOWED, detail).in_dialect(Dialect::of_path(uri.path()))
 }

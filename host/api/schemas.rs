@@ -7,6 +7,7 @@ use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::clock::Timestamp;
+use crate::dialect::DIALECTS;
 use crate::hook::{Spec, Use};
 use crate::id::{Digest, Id, Kind};
 use crate::problem::{Fault, FieldError};
@@ -83,7 +84,7 @@ schemas! {
     Status, "ExecutionStatus": words(Status::ALL.iter().map(|one| one.as_str()));
     VersionState, "VersionState": words(VersionState::ALL.iter().map(|one| one.as_str()));
     DeliveryStatus, "DeliveryStatus": words(DeliveryStatus::ALL.iter().map(|one| one.as_str()));
-    Use, "SecretUse": words(["auth", "callback"]);
+    Use, "SecretUse": words(["auth", "callback", "callback_password"]);
     Component, "Component": schema(json!({ "type": "string", "contentMediaType": "application/wasm" }));
     Spec, "HookSpec": schema(spec());
     HookChange, "HookChange": schema(hook_change());
@@ -98,15 +99,15 @@ fn spec() -> Value {
     let whole =
         |description: &str, default: u64| json!({ "type": "integer", "description": description, "default": default });
     let limit = |description: &str| json!({ "type": "integer", "description": description });
+    let dialects = DIALECTS.iter().map(|(word, _)| *word).collect::<Vec<_>>();
     let seconds = json!({ "type": "array", "items": { "type": "integer" } });
     json!({
         "type": "object",
-        "required": ["auth"],
         "properties": {
-            "dialect": { "type": "string", "enum": ["native"], "default": "native", "description": "The wire format." },
+            "dialect": { "type": "string", "enum": dialects, "default": "native", "description": "The wire format." },
             "auth": {
                 "type": "array",
-                "description": "How a caller proves itself; one of these is enough. `[{\"scheme\":\"none\"}]` lets everybody in.",
+                "description": "How a caller proves itself; one of these is enough. `[{\"scheme\":\"none\"}]` lets everybody in. Needed in the native dialect; the others have their product's.",
                 "items": {
                     "type": "object",
                     "required": ["scheme"],
@@ -132,22 +133,37 @@ fn spec() -> Value {
             },
             "limits": {
                 "type": "object",
-                "description": "Bounds that are tighter than the server's.",
+                "description": "Bounds of the hook's requests, and bounds of its executions that are tighter than the server's.",
                 "properties": {
                     "cpu_ms_max": limit("How long the guest may really run."),
                     "memory_bytes_max": limit("Bytes of the guest's memory."),
                     "wall_ms_max": limit("From the start of an attempt to its end."),
+                    "requests_per_minute": limit("Requests in a minute; 100 in the dialect `almyty`, else unbounded."),
+                    "concurrent": limit("Executions that have not ended; 10 in the dialect `almyty`, else unbounded."),
                 },
             },
             "callback": {
                 "type": "object",
                 "description": "Where outcomes are delivered.",
                 "required": ["url"],
-                "properties": { "url": { "type": "string", "format": "uri" }, "schedule_s": seconds },
+                "properties": {
+                    "url": { "type": "string", "format": "uri" },
+                    "schedule_s": seconds,
+                    "basic": {
+                        "type": "object",
+                        "description": "Basic authentication, where the receiver asks for it. The password is written, and not shown.",
+                        "required": ["user"],
+                        "properties": { "user": { "type": "string" }, "password": { "type": "string" } },
+                    },
+                },
             },
             "public_url": {
                 "type": "string", "format": "uri",
                 "description": "The URL that senders were told, for the schemes that sign it.",
+            },
+            "disable_sensitive_logging": {
+                "type": "boolean", "default": false,
+                "description": "Whether content is kept out of every record once an execution has ended.",
             },
         },
     })
@@ -156,7 +172,6 @@ fn spec() -> Value {
 fn hook_change() -> Value {
     let mut change = spec();
     let members = change.as_object_mut().expect("a schema is an object");
-    members.remove("required");
     members.insert("description".to_owned(), "Any of these; null stands for a member's default.".into());
     change["properties"]["name"] = json!({ "type": "string" });
     change["properties"]["flow"] = json!({ "type": "string" });
@@ -167,14 +182,17 @@ fn hook_change() -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dialect::DIALECTS;
-    use crate::hook::Callback;
+    use crate::hook::{Basic, Callback};
     use crate::signature::Scheme;
 
     #[test]
     fn the_schema_of_a_spec_has_the_members_of_a_spec() {
         let mut whole = Spec::new(vec![Scheme::named("github").unwrap()]);
-        whole.callback = Some(Callback { url: "https://example.com".parse().unwrap(), schedule_s: Some(vec![1]) });
+        whole.callback = Some(Callback {
+            url: "https://example.com".parse().unwrap(),
+            schedule_s: Some(vec![1]),
+            basic: Some(Basic { user: "u".to_owned() }),
+        });
         whole.public_url = Some("https://example.com".to_owned());
         let (whole, described) = (serde_json::to_value(whole).unwrap(), spec());
         let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
@@ -182,10 +200,10 @@ mod tests {
         for part in ["callback", "retry"] {
             assert_eq!(names(&described["properties"][part]["properties"]), names(&whole[part]));
         }
-        for name in ["sync_wait_ms", "body_bytes_max", "alias", "mode", "record", "dialect"] {
+        for name in
+            ["disable_sensitive_logging", "sync_wait_ms", "body_bytes_max", "alias", "mode", "record", "dialect"]
+        {
             assert_eq!(described["properties"][name]["default"], whole[name], "{name}");
         }
-        let dialects = DIALECTS.iter().map(|(word, _)| *word).collect::<Vec<_>>();
-        assert_eq!(described["properties"]["dialect"]["enum"], json!(dialects));
     }
 }

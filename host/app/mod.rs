@@ -154,6 +154,7 @@ impl House {
             metrics: metrics.clone(),
         };
         let executions = Executions::new(parts, config.execution.clone());
+        executions.recover().await?;
         let parts = ingress::Parts {
             store: store.clone(),
             clock: clock.clone(),

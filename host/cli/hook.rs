@@ -37,6 +37,8 @@ pub(super) enum Hook {
         /// The secret's id; `show` lists them.
         secret_id: String,
     },
+    /// Show the private key of a hook of the dialect uptiq, as JSON.
+    PrivateKey(Named),
     /// List the requests that a hook refused, each with the exact reason.
     Requests {
         /// The hook, by name or id.
@@ -116,6 +118,7 @@ const LIST: Columns<'_> = &[
     ("NAME", "/name"),
     ("ID", "/id"),
     ("FLOW", "/flow"),
+    ("DIALECT", "/dialect"),
     ("AUTH", "/auth/0/scheme"),
     ("MODE", "/mode"),
     ("ENABLED", "/enabled"),
@@ -169,6 +172,9 @@ impl Hook {
                 remote.act(Method::DELETE, &["v1", "hooks", &hook, "secrets", &secret_id]).await?;
                 out.done(format_args!("secret {secret_id} of hook {hook} revoked"))?;
             }
+            Self::PrivateKey(Named { hook }) => {
+                out.data(&remote.get(&["v1", "hooks", &hook, "private-key"], &[]).await?)?;
+            }
             Self::Requests { hook, paging } => {
                 out.list(&remote.get(&["v1", "hooks", &hook, "requests"], &paging.query()).await?, REQUESTS)?;
             }
@@ -185,7 +191,10 @@ impl Create {
     /// The API's JSON.
     pub(super) fn body(self) -> anyhow::Result<Value> {
         let mut body = self.spec.members()?;
-        body.entry("auth").or_insert_with(|| json!([{ "scheme": "bearer" }]));
+        let is_native = body.get("dialect").is_none_or(|dialect| dialect == "native");
+        if is_native {
+            body.entry("auth").or_insert_with(|| json!([{ "scheme": "bearer" }]));
+        }
         body.insert("name".to_owned(), json!(self.name));
         body.insert("flow".to_owned(), json!(self.flow));
         if let Some(secret) = given(self.secret, self.secret_file)? {

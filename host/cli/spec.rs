@@ -9,8 +9,11 @@ use crate::signature::Scheme;
 /// What a hook does. Only what is given is sent.
 #[derive(Debug, clap::Args)]
 pub(super) struct Spec {
+    /// The wire format: native, autommate, uptiq, cognigy, almyty or agenticflow.
+    #[arg(long, value_name = "NAME")]
+    pub(super) dialect: Option<String>,
     /// How senders prove themselves; one of several is enough. `flowgate signature list` shows all; a new hook has
-    /// `bearer` unless told otherwise, and `none` lets everybody in.
+    /// `bearer`, or what the senders of its dialect's product use, unless told otherwise. `none` lets everybody in.
     #[arg(long, value_name = "SCHEME")]
     pub(super) auth: Vec<String>,
     /// The same in full, for example '{"scheme":"hmac-sha256","header":"x-sig","signed":"{timestamp}.{body}"}'.
@@ -61,6 +64,7 @@ impl Spec {
         }
         let callback = self.callback.map(|url| json!({ "url": url }));
         let given = [
+            ("dialect", self.dialect.map(Value::from)),
             ("mode", self.mode.map(Value::from)),
             ("callback", callback),
             ("sync_wait_ms", self.sync_wait_ms.map(Value::from)),

@@ -4,17 +4,23 @@
 //! attempt sends the same body under the same `webhook-id`, signed anew by Standard Webhooks v1 with all live secrets of
 //! the hook. A receiver sees each message at least once; after a crash between its answer and our record, twice.
 //!
+//! Several deliveries of one execution, as a chatty dialect has them, are sent one after the other: each waits until the
+//! ones before it have ended.
+//!
 //! What the answer means: 2xx is success; 410 ends the delivery; anything else, redirects included, is a failure that is
 //! tried again by schedule.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 use url::Url;
+use zeroize::Zeroizing;
 
 use crate::clock::{Clock, Stopwatch, Timestamp};
 use crate::egress::{self, Client};
@@ -146,7 +152,9 @@ impl Deliveries {
     async fn work(&self, job: Job) -> Result<(), store::Error> {
         let id = <[u8; 16]>::try_from(&job.subject[..]).map_err(|_| store::Error::Corrupt("job"))?;
         let id = DeliveryId::from_bytes(id);
-        let Some(delivery) = self.0.parts.store.delivery_begin(job.lease, id).await? else { return Ok(()) };
+        let Some(delivery) = self.0.parts.store.delivery_begin(job.lease, id, self.0.parts.clock.now()).await? else {
+            return Ok(());
+        };
         let hook = match self.0.parts.hooks.find(delivery.hook).await {
             Ok(hook) => hook,
             Err(crate::hook::Error::Store(error)) => return Err(error),
@@ -164,7 +172,11 @@ impl Deliveries {
             Step::Again(_) => DeliveryStatus::Pending.as_str(),
         };
         self.0.parts.metrics.delivery(led_to);
-        self.0.parts.store.delivery_step(job.lease, job.workspace, id, attempt, step).await
+        let forget = hook.is_none_or(|hook| hook.spec.disable_sensitive_logging);
+        if self.0.parts.store.delivery_step(job.lease, job.workspace, id, attempt, step, forget).await? {
+            self.0.parts.queue.wake(SEND);
+        }
+        Ok(())
     }
 
     async fn attempt(&self, delivery: &Delivery, hook: &Hook) -> (Attempt, Step) {
@@ -172,7 +184,14 @@ impl Deliveries {
         let sent = self.send(delivery, hook, at).await;
         let duration_ms = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX);
         let step = self.step(delivery, hook, &sent);
-        (self.record(delivery, at, duration_ms, sent), step)
+        let mut record = self.record(delivery, at, duration_ms, sent);
+        if hook.spec.disable_sensitive_logging {
+            // A receiver may answer with what it got.
+            record.answer = Bytes::new();
+            let refused = record.status.filter(|_| record.error.is_some());
+            record.error = refused.map(|status| format!("the receiver answered {status}")).or(record.error);
+        }
+        (record, step)
     }
 
     async fn send(&self, delivery: &Delivery, hook: &Hook, at: Timestamp) -> Result<egress::Answer, Failed> {
@@ -183,6 +202,7 @@ impl Deliveries {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("flowgate/", env!("CARGO_PKG_VERSION"))));
         headers.extend(signed.map_err(|error| Failed::before(error.to_string()))?);
+        headers.extend(basic(hook, at).map(|value| (AUTHORIZATION, value)));
         let request = egress::Request {
             method: Method::POST,
             url,
@@ -234,6 +254,16 @@ impl Deliveries {
             }
         }
     }
+}
+
+/// The credentials of a callback that asks for them, with the newest password.
+fn basic(hook: &Hook, at: Timestamp) -> Option<HeaderValue> {
+    let basic = hook.spec.callback.as_ref()?.basic.as_ref()?;
+    let passwords = hook.secrets.live(Use::CallbackPassword, at);
+    let pair = Zeroizing::new(format!("{}:{}", basic.user, passwords.first()?.expose()));
+    let mut value = HeaderValue::try_from(format!("Basic {}", BASE64_STANDARD.encode(&*pair))).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 /// Why an attempt failed.

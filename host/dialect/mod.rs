@@ -1,7 +1,8 @@
 //! A product's wire format: bytes ↔ trigger, reply, callback.
 //!
 //! Each dialect is one file with the same functions: `parse` makes the payload of a request into the fields of a
-//! trigger, `answer` and `accepted` make the HTTP response, `callback` makes what is delivered later. All are pure.
+//! trigger, `answer` and `accepted` make the HTTP response, `error` makes that of a refused request, `callback` makes what is
+//! delivered later. All are pure. The pages in `docs/dialects/` say what each product documents.
 
 use std::borrow::Cow;
 
@@ -9,10 +10,18 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{ExecutionId, HookId};
-use crate::trigger::{Failure, Header, Json, Reply, Request};
+use crate::trigger::{Failure, Header, Json, Output, Reply, Request};
 
+mod agenticflow;
+mod almyty;
+mod autommate;
+mod body;
+mod cognigy;
 mod native;
 mod object;
+#[cfg(test)]
+mod testing;
+mod uptiq;
 
 pub use object::{Object, first_object};
 
@@ -23,10 +32,27 @@ pub enum Dialect {
     /// Flowgate's own.
     #[default]
     Native,
+    /// Autom Mate's webhook channel.
+    Autommate,
+    /// UPTIQ's agent webhooks.
+    Uptiq,
+    /// Cognigy.AI's webhook endpoint.
+    Cognigy,
+    /// almyty's agent webhooks.
+    Almyty,
+    /// AgenticFlow's incoming webhooks.
+    Agenticflow,
 }
 
 /// All dialects with the words that name them, in the order of the documentation.
-pub const DIALECTS: &[(&str, Dialect)] = &[("native", Dialect::Native)];
+pub const DIALECTS: &[(&str, Dialect)] = &[
+    ("native", Dialect::Native),
+    ("autommate", Dialect::Autommate),
+    ("uptiq", Dialect::Uptiq),
+    ("cognigy", Dialect::Cognigy),
+    ("almyty", Dialect::Almyty),
+    ("agenticflow", Dialect::Agenticflow),
+];
 
 /// What a request says, in the terms of a trigger.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -59,6 +85,17 @@ pub enum Malformed {
         /// What was there.
         received: &'static str,
     },
+    /// A member is needed and absent.
+    #[error("`{field}` is missing")]
+    Missing {
+        /// Its dotted path.
+        field: &'static str,
+        /// What should be there.
+        expected: &'static str,
+    },
+    /// Members that are needed together or instead of each other are absent.
+    #[error("{0}")]
+    Incomplete(&'static str),
     /// A member comes twice; readers would disagree about which one counts.
     #[error("the member `{0}` comes twice")]
     Twice(String),
@@ -98,6 +135,57 @@ pub struct View<'a> {
     pub reply: Option<&'a Reply>,
     /// Why it answered nothing.
     pub failure: Option<&'a Failure>,
+    /// What it said before that, in the attempt that counts.
+    pub outputs: &'a [Output],
+    /// When it will probably have ended, RFC 3339.
+    pub estimated_at: Option<&'a str>,
+    /// Whether its content is kept out of every record.
+    pub confidential: bool,
+}
+
+impl<'a> View<'a> {
+    /// An execution of which nothing else is known.
+    pub fn new(execution: ExecutionId, flow: &'a str, status: &'a str) -> Self {
+        Self {
+            execution,
+            hook: None,
+            flow,
+            status,
+            reason: None,
+            finished_at: None,
+            session_id: None,
+            user_id: None,
+            reply: None,
+            failure: None,
+            outputs: &[],
+            estimated_at: None,
+            confidential: false,
+        }
+    }
+}
+
+/// Why a request gets no other answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fault<'a> {
+    /// The status of the house's own answer.
+    pub status: u16,
+    /// The slug of the problem.
+    pub code: &'a str,
+    /// One sentence for a person.
+    pub message: &'a str,
+    /// The dotted path of the member that is wrong.
+    pub field: Option<&'a str>,
+    /// What would have been right, in a word such as `a string`.
+    pub expected: Option<&'a str>,
+    /// What was there; `null` when nothing was.
+    pub received: Option<&'a str>,
+}
+
+impl Fault<'_> {
+    /// The status for products that know no finer word than 400 for a body that cannot be used.
+    fn simple_status(&self) -> u16 {
+        if self.status == 422 { 400 } else { self.status }
+    }
 }
 
 /// What is delivered when an execution has ended.
@@ -109,39 +197,130 @@ pub struct Callback {
     pub body: Bytes,
 }
 
+/// How many requests a product takes by its documentation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// In a minute.
+    pub requests_per_minute: u32,
+    /// Executions at one time.
+    pub concurrent: u32,
+}
+
+/// Calls the function of the dialect's file.
+macro_rules! spoken {
+    ($dialect:expr, $function:ident($argument:expr)) => {
+        match $dialect {
+            Dialect::Native => native::$function($argument),
+            Dialect::Autommate => autommate::$function($argument),
+            Dialect::Uptiq => uptiq::$function($argument),
+            Dialect::Cognigy => cognigy::$function($argument),
+            Dialect::Almyty => almyty::$function($argument),
+            Dialect::Agenticflow => agenticflow::$function($argument),
+        }
+    };
+}
+
 impl Dialect {
     /// The word that names it.
     pub fn name(self) -> Cow<'static, str> {
+        let (name, _) = DIALECTS.iter().find(|(_, dialect)| *dialect == self).expect("the table has every dialect");
+        Cow::Borrowed(name)
+    }
+
+    /// The product's own paths to a hook, where `{hook}` stands for its id. `/hooks/{hook}` leads to it too.
+    pub fn paths(self) -> &'static [&'static str] {
         match self {
-            Self::Native => Cow::Borrowed("native"),
+            Self::Native | Self::Uptiq | Self::Cognigy => &[],
+            Self::Autommate => &["/api/v1/automs/run/{hook}"],
+            Self::Almyty => &["/agents/{hook}/webhook"],
+            Self::Agenticflow => &["/webhooks/agents/{hook}", "/webhooks/workflows/{hook}"],
         }
+    }
+
+    /// The dialect in which a path is answered when no hook is behind it.
+    pub fn of_path(path: &str) -> Self {
+        let prefixes =
+            [("/api/v1/automs/", Self::Autommate), ("/agents/", Self::Almyty), ("/webhooks/", Self::Agenticflow)];
+        let found = prefixes.into_iter().find(|(prefix, _)| path.starts_with(prefix));
+        found.map_or(Self::Native, |(_, dialect)| dialect)
+    }
+
+    /// The `auth` of a hook that says none, as JSON: what the product's callers send. Flowgate's own has to be told.
+    pub fn auth(self) -> Option<&'static str> {
+        match self {
+            Self::Native => None,
+            Self::Autommate => Some(r#"[{"scheme":"api-key","query":"apiKey"}]"#),
+            Self::Uptiq => Some(r#"[{"scheme":"hmac-sha256","header":"x-signature","accept_compact_json":true}]"#),
+            Self::Cognigy => Some(r#"[{"scheme":"none"}]"#),
+            Self::Almyty => Some(
+                r#"[{"scheme":"bearer"},{"scheme":"hmac-sha256","header":"x-webhook-signature","prefix":"sha256="}]"#,
+            ),
+            Self::Agenticflow => Some(
+                r#"[{"scheme":"api-key","query":"token"},{"scheme":"bearer"},{"scheme":"basic","user":"webhook"}]"#,
+            ),
+        }
+    }
+
+    /// Whether every caller is answered at once, and none waits for the reply.
+    pub fn answers_at_once(self) -> bool {
+        matches!(self, Self::Cognigy | Self::Almyty | Self::Agenticflow)
+    }
+
+    /// Whether an accepted caller is told when the execution will probably have ended.
+    pub fn estimates(self) -> bool {
+        self == Self::Agenticflow
+    }
+
+    /// How many requests a hook takes when it says nothing else; none where there is no bound.
+    pub fn pace(self) -> Option<Pace> {
+        (self == Self::Almyty).then_some(Pace { requests_per_minute: 100, concurrent: 10 })
     }
 
     /// Reads the payload of a request.
     pub fn parse(self, request: &Request) -> Result<Payload, Malformed> {
-        match self {
-            Self::Native => native::parse(request),
-        }
+        spoken!(self, parse(request))
     }
 
     /// The response to a caller who waited for an execution that succeeded.
     pub fn answer(self, view: &View<'_>) -> Answer {
-        match self {
-            Self::Native => native::answer(view),
-        }
+        spoken!(self, answer(view))
     }
 
     /// The response to a caller who does not wait, or has waited long enough.
     pub fn accepted(self, view: &View<'_>) -> Answer {
-        match self {
-            Self::Native => native::accepted(view),
-        }
+        spoken!(self, accepted(view))
     }
 
-    /// What is delivered when an execution has ended.
-    pub fn callback(self, view: &View<'_>) -> Callback {
-        match self {
-            Self::Native => native::callback(view),
+    /// What is delivered when an execution has ended, in order.
+    pub fn callback(self, view: &View<'_>) -> Vec<Callback> {
+        spoken!(self, callback(view))
+    }
+
+    /// The response to a request that is refused; none where the house's own form is the right one.
+    pub fn error(self, fault: &Fault<'_>) -> Option<Answer> {
+        spoken!(self, error(fault))
+    }
+}
+
+fn json(status: u16, value: &impl Serialize) -> Answer {
+    let content_type = Header { name: "content-type".to_owned(), value: Bytes::from_static(b"application/json") };
+    Answer { status, headers: vec![content_type], body: bytes(value) }
+}
+
+fn bytes(value: &impl Serialize) -> Bytes {
+    serde_json::to_vec(value).expect("these values have a JSON form").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_products_path_is_answered_in_its_dialect() {
+        for (name, dialect) in DIALECTS {
+            assert_eq!(dialect.name(), *name);
+            assert!(dialect.paths().iter().all(|path| Dialect::of_path(path) == *dialect), "{name}");
         }
+        assert_eq!(Dialect::of_path("/hooks/x"), Dialect::Native);
     }
 }

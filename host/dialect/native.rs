@@ -5,32 +5,24 @@
 //!
 //! Out: `{"execution_id":…,"status":…,"reply":{"text":…,"data":…}}`, or the flow's own HTTP response.
 
-use bytes::Bytes;
 use serde::Serialize;
 
-use super::{Answer, Callback, Malformed, Payload, View, first_object};
+use super::body::{self, Body, json};
+use super::{Answer, Callback, Fault, Malformed, Payload, View, first_object};
 use crate::id::{ExecutionId, HookId};
-use crate::trigger::{Failure, Header, Json, Reply, Request};
+use crate::trigger::{Failure, Header, Reply, Request};
 
 const ENVELOPE: &[&str] = &["message", "user_id", "session_id", "data", "metadata"];
 
 pub(super) fn parse(request: &Request) -> Result<Payload, Malformed> {
-    match media_type(request) {
-        Media::Json => parse_json(&request.body),
-        Media::Text => {
-            let text = std::str::from_utf8(&request.body).ok().filter(|text| !text.is_empty());
-            Ok(Payload { message: text.map(str::to_owned), ..Payload::default() })
-        }
-        Media::Other => Ok(Payload::default()),
+    match body::read(request)? {
+        Body::Json(text) => parse_json(text),
+        Body::Text(text) => Ok(Payload { message: Some(text.to_owned()), ..Payload::default() }),
+        Body::Other => Ok(Payload::default()),
     }
 }
 
-fn parse_json(body: &[u8]) -> Result<Payload, Malformed> {
-    if body.is_empty() {
-        return Ok(Payload::default());
-    }
-    let text = std::str::from_utf8(body).map_err(|_| Malformed::Json("it is not UTF-8".to_owned()))?;
-    let json = |text: &str| Json::parse(text.to_owned()).map_err(|error| Malformed::Json(error.to_string()));
+fn parse_json(text: &str) -> Result<Payload, Malformed> {
     let object = match first_object(text)? {
         Some(object) if object.names().all(|name| ENVELOPE.contains(&name)) => object,
         _ => return Ok(Payload { data: json(text.trim())?, ..Payload::default() }),
@@ -44,26 +36,8 @@ fn parse_json(body: &[u8]) -> Result<Payload, Malformed> {
     })
 }
 
-enum Media {
-    Json,
-    Text,
-    Other,
-}
-
-/// What the body is. One without a `content-type` is JSON when it looks like an object or a list.
-fn media_type(request: &Request) -> Media {
-    let essence = request.header("content-type").map(|value| value.split(';').next().unwrap_or("").trim());
-    match essence {
-        Some(kind) if kind.eq_ignore_ascii_case("application/json") => Media::Json,
-        Some(kind) if kind.to_ascii_lowercase().ends_with("+json") => Media::Json,
-        Some(kind) if kind.to_ascii_lowercase().starts_with("text/") => Media::Text,
-        None if matches!(request.body.trim_ascii_start().first(), Some(b'{' | b'[')) => Media::Json,
-        _ => Media::Other,
-    }
-}
-
 #[derive(Serialize)]
-struct Body<'a> {
+struct Standing<'a> {
     execution_id: ExecutionId,
     status: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,20 +48,18 @@ pub(super) fn answer(view: &View<'_>) -> Answer {
     if let Some(raw) = view.reply.and_then(|reply| reply.raw.as_ref()) {
         return Answer { status: raw.status, headers: raw.headers.clone(), body: raw.body.clone() };
     }
-    json(200, view, view.reply)
+    standing(200, view, view.reply)
 }
 
 pub(super) fn accepted(view: &View<'_>) -> Answer {
-    let mut answer = json(202, view, None);
+    let mut answer = standing(202, view, None);
     let location = format!("/v1/executions/{}", view.execution);
     answer.headers.push(Header { name: "location".to_owned(), value: location.into() });
     answer
 }
 
-fn json(status: u16, view: &View<'_>, reply: Option<&Reply>) -> Answer {
-    let body = Body { execution_id: view.execution, status: view.status, reply };
-    let content_type = Header { name: "content-type".to_owned(), value: Bytes::from_static(b"application/json") };
-    Answer { status, headers: vec![content_type], body: bytes(&body) }
+fn standing(status: u16, view: &View<'_>, reply: Option<&Reply>) -> Answer {
+    super::json(status, &Standing { execution_id: view.execution, status: view.status, reply })
 }
 
 /// The form that Standard Webhooks advises: `{"type":…,"timestamp":…,"data":{…}}`.
@@ -117,7 +89,7 @@ struct Ended<'a> {
     failure: Option<&'a Failure>,
 }
 
-pub(super) fn callback(view: &View<'_>) -> Callback {
+pub(super) fn callback(view: &View<'_>) -> Vec<Callback> {
     let event = format!("execution.{}", view.status);
     let data = Ended {
         execution_id: view.execution,
@@ -130,17 +102,21 @@ pub(super) fn callback(view: &View<'_>) -> Callback {
         reply: view.reply,
         failure: view.failure,
     };
-    let body = bytes(&Event { r#type: &event, timestamp: view.finished_at, data });
-    Callback { event, body }
+    let body = super::bytes(&Event { r#type: &event, timestamp: view.finished_at, data });
+    vec![Callback { event, body }]
 }
 
-fn bytes(value: &impl Serialize) -> Bytes {
-    serde_json::to_vec(value).expect("these values have a JSON form").into()
+/// Native errors are the house's own, which say more than a fault does.
+pub(super) fn error(_: &Fault<'_>) -> Option<Answer> {
+    None
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
+    use crate::dialect::testing::view;
 
     fn request(content_type: &str, body: &'static [u8]) -> Request {
         let header = Header { name: "content-type".into(), value: content_type.to_owned().into() };
@@ -209,20 +185,5 @@ mod tests {
         let answer = accepted(&view());
         assert_eq!(answer.status, 202);
         assert_eq!(answer.headers[1].value, format!("/v1/executions/{}", view().execution));
-    }
-
-    fn view() -> View<'static> {
-        View {
-            execution: ExecutionId::from_bytes([1; 16]),
-            hook: None,
-            flow: "bot",
-            status: "succeeded",
-            reason: None,
-            finished_at: None,
-            session_id: None,
-            user_id: None,
-            reply: None,
-            failure: None,
-        }
     }
 }

@@ -7,6 +7,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::Malformed;
+use crate::trigger::Json;
 
 /// The members of a JSON object in their order, each value as it was written.
 #[derive(Debug)]
@@ -36,6 +37,28 @@ impl<'a> Object<'a> {
         let right = text.starts_with('{').then_some(text);
         right.map(Some).ok_or(Malformed::Type { field: name, expected: "an object", received: kind(text) })
     }
+
+    /// The object without some of its members; every other one stays as it was written.
+    pub fn without(&self, names: &[&str]) -> Json {
+        let rest = self.0.iter().filter(|(name, _)| !names.contains(&name.as_ref()));
+        joined(rest.map(|(name, value)| (name.as_ref(), value.get())))
+    }
+}
+
+/// `object` with one member more, in front; its own member of that name stays.
+pub(super) fn with(object: &Json, name: &str, value: &str) -> Result<Json, Malformed> {
+    let Some(members) = first_object(object.as_str())? else { return Ok(object.clone()) };
+    if members.member(name).is_some() {
+        return Ok(object.clone());
+    }
+    let own = members.0.iter().map(|(name, value)| (name.as_ref(), value.get()));
+    Ok(joined(std::iter::once((name, value)).chain(own)))
+}
+
+fn joined<'a>(members: impl Iterator<Item = (&'a str, &'a str)>) -> Json {
+    let quoted = |name: &str| serde_json::to_string(name).expect("a text has a JSON form");
+    let members = members.map(|(name, value)| format!("{}:{value}", quoted(name))).collect::<Vec<_>>();
+    Json::parse(format!("{{{}}}", members.join(","))).expect("JSON values under JSON names are an object")
 }
 
 /// Reads one JSON text. An object comes back in its members, any other value as none. A name that comes twice is refused,
@@ -56,7 +79,7 @@ pub fn first_object(text: &str) -> Result<Option<Object<'_>>, Malformed> {
 }
 
 /// What a JSON text is, in words.
-fn kind(text: &str) -> &'static str {
+pub(super) fn kind(text: &str) -> &'static str {
     match text.as_bytes().first() {
         Some(b'"') => "a string",
         Some(b'{') => "an object",

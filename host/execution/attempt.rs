@@ -7,10 +7,11 @@ use tokio::sync::mpsc;
 
 use super::live::Live;
 use super::outcome::{Verdict, verdict};
+use super::work::trigger_of;
 use super::{Done, Executions, Outcome};
 use crate::clock::Timestamp;
 use crate::delivery;
-use crate::dialect::View;
+use crate::dialect::{self, View};
 use crate::engine::{self, Call, End, Run, Stop};
 use crate::hook::Hook;
 use crate::id::{DeliveryId, ExecutionId};
@@ -43,6 +44,15 @@ pub(super) struct Ending {
 
 impl Executions {
     pub(super) async fn attempt(&self, attempt: &Attempt, live: &Live) -> Ending {
+        let mut ending = self.attempted(attempt, live).await;
+        if attempt.trigger.confidential {
+            ending.finish.outputs.clear();
+            ending.finish.logs = None;
+        }
+        ending
+    }
+
+    async fn attempted(&self, attempt: &Attempt, live: &Live) -> Ending {
         let run = self.call(attempt, live).await;
         let took = Duration::from_micros(run.usage.wall_us);
         let interrupted = self.0.interrupted.load(std::sync::atomic::Ordering::Relaxed);
@@ -153,13 +163,15 @@ impl Attempt {
     }
 
     /// The end of an execution that cannot be prepared.
-    pub(super) fn broken(id: ExecutionId, n: u32, at: Timestamp, why: &str) -> Ending {
+    pub(super) fn broken(execution: &store::Execution, at: Timestamp, why: &str) -> Ending {
+        let (id, n) = (execution.id, execution.attempt);
         let outcome = Outcome::stopped("host_error", why);
         let (status, reason) = (store::Status::Failed, Some("host_error".to_owned()));
         tracing::error!(execution = %id, why, "an execution cannot be run");
         let finish = Finish {
             at,
             outcome: store::Outcome::Final { status, reason: reason.clone(), json: outcome.json() },
+            trigger_kept: trigger_of(execution).ok().as_ref().and_then(kept),
             ..Finish::default()
         };
         Ending { finish, done: Some(Arc::new(Done { status, reason, outcome, at, attempt: n })) }
@@ -174,8 +186,14 @@ impl Attempt {
     ) -> Ending {
         let done = Done { status, reason: reason.map(str::to_owned), outcome, at: finish.at, attempt: self.n };
         finish.messages = self.messages(&done);
-        finish.deliveries = self.deliveries(&done);
-        finish.outcome = store::Outcome::Final { status, reason: done.reason.clone(), json: done.outcome.json() };
+        finish.deliveries = self.deliveries(&done, &finish.outputs);
+        let json = if self.trigger.confidential {
+            finish.trigger_kept = kept(&self.trigger);
+            done.outcome.without_content().json()
+        } else {
+            done.outcome.json()
+        };
+        finish.outcome = store::Outcome::Final { status, reason: done.reason.clone(), json };
         Ending { finish, done: Some(Arc::new(done)) }
     }
 
@@ -191,34 +209,44 @@ impl Attempt {
         asked.into_iter().chain(answered).collect()
     }
 
-    /// Who is told of the end.
-    fn deliveries(&self, done: &Done) -> Vec<NewDelivery> {
+    /// Who is told of the end, or of what was said on the way.
+    fn deliveries(&self, done: &Done, said: &[OutputRow]) -> Vec<NewDelivery> {
         let Some(hook) = &self.hook else { return Vec::new() };
         let Some(callback) = &hook.spec.callback else { return Vec::new() };
         let finished_at = done.at.to_string();
+        let said = said.iter().filter(|row| row.attempt == self.n);
+        let outputs = said.filter_map(|row| serde_json::from_str(&row.data).ok()).collect::<Vec<Output>>();
         let view = View {
-            execution: self.id,
             hook: Some(hook.id),
-            flow: &self.target.name,
-            status: done.status.as_str(),
             reason: done.reason.as_deref(),
             finished_at: Some(&finished_at),
             session_id: self.trigger.session_id.as_deref(),
             user_id: self.trigger.user_id.as_deref(),
             reply: done.reply(),
             failure: done.failure(),
+            outputs: &outputs,
+            confidential: self.trigger.confidential,
+            ..View::new(self.id, &self.target.name, done.status.as_str())
         };
-        let told = hook.spec.dialect.callback(&view);
-        vec![NewDelivery {
-            id: DeliveryId::at(done.at.unix_ms_unsigned()),
+        // Ids are in the order of the callbacks, which is the order in which they are sent.
+        let told = (done.at.unix_ms_unsigned()..).zip(hook.spec.dialect.callback(&view));
+        let delivery = |(at, told): (u64, dialect::Callback)| NewDelivery {
+            id: DeliveryId::at(at),
             hook: hook.id,
             created_at: done.at,
             url: callback.url.to_string(),
             event: told.event,
             body: told.body,
             job: delivery::SEND,
-        }]
+        };
+        told.map(delivery).collect()
     }
+}
+
+/// What stays of a confidential trigger in the store; none of another, which stays whole.
+pub(super) fn kept(trigger: &Trigger) -> Option<String> {
+    let json = |trigger| serde_json::to_string(&trigger).expect("a trigger has a JSON form");
+    trigger.confidential.then(|| json(trigger.without_content()))
 }
 
 fn not_run(stop: Stop) -> Run {

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::{Clock, Timestamp};
 use crate::engine::Engine;
 use crate::hook::{Hook, Hooks};
-use crate::id::{self, Digest, ExecutionId, WorkspaceId};
+use crate::id::{self, Digest, ExecutionId, FlowId, WorkspaceId};
 use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::registry::{self, Registry, Target};
@@ -32,6 +32,7 @@ use crate::trigger::Trigger;
 mod attempt;
 mod follow;
 mod live;
+mod open;
 mod outcome;
 mod start;
 mod work;
@@ -42,6 +43,10 @@ pub use start::Ended;
 
 /// The kind of the job that runs an execution.
 const RUN: &str = "run";
+
+/// Executions whose times an estimate is made of, and the estimate where there are none.
+const ESTIMATED_BY: u32 = 50;
+const UNKNOWN_TIME: Duration = Duration::from_secs(5);
 
 /// How executions are run.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
@@ -80,12 +85,18 @@ pub enum Error {
     /// Every place is taken, or the queue is full.
     #[error("the server has as much to do as it can")]
     Full,
+    /// The hook has as many executions as it may have.
+    #[error("the hook has {0} executions at one time, and all of them are under way")]
+    TooMany(u32),
     /// The server is about to stop.
     #[error("the server is stopping")]
     Stopping,
     /// There is no such execution.
     #[error("there is no execution {0}")]
     Unknown(ExecutionId),
+    /// Its content was not kept, as its hook asks.
+    #[error("the content of execution {0} was not kept, so it cannot be replayed")]
+    Forgotten(ExecutionId),
     /// The flow cannot be resolved.
     #[error(transparent)]
     Registry(#[from] registry::Error),
@@ -146,6 +157,7 @@ struct Inner {
     options: Options,
     live: live::Running,
     places: Arc<Semaphore>,
+    open: open::Open,
     queued: AtomicU64,
     interrupted: AtomicBool,
 }
@@ -159,9 +171,16 @@ impl Executions {
             options,
             live: live::Running::default(),
             places,
+            open: open::Open::default(),
             queued: AtomicU64::new(0),
             interrupted: AtomicBool::new(false),
         }))
+    }
+
+    /// Counts what the process before has left unfinished. To be called once, before the first trigger.
+    pub async fn recover(&self) -> Result<(), store::Error> {
+        self.0.open.recall(self.0.parts.store.executions_open().await?);
+        Ok(())
     }
 
     /// Runs what waits in the queue, until `stop`; returns when the last of it has ended.
@@ -221,6 +240,14 @@ impl Executions {
         Ok(self.0.parts.store.executions(workspace, filter, page).await?)
     }
 
+    /// When an execution of this flow that is accepted now will have ended, if it is like the last ones.
+    pub async fn estimate(&self, workspace: WorkspaceId, flow: FlowId) -> Result<Timestamp, Error> {
+        let mut times = self.0.parts.store.execution_times(workspace, flow, ESTIMATED_BY).await?;
+        times.sort_unstable();
+        let median = times.get(times.len() / 2).copied().map(Duration::from_millis);
+        Ok(self.now().after(median.unwrap_or(UNKNOWN_TIME)))
+    }
+
     /// The logs of an execution, one entry an attempt that logged. A running attempt's log comes when it ends.
     pub async fn logs(&self, workspace: WorkspaceId, id: ExecutionId) -> Result<Vec<Logs>, Error> {
         self.find(workspace, id).await?;
@@ -232,11 +259,12 @@ impl Executions {
     pub async fn cancel(&self, workspace: WorkspaceId, id: ExecutionId) -> Result<Status, Error> {
         let outcome = Outcome::stopped("canceled", "the execution was canceled before it ran").json();
         let now = self.0.parts.clock.now();
-        let status = self.0.parts.store.execution_cancel(workspace, id, now, outcome).await?;
+        let kept = attempt::kept(&work::trigger_of(&self.find(workspace, id).await?)?);
+        let status = self.0.parts.store.execution_cancel(workspace, id, now, outcome, kept).await?;
         let (status, canceled) = status.ok_or(Error::Unknown(id))?;
         if canceled {
             self.one_less();
-            self.0.live.end(id, Arc::new(Done::canceled(now)));
+            self.end(id, Arc::new(Done::canceled(now)));
         } else if status == Status::Running {
             self.0.live.cancel(id);
         }
@@ -264,7 +292,16 @@ impl Executions {
             }
         };
         let trigger = work::trigger_of(&old)?;
+        if trigger.confidential && old.status.is_final() {
+            return Err(Error::Forgotten(id));
+        }
         self.accept(Order { target, hook, trigger, idempotency: None, replay_of: Some(id) }).await.map(Ended::id)
+    }
+
+    /// Tells those who wait for an execution that it has ended.
+    fn end(&self, id: ExecutionId, done: Arc<Done>) {
+        self.0.open.leave(id);
+        self.0.live.end(id, done);
     }
 
     fn now(&self) -> Timestamp {

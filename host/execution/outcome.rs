@@ -29,6 +29,16 @@ impl Outcome {
         Self::Stopped { reason: reason.to_owned(), message: message.into() }
     }
 
+    /// What stays of a confidential one: how it ended, and nothing that was said.
+    pub(super) fn without_content(&self) -> Self {
+        const KEPT_OUT: &str = "not recorded";
+        match self {
+            Self::Reply(_) => Self::Reply(Reply::default()),
+            Self::Failure(_) => Self::Failure(Failure::Failed { message: KEPT_OUT.to_owned() }),
+            Self::Stopped { reason, .. } => Self::stopped(reason, KEPT_OUT),
+        }
+    }
+
     pub(super) fn json(&self) -> String {
         serde_json::to_string(self).expect("an outcome has a JSON form")
     }

@@ -10,6 +10,7 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit};
 
 use super::attempt::Attempt;
 use super::live::Live;
+use super::open::Place;
 use super::{Done, Error, Executions, Follow, Order, RUN};
 use crate::hook::Record;
 use crate::id::ExecutionId;
@@ -80,11 +81,13 @@ impl Executions {
     /// Makes an execution durable and leaves it to the workers.
     pub async fn accept(&self, order: Order) -> Result<Ended, Error> {
         self.refuse_when_full()?;
-        let (new, _) = self.new_execution(order, "async", self.0.options.async_wall_ms);
+        let (new, attempt) = self.new_execution(order, "async", self.0.options.async_wall_ms);
         let id = new.id;
+        let open = self.open(&attempt)?;
         match self.0.parts.store.execution_accept(new, Start::Queued(RUN)).await? {
             Accepted::Seen { execution, same } => Ok(Ended::Seen { execution, same }),
             Accepted::New(_) => {
+                open.into_iter().for_each(Place::keep);
                 self.0.queued.fetch_add(1, Ordering::Relaxed);
                 self.0.parts.queue.wake(RUN);
                 Ok(Ended::Going(id))
@@ -134,6 +137,7 @@ impl Executions {
         self.refuse_when_full()?;
         let place = self.place().await?;
         let (new, attempt) = self.new_execution(order, mode, wall_ms);
+        let open = self.open(&attempt)?;
         let mut record = Recorded::Not;
         if strict || new.idempotency.is_some() {
             record = match self.accept_here(new.clone()).await? {
@@ -141,8 +145,16 @@ impl Executions {
                 Err(seen) => return Ok(Err(seen)),
             };
         }
+        open.into_iter().for_each(Place::keep);
         let live = self.0.live.enter(new.id);
         Ok(Ok((Arc::new(Here { new, attempt, live, record: Mutex::new(record) }), place)))
+    }
+
+    /// The execution's place among those of its hook, where the hook bounds them.
+    fn open(&self, attempt: &Attempt) -> Result<Option<Place<'_>>, Error> {
+        let Some(hook) = &attempt.hook else { return Ok(None) };
+        let Some(max) = hook.spec.concurrent() else { return Ok(None) };
+        self.0.open.enter(hook.id, attempt.id, max).map(Some).ok_or(Error::TooMany(max))
     }
 
     fn refuse_when_full(&self) -> Result<(), Error> {
@@ -200,7 +212,7 @@ impl Executions {
             }
             _ => {
                 if let Some(done) = done {
-                    self.0.live.end(id, done);
+                    self.end(id, done);
                 }
                 let recorded = store.execution_record(here.new.clone(), ending.finish).await;
                 self.recorded(id, None, recorded, here.live.clone());
@@ -227,11 +239,13 @@ impl Executions {
 
     async fn give_back(&self, here: &Here) {
         self.0.live.leave(here.attempt.id, here.live.clone());
-        if let Recorded::Accepted(lease) = *here.record.lock().await {
-            let soon = self.now().after(Duration::from_secs(5));
-            if let Err(error) = self.0.parts.store.job_again(lease, soon).await {
-                tracing::error!(error = &error as &dyn std::error::Error, "an execution was not given back");
-            }
+        let Recorded::Accepted(lease) = *here.record.lock().await else {
+            self.0.open.leave(here.attempt.id);
+            return;
+        };
+        let soon = self.now().after(Duration::from_secs(5));
+        if let Err(error) = self.0.parts.store.job_again(lease, soon).await {
+            tracing::error!(error = &error as &dyn std::error::Error, "an execution was not given back");
         }
     }
 
@@ -254,7 +268,7 @@ impl Executions {
         live: Arc<Live>,
     ) {
         match (recorded, done) {
-            (Ok(()), Some(done)) => self.0.live.end(id, done),
+            (Ok(()), Some(done)) => self.end(id, done),
             (Ok(()), None) => self.0.live.leave(id, live),
             (Err(error), _) => {
                 tracing::error!(execution = %id, error = &error as &dyn std::error::Error, "an end was not recorded");

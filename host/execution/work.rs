@@ -17,14 +17,17 @@ impl Executions {
     pub(super) async fn work(&self, job: Job) -> Result<(), store::Error> {
         let id = <[u8; 16]>::try_from(&job.subject[..]).map_err(|_| store::Error::Corrupt("job"))?;
         let id = ExecutionId::from_bytes(id);
-        let Some(execution) = self.0.parts.store.execution_begin(job.lease, id, self.now()).await? else {
-            // It was canceled, and so taken out of the count already.
-            return Ok(());
-        };
+        // Entered before it is said to run, so that whoever cancels a running execution finds it here.
         let live = self.0.live.enter(id);
+        let begun = self.0.parts.store.execution_begin(job.lease, id, self.now()).await;
+        let Ok(Some(execution)) = begun else {
+            // It was canceled, and so taken out of the count already; or the store fails, and the job comes again.
+            self.0.live.leave(id, live);
+            return begun.map(drop);
+        };
         let Ending { finish, done } = match self.prepared(&execution).await {
             Ok(attempt) => self.attempt(&attempt, &live).await,
-            Err(why) => Attempt::broken(id, execution.attempt, self.now(), &why),
+            Err(why) => Attempt::broken(&execution, self.now(), &why),
         };
         let (ended, calls_back) = (done.is_some(), !finish.deliveries.is_empty());
         let finished = self.0.parts.store.execution_finish(job.workspace, id, job.lease, finish).await;

@@ -16,7 +16,7 @@ mod secrets;
 mod spec;
 
 pub use secrets::{Held, Secrets, Use};
-pub use spec::{Callback, Invalid, Limits, Mode, Record, Retry, Spec};
+pub use spec::{Basic, Callback, Invalid, Limits, Mode, Record, Retry, Spec};
 
 /// Hooks that are kept in memory.
 const CACHED_MAX: u64 = 10_000;
@@ -73,6 +73,14 @@ pub struct Hook {
     pub updated_at: Timestamp,
 }
 
+impl Hook {
+    /// Where senders send to, on this server: the product's own path where it has one.
+    pub fn url_path(&self) -> String {
+        let path = self.spec.dialect.paths().first().unwrap_or(&"/hooks/{hook}");
+        path.replace("{hook}", &self.id.to_string())
+    }
+}
+
 /// A hook to be made.
 #[derive(Debug, Clone)]
 pub struct NewHook {
@@ -86,6 +94,8 @@ pub struct NewHook {
     pub spec: Spec,
     /// The secret that callers prove; one is made when there is none.
     pub secret: Option<Secret>,
+    /// The password for the receiver of callbacks.
+    pub callback_password: Option<Secret>,
 }
 
 /// A handle to the hooks. Clones share it.
@@ -133,10 +143,13 @@ impl Hooks {
         let now = self.0.clock.now();
         let mut secrets = Secrets::default();
         if new.spec.needs_secret() {
-            secrets.add(Use::Auth, new.secret.unwrap_or_else(make_secret), now);
+            secrets.add(Use::Auth, new.secret.unwrap_or_else(|| make_secret(&new.spec)), now);
         }
         if new.spec.callback.is_some() {
-            secrets.add(Use::Callback, make_secret(), now);
+            secrets.add(Use::Callback, whsec(), now);
+        }
+        if let Some(password) = new.callback_password {
+            secrets.add(Use::CallbackPassword, password, now);
         }
         let hook = Hook {
             id: HookId::at(now.unix_ms_unsigned()),
@@ -163,7 +176,7 @@ impl Hooks {
     pub async fn update(&self, mut changed: Hook) -> Result<Hook, Error> {
         let (before, now) = (changed.updated_at, self.0.clock.now());
         if changed.spec.callback.is_some() && !changed.secrets.has(Use::Callback) {
-            changed.secrets.add(Use::Callback, make_secret(), now);
+            changed.secrets.add(Use::Callback, whsec(), now);
         }
         // Two changes in one millisecond must still be told apart.
         changed.updated_at = now.max(before.after(Duration::from_millis(1)));
@@ -174,6 +187,13 @@ impl Hooks {
         };
         self.0.found.forget(&changed.id);
         if done? { Ok(changed) } else { Err(Error::Changed) }
+    }
+
+    /// Gives `hook` another password for the receiver of its callbacks, to be stored by [`Hooks::update`].
+    pub fn set_callback_password(&self, hook: &mut Hook, password: Secret) {
+        let now = self.0.clock.now();
+        hook.secrets.expire(Use::CallbackPassword, now, now);
+        hook.secrets.add(Use::CallbackPassword, password, now);
     }
 
     /// Adds a secret and lets the others of the same use live only for `overlap` longer. Returns the hook and the new
@@ -187,7 +207,9 @@ impl Hooks {
     ) -> Result<(Hook, Held), Error> {
         let now = self.0.clock.now();
         hook.secrets.expire(for_use, now, now.after(overlap));
-        let held = hook.secrets.add(for_use, secret.unwrap_or_else(make_secret), now);
+        let made = || if for_use == Use::Auth { make_secret(&hook.spec) } else { whsec() };
+        let secret = secret.unwrap_or_else(made);
+        let held = hook.secrets.add(for_use, secret, now);
         Ok((self.update(hook).await?, held))
     }
 
@@ -207,7 +229,13 @@ impl Hooks {
     }
 }
 
-fn make_secret() -> Secret {
+/// A secret that fits the schemes of a hook. One that stands in a URL has only characters that mean nothing there.
+fn make_secret(spec: &Spec) -> Secret {
+    let in_url = spec.auth.iter().any(|scheme| !scheme.redacts().query_params.is_empty());
+    if in_url { Secret::new(format!("wh_{}", hex::encode(rand::random::<[u8; 32]>()))) } else { whsec() }
+}
+
+fn whsec() -> Secret {
     Secret::generate(&rand::random())
 }
 
@@ -215,6 +243,10 @@ fn check(hook: &Hook) -> Result<(), Error> {
     let mut problems = hook.spec.check();
     if let Err(rule) = id::check_name(&hook.name) {
         problems.push(Invalid::new("name", rule));
+    }
+    let basic = hook.spec.callback.as_ref().and_then(|callback| callback.basic.as_ref());
+    if basic.is_some() && !hook.secrets.has(Use::CallbackPassword) {
+        problems.push(Invalid::new("callback.basic.password", "is missing"));
     }
     for (place, scheme) in hook.spec.auth.iter().enumerate() {
         let fits = hook.secrets.all(Use::Auth).any(|held| scheme.check_secret(&held.secret).is_ok());

@@ -16,6 +16,9 @@ pub enum Use {
     Auth,
     /// Signs callbacks.
     Callback,
+    /// The password that a callback's receiver asks for.
+    #[serde(rename = "callback_password")]
+    CallbackPassword,
 }
 
 /// One secret. Its JSON form shows the text, since it is what is sealed and what a customer is shown once.

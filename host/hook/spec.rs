@@ -45,6 +45,9 @@ pub struct Spec {
     /// The URL that senders were told, for the schemes that sign it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub public_url: Option<String>,
+    /// Whether what a trigger says and what its flow answers is kept out of every record once the execution has ended.
+    #[serde(default)]
+    pub disable_sensitive_logging: bool,
 }
 
 fn live() -> Arc<str> {
@@ -112,6 +115,12 @@ pub struct Limits {
     /// Milliseconds from the start of an attempt to its end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wall_ms_max: Option<u64>,
+    /// Requests in a minute; the product's own number when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests_per_minute: Option<u32>,
+    /// Executions that have not ended; the product's own number when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrent: Option<u32>,
 }
 
 /// Where outcomes are delivered.
@@ -123,6 +132,17 @@ pub struct Callback {
     /// Seconds to wait before each further attempt; the server's schedule when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule_s: Option<Vec<u64>>,
+    /// Basic authentication, where the receiver asks for it. The password is one of the hook's secrets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub basic: Option<Basic>,
+}
+
+/// Who a callback comes from, for its receiver.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Basic {
+    /// Without a colon.
+    pub user: String,
 }
 
 /// A field that cannot be as it is.
@@ -165,12 +185,23 @@ impl Spec {
             limits: Limits::default(),
             callback: None,
             public_url: None,
+            disable_sensitive_logging: false,
         }
     }
 
     /// True when one of the ways to prove a caller takes a secret.
     pub fn needs_secret(&self) -> bool {
         self.auth.iter().any(|scheme| !scheme.is_none())
+    }
+
+    /// Requests in a minute, if they are bounded.
+    pub fn requests_per_minute(&self) -> Option<u32> {
+        self.limits.requests_per_minute.or(self.dialect.pace().map(|pace| pace.requests_per_minute))
+    }
+
+    /// Executions at one time, if they are bounded.
+    pub fn concurrent(&self) -> Option<u32> {
+        self.limits.concurrent.or(self.dialect.pace().map(|pace| pace.concurrent))
     }
 
     /// Everything that cannot be as it is.
@@ -197,12 +228,18 @@ impl Spec {
         let wall = self.limits.wall_ms_max;
         wrong(wall == Some(0), "limits.wall_ms_max", "is 0; an execution needs time".into());
         wrong(self.limits.cpu_ms_max == Some(0), "limits.cpu_ms_max", "is 0; an execution needs time".into());
+        let (rate, concurrent) = (self.limits.requests_per_minute, self.limits.concurrent);
+        wrong(rate == Some(0), "limits.requests_per_minute", "is 0; disable the hook to refuse all".into());
+        wrong(concurrent == Some(0), "limits.concurrent", "is 0; disable the hook to refuse all".into());
         if let Some(url) = &self.public_url {
             wrong(Url::parse(url).is_err(), "public_url", format!("is `{url}`; allowed: an absolute URL"));
         }
         if let Some(callback) = &self.callback {
             let many = callback.schedule_s.as_ref().is_some_and(|schedule| schedule.len() > 50);
             wrong(many, "callback.schedule_s", "has more than 50 entries".into());
+            let user = callback.basic.as_ref().map_or("", |basic| basic.user.as_str());
+            let bad = user.contains(':') || user.chars().any(char::is_control);
+            wrong(bad, "callback.basic.user", "has a colon or a control character".into());
         }
         problems
     }

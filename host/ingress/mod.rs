@@ -1,9 +1,9 @@
 //! Hooks in.
 //!
 //! A request passes in this order, and each step is cheaper than what it protects: the limit on failures of its address;
-//! the hook; the body, up to the hook's cap; proof over the raw bytes; whether the hook is enabled; the answer to a handshake;
-//! the dialect; the flow; the execution. Whatever is refused on the way is recorded with the exact reason, while its sender learns only what
-//! it may: an unknown hook and a bad credential get the same answer.
+//! the hook; the body, up to the hook's cap; proof over the raw bytes; whether the hook is enabled; the answer to a
+//! handshake; the hook's pace; the dialect; the flow; the execution. Whatever is refused on the way is recorded with the
+//! exact reason, while its sender learns only what it may: an unknown hook and a bad credential get the same answer.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use moka::sync::Cache;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
+use crate::dialect::DIALECTS;
 use crate::execution::Executions;
 use crate::hook::Hooks;
 use crate::id::HookId;
@@ -23,6 +24,7 @@ use crate::registry::Registry;
 use crate::store::Store;
 
 mod body;
+mod pace;
 mod prefer;
 mod prove;
 mod receive;
@@ -77,19 +79,24 @@ struct Inner {
     options: Options,
     failures: refuse::PerSecond<IpAddr>,
     recorded: refuse::PerSecond<Option<HookId>>,
+    paces: pace::Paces,
 }
 
 impl Ingress {
     /// A door to the hooks in `parts`.
     pub fn new(parts: Parts, options: Options) -> Self {
-        Self(Arc::new(Inner { parts, options, failures: per_second(), recorded: per_second() }))
+        let (failures, recorded) = (per_second(), per_second());
+        Self(Arc::new(Inner { parts, options, failures, recorded, paces: pace::Paces::new() }))
     }
 
     /// The paths of hooks: `POST /hooks/{hook}`, and `GET`, `HEAD` and `OPTIONS` of it for hooks whose senders ask so whether
-    /// they may send.
+    /// they may send; and those of the products.
     pub fn router(&self) -> Router {
-        let methods = post(receive::receive).get(receive::receive).options(receive::receive);
-        Router::new().route("/hooks/{hook}", methods).with_state(self.clone())
+        let hooks = post(receive::receive).get(receive::receive).options(receive::receive);
+        let products = DIALECTS.iter().flat_map(|(_, dialect)| dialect.paths());
+        let router = Router::new().route("/hooks/{hook}", hooks);
+        let router = products.fold(router, |router, path| router.route(path, post(receive::receive)));
+        router.with_state(self.clone())
     }
 }
 

@@ -1,9 +1,11 @@
-//! How the caller wants its answer: the hook's mode, unless `Prefer` (RFC 7240) or `Accept` say otherwise.
+//! How the caller wants its answer: the hook's mode, unless the dialect or, in the native one, `Prefer` (RFC 7240) or
+//! `Accept` say otherwise.
 
 use std::time::Duration;
 
 use axum::http::{HeaderMap, header};
 
+use crate::dialect::Dialect;
 use crate::hook::{Mode, Spec};
 
 /// How a caller is answered.
@@ -19,6 +21,11 @@ pub(super) enum Answering {
 
 pub(super) fn answering(spec: &Spec, headers: &HeaderMap) -> Answering {
     let patience = Duration::from_millis(spec.sync_wait_ms);
+    if spec.dialect != Dialect::Native {
+        // A product's callers have no words for this, and no use for events.
+        let waits = !spec.dialect.answers_at_once() && spec.mode != Mode::Async;
+        return if waits { Answering::Wait(patience) } else { Answering::Accept(Duration::ZERO) };
+    }
     let wants_events = headers.get(header::ACCEPT).is_some_and(|accept| {
         accept.as_bytes().split(|b| *b == b',').any(|one| one.trim_ascii().starts_with(b"text/event-stream"))
     });
@@ -78,6 +85,18 @@ mod tests {
         assert_eq!(answered(Mode::Sync, &[("prefer", "respond-async, wait=3")]), Answering::Accept(seconds(3)));
         assert_eq!(answered(Mode::Sync, &[("prefer", "wait=3")]), Answering::Wait(seconds(3)));
         assert_eq!(answered(Mode::Async, &[("accept", "application/json, text/event-stream")]), Answering::Stream);
+    }
+
+    #[test]
+    fn the_callers_of_a_product_get_what_its_page_says() {
+        let answered = |dialect, mode| {
+            let spec = Spec { dialect, mode, ..Spec::new(vec![Scheme::named("bearer").unwrap()]) };
+            answering(&spec, &HeaderMap::from_iter([("accept".parse().unwrap(), "text/event-stream".parse().unwrap())]))
+        };
+        let at_once = Answering::Accept(Duration::ZERO);
+        assert_eq!(answered(Dialect::Cognigy, Mode::Sync), at_once);
+        assert_eq!(answered(Dialect::Autommate, Mode::Stream), Answering::Wait(Duration::from_secs(25)));
+        assert_eq!(answered(Dialect::Uptiq, Mode::Async), at_once);
     }
 
     #[test]

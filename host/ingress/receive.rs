@@ -13,11 +13,13 @@ use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
+use super::pace::Standing;
 use super::prefer::answering;
 use super::prove::Verdict;
 use super::refuse::Refusal;
 use super::{Ingress, Peer, body, prove};
 use crate::clock::Timestamp;
+use crate::dialect::Dialect;
 use crate::execution::Order;
 use crate::hook::Hook;
 use crate::id::HookId;
@@ -36,6 +38,13 @@ pub(super) struct Arrival {
     pub(super) head: request::Parts,
 }
 
+impl Arrival {
+    /// The dialect of the path.
+    pub(super) fn dialect(&self) -> Dialect {
+        Dialect::of_path(self.head.uri.path())
+    }
+}
+
 pub(super) async fn receive(
     State(ingress): State<Ingress>,
     Path(hook): Path<String>,
@@ -44,22 +53,33 @@ pub(super) async fn receive(
     let (head, body) = request.into_parts();
     let peer = head.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
     let arrival = Arrival { at: ingress.0.parts.clock.now(), peer, head };
-    match ingress.pass(&hook, &arrival, body).await {
+    let mut standing = None;
+    let mut response = match ingress.pass(&hook, &arrival, body, &mut standing).await {
         Ok(response) => {
             ingress.0.parts.metrics.request("accepted");
             response
         }
         Err(refusal) => ingress.refuse(&arrival, refusal).await,
+    };
+    if let Some(standing) = standing {
+        standing.tell(response.headers_mut());
     }
+    response
 }
 
 impl Ingress {
-    async fn pass(&self, name: &str, arrival: &Arrival, body: Body) -> Result<Response, Refusal> {
+    async fn pass(
+        &self,
+        name: &str,
+        arrival: &Arrival,
+        body: Body,
+        standing: &mut Option<Standing>,
+    ) -> Result<Response, Refusal> {
         if self.fails_too_often(arrival) {
             let detail = "too many requests from this address fail to prove who sent them";
             return Err(Refusal { problem: Problem::new(&kind::TOO_MANY_FAILURES, detail), reason: None, hook: None });
         }
-        let hook = self.hook(name).await;
+        let hook = self.hook(name, arrival).await;
         if arrival.head.method != Method::POST && !hook.as_ref().is_ok_and(|hook| is_asked_by(hook, arrival)) {
             return Ok(wrong_method());
         }
@@ -79,18 +99,25 @@ impl Ingress {
             Verdict::Asked(answer) => return Ok(answered(answer)),
             _ => return Ok(wrong_method()),
         };
+        *standing = self.0.paces.take(&hook, self.0.parts.clock.now());
+        if let Some(Standing { limit, refused_for_s: Some(seconds), .. }) = *standing {
+            let detail = format!("the hook takes {limit} requests in a minute");
+            return Err(refused(Problem::new(&kind::RATE_LIMITED, detail).retry_after(seconds)));
+        }
         let order = self.order(&hook, arrival, body, &proof).await.map_err(&refused)?;
         let how = answering(&hook.spec, &arrival.head.headers);
         self.execute(&hook, order, how).await.map_err(&refused)
     }
 
-    async fn hook(&self, name: &str) -> Result<Arc<Hook>, Refusal> {
+    /// The hook that a path leads to. A product's own path leads only to hooks that speak its dialect.
+    async fn hook(&self, name: &str, arrival: &Arrival) -> Result<Arc<Hook>, Refusal> {
         let unknown =
             || Refusal::unproven(format!("there is no hook `{}`", name.chars().take(80).collect::<String>()), None);
         let id = name.parse::<HookId>().map_err(|_| unknown())?;
         let found = self.0.parts.hooks.find(id).await;
         let found = found.map_err(|error| Refusal { problem: error.into(), reason: None, hook: None })?;
-        found.ok_or_else(unknown)
+        let speaks = |hook: &Arc<Hook>| [Dialect::Native, hook.spec.dialect].contains(&arrival.dialect());
+        found.filter(speaks).ok_or_else(unknown)
     }
 
     async fn order(&self, hook: &Arc<Hook>, arrival: &Arrival, body: Bytes, proof: &Proof) -> Result<Order, Problem> {
@@ -107,6 +134,7 @@ impl Ingress {
             session_id: payload.session_id,
             data: payload.data,
             metadata: payload.metadata,
+            confidential: hook.spec.disable_sensitive_logging,
             request,
         };
         Ok(Order { target, hook: Some(hook.clone()), trigger, idempotency, replay_of: None })

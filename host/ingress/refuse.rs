@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use moka::sync::Cache;
 use serde_json::json;
 
@@ -70,7 +70,7 @@ impl Ingress {
                 tracing::error!(error = &error as &dyn std::error::Error, "a refused request was not recorded");
             }
         }
-        problem.into_response()
+        problem.in_dialect(hook.map_or(arrival.dialect(), |hook| hook.spec.dialect))
     }
 }
 

@@ -7,7 +7,8 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::Ingress;
 use super::prefer::Answering;
-use crate::dialect::{Answer, View};
+use crate::clock::Timestamp;
+use crate::dialect::{Answer, Dialect, View};
 use crate::execution::{Done, Ended, Order};
 use crate::hook::Hook;
 use crate::id::ExecutionId;
@@ -30,13 +31,28 @@ impl Ingress {
         };
         match ended {
             Ended::Done(id, done) => of_end(hook, &flow, id, &done),
-            Ended::Going(id) => Ok(going(hook, &flow, id, Status::Queued)),
+            Ended::Going(id) => Ok(self.going(hook, &flow, id, Status::Queued).await),
             Ended::Seen { same: false, .. } => {
                 let detail = "this key came before, with another request";
                 Err(Problem::new(&kind::KEY_REUSED, detail))
             }
             Ended::Seen { execution, same: true } => self.again(hook, &flow, execution, how).await,
         }
+    }
+
+    /// The answer to a caller whose execution goes on.
+    async fn going(&self, hook: &Hook, flow: &str, id: ExecutionId, status: Status) -> Response {
+        let mut estimate = None;
+        if hook.spec.dialect.estimates() {
+            let estimated = self.0.parts.executions.estimate(hook.workspace, hook.flow).await;
+            estimate = estimated.ok().map(estimate_told);
+        }
+        let view = View { estimated_at: estimate.as_deref(), ..view(hook, flow, id, status) };
+        let mut response = response(hook.spec.dialect.accepted(&view), id);
+        if hook.spec.dialect == Dialect::Native {
+            response.headers_mut().insert("preference-applied", HeaderValue::from_static("respond-async"));
+        }
+        response
     }
 
     /// The answer to a request that was seen before: what the first one got or would get now.
@@ -47,7 +63,7 @@ impl Ingress {
         }
         let execution = executions.find(hook.workspace, id).await?;
         let answer = match (Done::of(&execution), how) {
-            (Some(_), Answering::Accept(_)) | (None, Answering::Accept(_)) => going(hook, flow, id, execution.status),
+            (_, Answering::Accept(_)) => self.going(hook, flow, id, execution.status).await,
             (Some(done), _) => of_end(hook, flow, id, &done).unwrap_or_else(|problem| problem.into_response()),
             (None, _) => {
                 let detail = "the first request with this key is still being executed";
@@ -58,6 +74,12 @@ impl Ingress {
     }
 }
 
+/// When an execution that is accepted now will probably have ended, in whole seconds.
+fn estimate_told(at: Timestamp) -> String {
+    let whole = Timestamp::from_unix_ms(at.unix_ms().div_euclid(1_000) * 1_000).after(Duration::from_secs(1));
+    whole.to_string().replace(".000Z", "Z")
+}
+
 fn of_end(hook: &Hook, flow: &str, id: ExecutionId, done: &Done) -> Result<Response, Problem> {
     if let Some(problem) = of_done(id, done) {
         return Err(problem);
@@ -66,26 +88,8 @@ fn of_end(hook: &Hook, flow: &str, id: ExecutionId, done: &Done) -> Result<Respo
     Ok(response(hook.spec.dialect.answer(&view), id))
 }
 
-fn going(hook: &Hook, flow: &str, id: ExecutionId, status: Status) -> Response {
-    let mut response = response(hook.spec.dialect.accepted(&view(hook, flow, id, status)), id);
-    let applied = HeaderValue::from_static("respond-async");
-    response.headers_mut().insert("preference-applied", applied);
-    response
-}
-
 fn view<'a>(hook: &Hook, flow: &'a str, execution: ExecutionId, status: Status) -> View<'a> {
-    View {
-        execution,
-        hook: Some(hook.id),
-        flow,
-        status: status.as_str(),
-        reason: None,
-        finished_at: None,
-        session_id: None,
-        user_id: None,
-        reply: None,
-        failure: None,
-    }
+    View { hook: Some(hook.id), ..View::new(execution, flow, status.as_str()) }
 }
 
 fn replayed(mut response: Response) -> Response {

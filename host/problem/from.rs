@@ -73,7 +73,8 @@ impl From<execution::Error> for Problem {
         match error {
             E::Full => Self::new(&OVERLOADED, text),
             E::Stopping => Self::new(&STOPPING, text),
-            E::Unknown(_) => Self::new(&NOT_FOUND, text),
+            E::TooMany(_) => Self::new(&RATE_LIMITED, text),
+            E::Unknown(_) | E::Forgotten(_) => Self::new(&NOT_FOUND, text),
             E::Registry(error) => error.into(),
             E::Store(error) => error.into(),
         }
@@ -105,15 +106,19 @@ impl From<dialect::Malformed> for Problem {
     fn from(error: dialect::Malformed) -> Self {
         let text = error.to_string();
         match error {
-            dialect::Malformed::Type { field, expected, received } => {
-                Self::new(&INVALID_REQUEST, text.clone()).with(FieldError {
-                    field: field.to_owned(),
-                    message: text,
-                    expected: Some(expected.to_owned()),
-                    received: Some(received.to_owned()),
-                })
-            }
-            _ => Self::new(&MALFORMED_BODY, text),
+            dialect::Malformed::Type { field, expected, received } => of_member(text, field, expected, received),
+            dialect::Malformed::Missing { field, expected } => of_member(text, field, expected, "null"),
+            dialect::Malformed::Incomplete(_) => Self::new(&INVALID_REQUEST, text),
+            dialect::Malformed::Json(_) | dialect::Malformed::Twice(_) => Self::new(&MALFORMED_BODY, text),
         }
     }
+}
+
+fn of_member(message: String, field: &str, expected: &str, received: &str) -> Problem {
+    Problem::new(&INVALID_REQUEST, message.clone()).with(FieldError {
+        field: field.to_owned(),
+        message,
+        expected: Some(expected.to_owned()),
+        received: Some(received.to_owned()),
+    })
 }

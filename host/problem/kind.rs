@@ -64,6 +64,7 @@ kinds! {
     DIGEST_MISMATCH: 422 "digest-mismatch" "The upload was changed on its way" Caller true;
     KEY_REUSED: 422 "key-reused" "The idempotency key belongs to another request" Caller false;
     INVALID_INPUT: 422 "invalid-input" "The flow cannot use this input" Caller false;
+    RATE_LIMITED: 429 "rate-limited" "The hook has as many requests as it takes" Caller true;
     TOO_MANY_FAILURES: 429 "too-many-failures" "Too many requests of this address fail" Caller true;
     NO_LIVE_VERSION: 503 "no-live-version" "The flow has no version to run" Host true;
     FLOW_FAILED: 502 "flow-failed" "The flow failed" Flow false;

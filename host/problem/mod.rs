@@ -14,6 +14,7 @@ mod done;
 mod from;
 pub mod kind;
 mod pages;
+mod spoken;
 
 pub use done::of_done;
 pub use kind::{Fault, KINDS, Kind};
@@ -63,6 +64,12 @@ impl Problem {
     pub fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         tracing::error!(error, "a request failed through the host's fault");
         Self::new(&kind::INTERNAL, "the server failed; its log says more")
+    }
+
+    /// Says how many seconds to wait before the next try.
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
     }
 
     /// Adds a wrong field.

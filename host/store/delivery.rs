@@ -1,5 +1,7 @@
 //! Deliveries and their attempts.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
@@ -97,27 +99,38 @@ pub enum Step {
     Again(Timestamp),
 }
 
+/// How long a delivery waits before it looks whether its turn has come, should nothing tell it.
+const TURN_WAIT: Duration = Duration::from_secs(1);
+
 const DELIVERY: &str =
     "id, workspace, hook, execution, status, attempts, created_at, next_at, finished_at, url, event, body";
 
 impl Store {
-    /// The delivery of a claimed job. None when it is gone or has ended; the job is then done too.
-    pub async fn delivery_begin(&self, lease: Lease, id: DeliveryId) -> Result<Option<Delivery>> {
+    /// The delivery of a claimed job. None when it is gone or has ended; the job is then done too. None as well when an
+    /// earlier delivery of the same execution is pending; the job is then ready a while after that one's next attempt, or
+    /// as soon as that one ends.
+    pub async fn delivery_begin(&self, lease: Lease, id: DeliveryId, at: Timestamp) -> Result<Option<Delivery>> {
         self.write(move |c| {
             let sql = format!(
                 "SELECT {DELIVERY} FROM deliveries WHERE workspace = (SELECT workspace FROM jobs WHERE seq = ?)
                  AND id = ? AND status = 'pending'"
             );
             let found = c.prepare_cached(&sql)?.query_row(params![lease.seq(), id], delivery).optional()?;
-            if found.is_none() {
+            let Some(found) = found else {
                 super::job::done(c, &lease)?;
+                return Ok(None);
+            };
+            let before = pending_before(c, &found)?;
+            if let Some(next_at) = before {
+                super::job::again(c, &lease, next_at.max(at).after(TURN_WAIT))?;
             }
-            Ok(found)
+            Ok(before.is_none().then_some(found))
         })
         .await
     }
 
-    /// Records an attempt and what it leads to, in one transaction with the job.
+    /// Records an attempt and what it leads to, in one transaction with the job. True when another delivery of the same
+    /// execution has waited for that, and is ready now. `forget`: at the end the body goes.
     pub async fn delivery_step(
         &self,
         lease: Lease,
@@ -125,7 +138,8 @@ impl Store {
         id: DeliveryId,
         attempt: Attempt,
         step: Step,
-    ) -> Result<()> {
+        forget: bool,
+    ) -> Result<bool> {
         self.write(move |c| {
             let (status, next_at, finished_at) = match step {
                 Step::End(status) => {
@@ -142,6 +156,10 @@ impl Store {
                  WHERE workspace = ? AND id = ? AND status = 'pending'",
             )?
             .execute(params![status, attempt.n, next_at, finished_at, workspace, id])?;
+            if forget && finished_at.is_some() {
+                let mut update = c.prepare_cached("UPDATE deliveries SET body = x'' WHERE workspace = ? AND id = ?")?;
+                update.execute(params![workspace, id])?;
+            }
             c.prepare_cached(
                 "INSERT OR REPLACE INTO attempts (delivery, n, id, at, status, error, duration_ms, answer)
                  VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -156,7 +174,15 @@ impl Store {
                 stored(attempt.duration_ms),
                 &attempt.answer[..]
             ])?;
-            Ok(())
+            if finished_at.is_none() {
+                return Ok(false);
+            }
+            let mut update = c.prepare_cached(
+                "UPDATE jobs SET ready_at = ?1 WHERE owner IS NULL AND subject =
+                   (SELECT id FROM deliveries WHERE status = 'pending' AND execution =
+                      (SELECT execution FROM deliveries WHERE workspace = ?2 AND id = ?3) ORDER BY id LIMIT 1)",
+            )?;
+            Ok(update.execute(params![attempt.at, workspace, id])? > 0)
         })
         .await
     }
@@ -201,7 +227,7 @@ impl Store {
         .await
     }
 
-    /// Makes a delivery due now, whether it has ended or waits. False when there is none.
+    /// Makes a delivery due now, whether it has ended or waits. False when there is none, or its body was forgotten.
     pub async fn delivery_again(
         &self,
         workspace: WorkspaceId,
@@ -211,7 +237,8 @@ impl Store {
     ) -> Result<bool> {
         self.write(move |c| {
             let mut update = c.prepare_cached(
-                "UPDATE deliveries SET status = 'pending', next_at = ?, finished_at = NULL WHERE workspace = ? AND id = ?",
+                "UPDATE deliveries SET status = 'pending', next_at = ?, finished_at = NULL
+                 WHERE workspace = ? AND id = ? AND length(body) > 0",
             )?;
             let found = update.execute(params![at, workspace, id])? == 1;
             if found {
@@ -221,6 +248,14 @@ impl Store {
         })
         .await
     }
+}
+
+/// When the next attempt of the deliveries before this one is due, if there are any of the same execution to come.
+fn pending_before(c: &Connection, one: &Delivery) -> Result<Option<Timestamp>> {
+    let mut select = c.prepare_cached(
+        "SELECT max(next_at) FROM deliveries WHERE execution = ? AND workspace = ? AND id < ? AND status = 'pending'",
+    )?;
+    Ok(select.query_row(params![one.execution, one.workspace, one.id], |row| row.get(0))?)
 }
 
 /// Adds a delivery and the job that sends it.
@@ -243,10 +278,11 @@ pub(super) fn insert(c: &Connection, workspace: WorkspaceId, execution: Executio
     super::job::put(c, new.job, workspace, new.id.as_bytes(), new.created_at)
 }
 
-/// Ends every pending delivery of a hook. Their jobs end when they are next claimed.
+/// Ends every pending delivery of a hook, which nothing can sign any more. Their jobs end when they are next claimed.
 pub(super) fn give_up(c: &Connection, hook: HookId, at: Timestamp) -> Result<()> {
     let mut update = c.prepare_cached(
-        "UPDATE deliveries SET status = 'abandoned', next_at = NULL, finished_at = ? WHERE hook = ? AND status = 'pending'",
+        "UPDATE deliveries SET status = 'abandoned', next_at = NULL, finished_at = ?, body = x''
+         WHERE hook = ? AND status = 'pending'",
     )?;
     update.execute(params![at, hook])?;
     Ok(())

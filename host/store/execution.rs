@@ -126,13 +126,14 @@ pub(super) const WIDE: &str = "outcome, trigger, body";
 
 impl Store {
     /// Cancels an execution that no worker has. `None` when there is no such execution, else where it stands now and
-    /// whether this call brought it there: a running one is left to its worker.
+    /// whether this call brought it there: a running one is left to its worker. `trigger_kept` as in [`super::Finish`].
     pub async fn execution_cancel(
         &self,
         workspace: WorkspaceId,
         id: ExecutionId,
         at: Timestamp,
         outcome: String,
+        trigger_kept: Option<String>,
     ) -> Result<Option<(Status, bool)>> {
         self.write(move |c| {
             let mut update = c.prepare_cached(
@@ -141,6 +142,7 @@ impl Store {
             )?;
             let canceled = update.execute(params![at, outcome, workspace, id])? == 1;
             if canceled {
+                trigger_kept.iter().try_for_each(|kept| super::life::forget(c, workspace, id, kept))?;
                 c.prepare_cached("DELETE FROM jobs WHERE subject = ? AND owner IS NULL")?
                     .execute([&id.as_bytes()[..]])?;
             }
@@ -218,6 +220,35 @@ impl Store {
             let rows = select.query_map([id], |row| {
                 Ok(Logs { attempt: row.get(0)?, dropped: count(row.get(1)?), lines: row.get(2)? })
             })?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    /// How many milliseconds those of a flow's last executions that succeeded took, from acceptance to end. Looks at
+    /// `last` executions at most.
+    pub async fn execution_times(&self, workspace: WorkspaceId, flow: FlowId, last: u32) -> Result<Vec<u64>> {
+        self.read(move |c| {
+            let mut select = c.prepare_cached(
+                "SELECT finished_at - created_at FROM
+                   (SELECT * FROM executions INDEXED BY executions_by_flow
+                    WHERE flow = ? AND workspace = ? ORDER BY id DESC LIMIT ?)
+                 WHERE status = 'succeeded'",
+            )?;
+            let rows = select.query_map(params![flow, workspace, last], |row| Ok(count(row.get(0)?)))?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    /// The executions that are not final, of all hooks.
+    pub async fn executions_open(&self) -> Result<Vec<(ExecutionId, HookId)>> {
+        self.read(|c| {
+            let mut select = c.prepare_cached(
+                "SELECT id, hook FROM executions INDEXED BY executions_unfinished
+                 WHERE finished_at IS NULL AND hook IS NOT NULL",
+            )?;
+            let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
             Ok(rows.collect::<rusqlite::Result<_>>()?)
         })
         .await

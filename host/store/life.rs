@@ -99,6 +99,8 @@ pub struct Finish {
     pub messages: Vec<NewMessage>,
     /// Who is to be told.
     pub deliveries: Vec<NewDelivery>,
+    /// What stays of the trigger when this is the end, as JSON; its body goes. All stays when this is absent.
+    pub trigger_kept: Option<String>,
 }
 
 /// What came of an attempt.
@@ -220,6 +222,7 @@ fn insert(
     started_at: Option<Timestamp>,
     finish: Option<&Finish>,
 ) -> Result<()> {
+    let kept = finish.and_then(|finish| finish.trigger_kept.as_deref());
     let (mut status, mut reason, mut outcome) = (status, None, None);
     if let Some(Finish { outcome: Outcome::Final { status: last, reason: why, json }, .. }) = finish {
         (status, reason, outcome) = (*last, why.as_deref(), Some(json.as_str()));
@@ -249,8 +252,8 @@ fn insert(
         finish.map_or(0, |finish| stored(finish.memory_bytes)),
         new.callback,
         outcome,
-        new.trigger,
-        &new.body[..],
+        kept.unwrap_or(&new.trigger),
+        kept.map_or(&new.body[..], |_| b""),
     ])?;
     Ok(())
 }
@@ -280,6 +283,17 @@ fn finish_row(c: &Connection, workspace: WorkspaceId, id: ExecutionId, finish: &
         workspace,
         id
     ])?;
+    if let (Some(kept), Outcome::Final { .. }) = (&finish.trigger_kept, &finish.outcome) {
+        forget(c, workspace, id, kept)?;
+    }
+    Ok(())
+}
+
+/// Leaves of a trigger what `kept` says, and nothing of its body.
+pub(super) fn forget(c: &Connection, workspace: WorkspaceId, id: ExecutionId, kept: &str) -> Result<()> {
+    let mut update =
+        c.prepare_cached("UPDATE executions SET trigger = ?, body = x'' WHERE workspace = ? AND id = ?")?;
+    update.execute(params![kept, workspace, id])?;
     Ok(())
 }
 

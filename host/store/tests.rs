@@ -261,7 +261,7 @@ async fn another_attempt_waits_for_its_time() {
 #[tokio::test]
 async fn only_what_nobody_runs_is_canceled_in_the_store() {
     let house = house().await;
-    let cancel = |id| house.store.execution_cancel(house.workspace, id, later(1), "{}".into());
+    let cancel = |id| house.store.execution_cancel(house.workspace, id, later(1), "{}".into(), None);
     let queued = house.accepted().await;
     assert_eq!(cancel(queued).await.unwrap(), Some((Status::Canceled, true)));
     assert_eq!(cancel(queued).await.unwrap(), Some((Status::Canceled, false)));
@@ -403,14 +403,14 @@ async fn a_delivery_is_made_with_its_outcome_and_tried_until_it_ends() {
         answer: Bytes::from_static(b"ok"),
     };
     let job = house.claim(SEND, NOW).await.pop().unwrap();
-    let begun = house.store.delivery_begin(job.lease, id).await.unwrap().unwrap();
+    let begun = house.store.delivery_begin(job.lease, id, NOW).await.unwrap().unwrap();
     assert_eq!((begun.execution, begun.attempts), (execution, 0));
     let again = Step::Again(later(10));
-    house.store.delivery_step(job.lease, house.workspace, id, attempt(1, 500), again).await.unwrap();
+    house.store.delivery_step(job.lease, house.workspace, id, attempt(1, 500), again, false).await.unwrap();
     assert!(house.claim(SEND, later(9)).await.is_empty());
     let job = house.claim(SEND, later(10)).await.pop().unwrap();
     let end = Step::End(DeliveryStatus::Succeeded);
-    house.store.delivery_step(job.lease, house.workspace, id, attempt(2, 200), end).await.unwrap();
+    house.store.delivery_step(job.lease, house.workspace, id, attempt(2, 200), end, false).await.unwrap();
     let delivery = house.store.delivery_find(house.workspace, id).await.unwrap().unwrap();
     assert_eq!((delivery.status, delivery.attempts), (DeliveryStatus::Succeeded, 2));
     assert_eq!(house.store.attempts(id).await.unwrap().len(), 2);
@@ -422,13 +422,47 @@ async fn a_delivery_is_made_with_its_outcome_and_tried_until_it_ends() {
 }
 
 #[tokio::test]
+async fn deliveries_of_one_execution_are_sent_one_after_the_other() {
+    let house = house().await;
+    let hook = house.hook("chatty").await.id;
+    let id = house.accepted().await;
+    let job = house.claim(RUN, NOW).await.pop().unwrap();
+    house.store.execution_begin(job.lease, id, NOW).await.unwrap().unwrap();
+    let [first, second] = [1, 2].map(|n| NewDelivery { id: DeliveryId::at(n), ..house.delivery(hook) });
+    let ids = [first.id, second.id];
+    let finish = Finish { deliveries: vec![first, second], ..succeeded() };
+    house.store.execution_finish(house.workspace, id, job.lease, finish).await.unwrap();
+
+    let jobs = house.claim(SEND, NOW).await;
+    assert_eq!(jobs.len(), 2);
+    let of = |id: DeliveryId| jobs.iter().find(|job| job.subject == id.as_bytes()).unwrap().lease;
+    assert!(house.store.delivery_begin(of(ids[1]), ids[1], NOW).await.unwrap().is_none());
+    assert!(house.store.delivery_begin(of(ids[0]), ids[0], NOW).await.unwrap().is_some());
+    assert!(house.claim(SEND, NOW).await.is_empty());
+    let attempt = Attempt {
+        id: AttemptId::at(1),
+        n: 1,
+        at: NOW,
+        status: Some(410),
+        error: None,
+        duration_ms: 3,
+        answer: Bytes::new(),
+    };
+    let end = Step::End(DeliveryStatus::Abandoned);
+    let woken = house.store.delivery_step(of(ids[0]), house.workspace, ids[0], attempt, end, false).await.unwrap();
+    assert!(woken, "the next one is ready");
+    let next = house.claim(SEND, NOW).await.pop().unwrap();
+    assert!(house.store.delivery_begin(next.lease, ids[1], NOW).await.unwrap().is_some());
+}
+
+#[tokio::test]
 async fn a_removed_hook_sends_nothing_more() {
     let house = house().await;
     let hook = house.hook("orders").await.id;
     let (_, id) = house.finished(hook).await;
     assert!(house.store.hook_delete(house.workspace, hook, NOW).await.unwrap());
     let job = house.claim(SEND, NOW).await.pop().unwrap();
-    assert!(house.store.delivery_begin(job.lease, id).await.unwrap().is_none());
+    assert!(house.store.delivery_begin(job.lease, id, NOW).await.unwrap().is_none());
     assert_eq!(house.store.job_next(SEND).await.unwrap(), None);
 }
 

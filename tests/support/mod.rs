@@ -188,7 +188,6 @@ impl House {
     /// Makes a hook for a flow. `spec` has the members of a hook beside its name and flow.
     pub(crate) async fn hook(&self, flow: &str, spec: Value) -> Hook {
         let mut body = json!({ "name": format!("{flow}-hook-{}", rand::random::<u32>()), "flow": flow });
-        let scheme = spec["auth"][0].clone();
         for (name, value) in spec.as_object().unwrap() {
             body[name] = value.clone();
         }
@@ -197,7 +196,7 @@ impl House {
         Hook {
             id: hook["id"].as_str().unwrap().to_owned(),
             path: hook["url_path"].as_str().unwrap().to_owned(),
-            scheme: serde_json::from_value(scheme).unwrap(),
+            scheme: serde_json::from_value(hook["auth"][0].clone()).unwrap(),
             secret: secret.map_or(String::new(), |secret| secret["secret"].as_str().unwrap().to_owned()),
             json: hook,
         }

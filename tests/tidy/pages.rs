@@ -62,6 +62,10 @@ fn every_dialect_has_a_section_in_its_page_and_tests() {
         if !page.lines().any(|(_, line)| line == format!("## `{name}`")) {
             findings.add(&page.path, 1, format!("dialect `{name}` has no section"));
         }
+        if !page.text.contains(&format!("(dialects/{name}.md)")) || read(&format!("docs/dialects/{name}.md")).is_none()
+        {
+            findings.add(&page.path, 1, format!("dialect `{name}` has no page of its own that is linked here"));
+        }
         let file = read(&format!("host/dialect/{name}.rs"));
         if !file.is_some_and(|file| file.text.contains("#[test]")) {
             findings.add(&format!("host/dialect/{name}.rs"), 1, format!("dialect `{name}` has no file with tests"));
