@@ -8,6 +8,8 @@ mod callbacks;
 mod crash;
 // The documented examples of the products, sent as they are.
 mod dialects;
+// Senders that ask whether they may send.
+mod handshakes;
 // Hostile guests.
 mod limits;
 // Bad requests.

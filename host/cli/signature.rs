@@ -88,11 +88,18 @@ impl Signature {
 }
 
 fn list(out: Out) -> anyhow::Result<()> {
-    let row = |row: &crate::signature::Row| json!({ "name": row.name, "about": row.about, "source": row.source });
-    let rows = SCHEMES.iter().map(row).collect::<Vec<_>>();
+    let rows = SCHEMES.iter().map(|row| json!(row.facts())).collect::<Vec<_>>();
     let told = |list: &Value| {
         let rows = list["data"].as_array().map_or(&[][..], Vec::as_slice);
-        table(&[("SCHEME", "/name"), ("ABOUT", "/about"), ("SOURCE", "/source")], rows)
+        let columns = [
+            ("SCHEME", "/name"),
+            ("WHERE", "/place"),
+            ("ALGORITHM", "/algorithm"),
+            ("TOLERANCE S", "/tolerance_s"),
+            ("HANDSHAKE", "/handshake"),
+            ("SOURCE", "/source"),
+        ];
+        table(&columns, rows)
     };
     Ok(out.answer(&json!({ "data": rows }), told)?)
 }

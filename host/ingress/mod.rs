@@ -1,9 +1,9 @@
 //! Hooks in.
 //!
 //! A request passes in this order, and each step is cheaper than what it protects: the limit on failures of its address;
-//! the hook; the body, up to the hook's cap; proof over the raw bytes; whether the hook is enabled; the hook's pace; the
-//! dialect; the flow; the execution. Whatever is refused on the way is recorded with the exact reason, while its sender learns only what
-//! it may: an unknown hook and a bad credential get the same answer.
+//! the hook; the body, up to the hook's cap; proof over the raw bytes; whether the hook is enabled; the answer to a handshake;
+//! the hook's pace; the dialect; the flow; the execution. Whatever is refused on the way is recorded with the exact reason,
+//! while its sender learns only what it may: an unknown hook and a bad credential get the same answer.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -89,11 +89,13 @@ impl Ingress {
         Self(Arc::new(Inner { parts, options, failures, recorded, paces: pace::Paces::new() }))
     }
 
-    /// The paths of hooks: `POST /hooks/{hook}`, and those of the products.
+    /// The paths of hooks: `POST` of `/hooks/{hook}` and of the products' own, and `GET`, `HEAD` and `OPTIONS` of the first for
+    /// hooks whose senders ask so whether they may send.
     pub fn router(&self) -> Router {
+        let methods = post(receive::receive).get(receive::receive).options(receive::receive);
         let products = DIALECTS.iter().flat_map(|(_, dialect)| dialect.paths());
-        let paths = products.copied().chain(["/hooks/{hook}"]);
-        let router = paths.fold(Router::new(), |router, path| router.route(path, post(receive::receive)));
+        let router = Router::new().route("/hooks/{hook}", methods);
+        let router = products.fold(router, |router, path| router.route(path, post(receive::receive)));
         router.with_state(self.clone())
     }
 }

@@ -6,28 +6,50 @@ use bytes::Bytes;
 use super::receive::Arrival;
 use crate::clock::Timestamp;
 use crate::hook::{Hook, Use};
-use crate::signature::{self, Message, Proof, Redacts};
+use crate::signature::{self, Answer, Message, Proof, Redacts};
 use crate::trigger::{Header, Request};
 
-/// Holds a request against every scheme of its hook; one is enough. The error is the exact reason, for the operator.
-pub(super) fn prove(hook: &Hook, arrival: &Arrival, body: &[u8], now: Timestamp) -> Result<Proof, String> {
+/// What a request is, as far as its hook's schemes can tell.
+pub(super) enum Verdict {
+    /// Somebody who holds a live secret sent it.
+    Genuine(Proof),
+    /// Its sender asks whether it may send, and this is the answer.
+    Asked(Answer),
+    /// Neither; the exact reason, for the operator.
+    Unproven(String),
+}
+
+/// Holds a request against every scheme of its hook; one is enough.
+pub(super) fn judge(hook: &Hook, arrival: &Arrival, body: &[u8], now: Timestamp) -> Verdict {
     let secrets = hook.secrets.live(Use::Auth, now);
+    let query = arrival.head.uri.query().unwrap_or("");
+    let url = hook.spec.public_url.as_deref().map(|url| with_query(url, query));
     let message = Message {
         method: arrival.head.method.as_str(),
         path: arrival.head.uri.path(),
-        query: arrival.head.uri.query().unwrap_or(""),
+        query,
         headers: &arrival.head.headers,
         body,
-        public_url: hook.spec.public_url.as_deref(),
+        public_url: url.as_deref(),
     };
     let mut reasons = Vec::new();
     for scheme in &hook.spec.auth {
         match signature::verify(scheme, &secrets, &message, now.unix_ms()) {
-            Ok(proof) => return Ok(proof),
+            Ok(proof) => {
+                let answer = signature::handshake(scheme, &secrets, &message, Some(&proof));
+                return answer.map_or(Verdict::Genuine(proof), Verdict::Asked);
+            }
             Err(refusal) => reasons.push(format!("{}: {refusal}", scheme.name())),
         }
     }
-    Err(reasons.join("; "))
+    let mut answers = hook.spec.auth.iter().filter_map(|one| signature::handshake(one, &secrets, &message, None));
+    answers.next().map_or_else(|| Verdict::Unproven(reasons.join("; ")), Verdict::Asked)
+}
+
+/// The URL that the sender called: the configured one, with the query that came. Nothing else of the request is believed.
+fn with_query(url: &str, query: &str) -> String {
+    let base = url.split(['?', '#']).next().unwrap_or(url);
+    if query.is_empty() { base.to_owned() } else { format!("{base}?{query}") }
 }
 
 /// The request as a flow may see it: without what would let the flow pass for its caller.
@@ -56,4 +78,21 @@ fn headers(all: &HeaderMap, hidden: &Redacts) -> Vec<Header> {
         .filter(|(name, _)| !hidden.headers.contains(name))
         .map(|(name, value)| Header { name: name.as_str().to_owned(), value: Bytes::copy_from_slice(value.as_bytes()) })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_query;
+
+    #[test]
+    fn the_url_has_the_query_that_came() {
+        for (url, query, called) in [
+            ("https://a.example/h", "", "https://a.example/h"),
+            ("https://a.example/h", "a=1", "https://a.example/h?a=1"),
+            ("https://a.example/h?a=1", "a=1&bodySHA256=00", "https://a.example/h?a=1&bodySHA256=00"),
+            ("https://a.example/h?a=1#b", "", "https://a.example/h"),
+        ] {
+            assert_eq!(with_query(url, query), called, "{url} {query}");
+        }
+    }
 }

@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::Request;
+use axum::http::header::ALLOW;
 use axum::http::request;
-use axum::response::Response;
+use axum::http::{HeaderValue, Method, Request, StatusCode};
+use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
 use super::pace::Standing;
 use super::prefer::answering;
+use super::prove::Verdict;
 use super::refuse::Refusal;
 use super::{Ingress, Peer, body, prove};
 use crate::clock::Timestamp;
@@ -22,7 +24,7 @@ use crate::execution::Order;
 use crate::hook::Hook;
 use crate::id::HookId;
 use crate::problem::{Problem, kind};
-use crate::signature::Proof;
+use crate::signature::{Answer, Proof};
 use crate::store::Idempotency;
 use crate::trigger::Trigger;
 
@@ -77,15 +79,26 @@ impl Ingress {
             let detail = "too many requests from this address fail to prove who sent them";
             return Err(Refusal { problem: Problem::new(&kind::TOO_MANY_FAILURES, detail), reason: None, hook: None });
         }
-        let hook = self.hook(name, arrival).await?;
+        let hook = self.hook(name, arrival).await;
+        if arrival.head.method != Method::POST && !hook.as_ref().is_ok_and(|hook| is_asked_by(hook, arrival)) {
+            return Ok(wrong_method());
+        }
+        let hook = hook?;
         let refused = Refusal::of(&hook);
         let time = Duration::from_millis(self.0.options.body_ms_max);
         let body = body::read(&arrival.head.headers, body, hook.spec.body_bytes_max, time).await.map_err(&refused)?;
-        let proof = prove::prove(&hook, arrival, &body, self.0.parts.clock.now())
-            .map_err(|reason| Refusal::unproven(reason, Some(hook.clone())))?;
+        let verdict = prove::judge(&hook, arrival, &body, self.0.parts.clock.now());
+        if let Verdict::Unproven(reason) = verdict {
+            return Err(Refusal::unproven(reason, Some(hook.clone())));
+        }
         if !hook.enabled {
             return Err(refused(Problem::new(&kind::HOOK_DISABLED, "the hook is disabled")));
         }
+        let proof = match verdict {
+            Verdict::Genuine(proof) if arrival.head.method == Method::POST => proof,
+            Verdict::Asked(answer) => return Ok(answered(answer)),
+            _ => return Ok(wrong_method()),
+        };
         *standing = self.0.paces.take(&hook, self.0.parts.clock.now());
         if let Some(Standing { limit, refused_for_s: Some(seconds), .. }) = *standing {
             let detail = format!("the hook takes {limit} requests in a minute");
@@ -126,6 +139,25 @@ impl Ingress {
         };
         Ok(Order { target, hook: Some(hook.clone()), trigger, idempotency, replay_of: None })
     }
+}
+
+/// Whether senders of one of the hook's schemes ask by this method whether they may send.
+fn is_asked_by(hook: &Hook, arrival: &Arrival) -> bool {
+    let method = Some(arrival.head.method.as_str());
+    hook.spec.auth.iter().any(|scheme| scheme.handshake_method() == method)
+}
+
+fn wrong_method() -> Response {
+    let mut response = Problem::new(&kind::METHOD_NOT_ALLOWED, "a hook takes POST").into_response();
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+    response
+}
+
+fn answered(answer: Answer) -> Response {
+    let mut response = Response::new(Body::from(answer.body));
+    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
+    response.headers_mut().extend(answer.headers);
+    response
 }
 
 /// What makes the request one that was seen before: the key that the caller gives, or else the id that its signature

@@ -122,6 +122,7 @@ struct Inner {
     queue: Queue,
     clock: Clock,
     resolved: Cache<(FlowId, Arc<str>), Arc<Target>>,
+    versions: Cache<(FlowId, Digest), Arc<Target>>,
     /// Counts the versions that were settled, so that those who wait for one can look again.
     settled: watch::Sender<u64>,
 }
@@ -144,8 +145,8 @@ pub struct Target {
 impl Registry {
     /// A registry over `store` that makes versions ready with `engine`.
     pub fn new(store: Store, engine: Engine, queue: Queue, clock: Clock) -> Self {
-        let resolved = Cache::new(RESOLVED_MAX);
-        Self(Arc::new(Inner { store, engine, queue, clock, resolved, settled: watch::Sender::new(0) }))
+        let (resolved, versions) = (Cache::new(RESOLVED_MAX), Cache::new(RESOLVED_MAX));
+        Self(Arc::new(Inner { store, engine, queue, clock, resolved, versions, settled: watch::Sender::new(0) }))
     }
 
     /// Makes a flow without versions.
@@ -210,6 +211,7 @@ impl Registry {
     /// Removes a version. [`Error::InUse`] while an alias or an unfinished execution needs it.
     pub async fn delete_version(&self, flow: FlowId, digest: Digest) -> Result<(), Error> {
         let found = self.0.store.version_delete(flow, digest).await?;
+        self.0.versions.forget(&(flow, digest));
         if !self.0.store.component_path(&digest).exists() {
             self.0.engine.forget(digest).await;
         }
@@ -251,13 +253,17 @@ impl Registry {
         found.await?.ok_or_else(|| Error::UnknownAlias(alias.to_string()))
     }
 
-    /// A given version of a flow, which must be ready.
+    /// A given version of a flow, which must be ready. Cached like [`Registry::resolve`].
     pub async fn resolve_version(&self, flow: FlowId, version: Digest) -> Result<Arc<Target>, Error> {
-        let found = self.version(flow, version).await?;
-        match found.state {
-            store::VersionState::Ready => self.target(flow, version).await,
-            _ => Err(not_ready(&found)),
-        }
+        let key = (flow, version);
+        let found = self.0.versions.get(&key, async {
+            let found = self.version(flow, version).await?;
+            match found.state {
+                store::VersionState::Ready => self.target(flow, version).await.map(Some),
+                _ => Err(not_ready(&found)),
+            }
+        });
+        found.await?.ok_or(Error::UnknownVersion(version))
     }
 
     /// The compiled form of a version. Cached; compiles again when the cache has lost it.
@@ -288,9 +294,10 @@ impl Registry {
         Ok(Arc::new(Target { flow: id, workspace, name, config: Arc::new(config), version }))
     }
 
-    /// Forgets what the flow's aliases stand for.
+    /// Forgets what the flow's aliases stand for, and the config that its versions get.
     fn forget(&self, flow: FlowId) {
         self.0.resolved.forget_if(|(own, _)| *own == flow);
+        self.0.versions.forget_if(|(own, _)| *own == flow);
     }
 }
 

@@ -3,15 +3,13 @@
 use http::HeaderName;
 use serde::{Deserialize, Serialize};
 
+use super::algorithm::Algorithm;
+use super::handshake::Handshake;
 use super::part::{self, Part};
-use super::scheme::{Algorithm, Encoding, Error, Hmac, Kind, Scheme, Stamp, Unit};
-use super::schemes::{HmacRow, Preset, Row, SCHEMES};
+use super::scheme::{Encoding, Error, Kind, Place, Scheme, Signing};
+use super::schemes::{Preset, Row, SCHEMES, SigningRow};
 use super::secret::KeyForm;
-
-const ALGORITHMS: [(&str, Algorithm); 2] =
-    [("hmac-sha256", Algorithm::HmacSha256), ("hmac-sha512", Algorithm::HmacSha512)];
-const ENCODINGS: [(&str, Encoding); 2] = [("hex", Encoding::Hex), ("base64", Encoding::Base64)];
-const UNITS: [(&str, Unit); 2] = [("s", Unit::Seconds), ("ms", Unit::Milliseconds)];
+use super::stamp::{Stamp, Unit};
 
 /// A day: beyond it a window keeps nothing out.
 const TOLERANCE_S_MAX: u32 = 86_400;
@@ -45,13 +43,17 @@ entry! {
     query: String,
     header: String,
     user: String,
+    signature_pointer: String,
+    header_prefix: String,
     prefix: String,
     separator: String,
     algorithm: String,
     encoding: String,
     signed: String,
+    url_any_port: bool,
     timestamp_header: String,
     timestamp_prefix: String,
+    timestamp_pointer: String,
     timestamp_unit: String,
     tolerance_s: u32,
     tolerance_future_s: u32,
@@ -59,17 +61,26 @@ entry! {
     key: String,
     key_prefix: String,
     accept_compact_json: bool,
+    handshake: String,
+    verify_token: String,
 }
 
-const HMAC_FIELDS: &[&str] = &[
+/// What every scheme can have.
+const COMMON_FIELDS: [&str; 2] = ["handshake", "verify_token"];
+
+const SIGNING_FIELDS: &[&str] = &[
     "header",
+    "signature_pointer",
+    "header_prefix",
     "prefix",
     "separator",
     "algorithm",
     "encoding",
     "signed",
+    "url_any_port",
     "timestamp_header",
     "timestamp_prefix",
+    "timestamp_pointer",
     "timestamp_unit",
     "tolerance_s",
     "tolerance_future_s",
@@ -95,11 +106,13 @@ impl TryFrom<Entry> for Scheme {
         let kind = match &row.preset {
             Preset::None => Kind::None,
             Preset::ApiKey => entry.api_key()?,
+            Preset::Token(name) => Kind::Header(header("header", name)?),
             Preset::Bearer => Kind::Bearer,
             Preset::Basic => Kind::Basic { user: entry.user()? },
-            Preset::Hmac(preset) => Kind::Hmac(Box::new(entry.hmac(preset)?)),
+            Preset::Signing(preset) => Kind::Signing(Box::new(entry.signing(preset)?)),
         };
-        Ok(Self { entry, row, kind })
+        let handshake = entry.handshake(row)?;
+        Ok(Self { entry, row, kind, handshake })
     }
 }
 
@@ -111,12 +124,12 @@ impl Entry {
 
     fn only(&self, row: &Row) -> Result<(), Error> {
         let allowed: &[&str] = match row.preset {
-            Preset::None | Preset::Bearer => &[],
+            Preset::None | Preset::Token(_) | Preset::Bearer => &[],
             Preset::ApiKey => &["query", "header"],
             Preset::Basic => &["user"],
-            Preset::Hmac(_) => HMAC_FIELDS,
+            Preset::Signing(_) => SIGNING_FIELDS,
         };
-        match self.set().into_iter().find(|field| !allowed.contains(field)) {
+        match self.set().into_iter().find(|field| !allowed.contains(field) && !COMMON_FIELDS.contains(field)) {
             None => Ok(()),
             Some(field) => Err(Error::Foreign { field, scheme: row.name, allowed: list(allowed.iter().copied()) }),
         }
@@ -137,46 +150,75 @@ impl Entry {
         }
     }
 
-    fn hmac(&self, row: &HmacRow) -> Result<Hmac, Error> {
+    fn handshake(&self, row: &Row) -> Result<Option<Handshake>, Error> {
+        let Some(given) = &self.handshake else { return Ok(row.handshake) };
+        pick("handshake", Some(given), &Handshake::NAMES, Handshake::Slack).map(Some)
+    }
+
+    /// What the sender of a Meta subscription shows to prove that the hook's owner made it.
+    pub(super) fn verify_token(&self) -> Option<&str> {
+        self.verify_token.as_deref()
+    }
+
+    fn signing(&self, row: &SigningRow) -> Result<Signing, Error> {
         let text = |given: &Option<String>, preset: &str| given.clone().unwrap_or_else(|| preset.to_owned());
-        let name = |field, given: &Option<String>, preset: Option<&str>| {
-            given.as_deref().or(preset).map(|name| header(field, name)).transpose()
-        };
+        let id_header = self.id_header.as_deref().or(row.id_header);
         let template = text(&self.signed, row.signed);
         let tolerance_s = self.tolerance("tolerance_s", self.tolerance_s.unwrap_or(row.tolerance_s))?;
-        let hmac = Hmac {
-            header: header("header", self.header.as_deref().unwrap_or(row.header))?,
+        let signing = Signing {
+            place: self.place(row)?,
+            header_prefix: text(&self.header_prefix, row.header_prefix),
             separator: self.separator.as_deref().map(separator).transpose()?.or(row.separator),
             prefix: text(&self.prefix, row.prefix),
-            algorithm: pick("algorithm", self.algorithm.as_deref(), &ALGORITHMS, row.algorithm)?,
-            encoding: pick("encoding", self.encoding.as_deref(), &ENCODINGS, row.encoding)?,
+            algorithm: pick("algorithm", self.algorithm.as_deref(), &Algorithm::NAMES, row.algorithm)?,
+            encoding: pick("encoding", self.encoding.as_deref(), &Encoding::NAMES, row.encoding)?,
             signed: part::parse(&template).ok_or_else(|| wrong("signed", &template, part::ALLOWED))?,
+            url_any_port: self.url_any_port.unwrap_or(row.url_any_port),
             timestamp: self.stamp(row)?,
-            timestamp_unit: pick("timestamp_unit", self.timestamp_unit.as_deref(), &UNITS, row.timestamp_unit)?,
+            timestamp_unit: pick("timestamp_unit", self.timestamp_unit.as_deref(), &Unit::NAMES, row.timestamp_unit)?,
             tolerance_past_s: tolerance_s,
             tolerance_future_s: match self.tolerance_future_s {
                 Some(given) => self.tolerance("tolerance_future_s", given)?,
                 None => tolerance_s,
             },
-            id_header: name("id_header", &self.id_header, row.id_header)?,
+            id_header: id_header.map(|name| header("id_header", name)).transpose()?,
             key_form: pick("key", self.key.as_deref(), &KeyForm::NAMES, row.key)?,
-            key_prefix: text(&self.key_prefix, row.key_prefix),
-            accept_compact_json: self.accept_compact_json.unwrap_or(false),
+            key_prefixes: match &self.key_prefix {
+                Some(given) => vec![given.clone()],
+                None => row.key_prefixes.iter().map(|prefix| (*prefix).to_owned()).collect(),
+            },
+            accept_compact_json: self.accept_compact_json.unwrap_or(row.accept_compact_json),
+            renamed: row.renamed,
         };
-        hmac.consistent(&template)?;
-        Ok(hmac)
+        signing.consistent(&template)?;
+        Ok(signing)
     }
 
-    fn stamp(&self, row: &HmacRow) -> Result<Option<Stamp>, Error> {
-        let given = (self.timestamp_header.as_deref(), self.timestamp_prefix.as_deref());
-        let (in_header, in_item) =
-            if given == (None, None) { (row.timestamp_header, row.timestamp_prefix) } else { given };
-        match (in_header, in_item) {
-            (Some(name), None) => Ok(Some(Stamp::Header(header("timestamp_header", name)?))),
-            (None, Some(prefix)) if !prefix.is_empty() => Ok(Some(Stamp::Item(prefix.to_owned()))),
-            (None, None) => Ok(None),
-            (_, Some(prefix)) => {
+    fn place(&self, row: &SigningRow) -> Result<Place, Error> {
+        let given = (self.header.as_deref(), self.signature_pointer.as_deref());
+        match if given == (None, None) { (row.header, row.signature_pointer) } else { given } {
+            (None, Some(pointer)) if pointer.starts_with('/') => Ok(Place::Member(pointer.to_owned())),
+            (Some(name), None) => Ok(Place::Header(header("header", name)?)),
+            (None, None) => Err(wrong("header", "", "the name of an HTTP header, or `signature_pointer`")),
+            (_, Some(pointer)) => Err(wrong("signature_pointer", pointer, "a JSON pointer, without `header`")),
+        }
+    }
+
+    fn stamp(&self, row: &SigningRow) -> Result<Option<Stamp>, Error> {
+        let given =
+            (self.timestamp_header.as_deref(), self.timestamp_prefix.as_deref(), self.timestamp_pointer.as_deref());
+        let preset = (row.timestamp_header, row.timestamp_prefix, row.timestamp_pointer);
+        match if given == (None, None, None) { preset } else { given } {
+            (None, None, None) => Ok(None),
+            (Some(name), None, None) => Ok(Some(Stamp::Header(header("timestamp_header", name)?))),
+            (None, Some(prefix), None) if !prefix.is_empty() => Ok(Some(Stamp::Item(prefix.to_owned()))),
+            (None, None, Some(pointer)) if pointer.starts_with('/') => Ok(Some(Stamp::Member(pointer.to_owned()))),
+            (_, Some(prefix), _) => {
                 Err(wrong("timestamp_prefix", prefix, "text such as `t=`, without `timestamp_header`"))
+            }
+            (_, _, pointer) => {
+                let allowed = "a JSON pointer such as `/sent_at`, without `timestamp_header`";
+                Err(wrong("timestamp_pointer", pointer.unwrap_or(""), allowed))
             }
         }
     }
@@ -189,13 +231,14 @@ impl Entry {
     }
 }
 
-impl Hmac {
+impl Signing {
     /// What is needed and what is given must be the same: a timestamp that nobody signs proves nothing, and a part that
     /// comes from nowhere never matches.
     fn consistent(&self, template: &str) -> Result<(), Error> {
         let signs = |part| self.signed.contains(&part);
         if signs(Part::Timestamp) != self.timestamp.is_some() {
-            let allowed = "`{timestamp}` exactly when `timestamp_header` or `timestamp_prefix` is given";
+            let allowed =
+                "`{timestamp}` exactly when `timestamp_header`, `timestamp_prefix` or `timestamp_pointer` is given";
             return Err(wrong("signed", template, allowed));
         }
         if signs(Part::Id) != self.id_header.is_some() {

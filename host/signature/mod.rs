@@ -5,14 +5,20 @@
 //! clock and no other room, and can run in a fuzzer.
 //!
 //! Rules that hold for every scheme:
-//! - The bytes that came are verified, before anything parses them.
+//! - The bytes that came are verified, before anything parses them. The exception is a scheme whose signature is in the body.
 //! - Every secret is compared by [`equal`], in constant time, and every candidate is compared with every live secret.
 //! - An empty secret, signature or scheme never passes. No authentication is a scheme of its own, [`none`](SCHEMES).
 //! - A header or parameter that carries a credential and comes twice is refused.
 //! - A timestamp must lie in the window, in the past and in the future alike.
 
+mod algorithm;
 mod entry;
 mod equal;
+mod facts;
+mod form;
+mod handshake;
+#[cfg(test)]
+mod page;
 mod part;
 mod query;
 mod refusal;
@@ -20,7 +26,9 @@ mod scheme;
 mod schemes;
 mod secret;
 mod sign;
+mod stamp;
 pub mod standard;
+mod stringify;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -28,6 +36,8 @@ mod verify;
 use http::HeaderMap;
 
 pub use equal::equal;
+pub use facts::Facts;
+pub use handshake::{Answer, handshake};
 pub use query::strip_query;
 pub use refusal::Refusal;
 pub use scheme::{Error, Redacts, Scheme};

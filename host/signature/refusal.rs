@@ -62,9 +62,9 @@ pub enum Refusal {
     /// The signature header has two timestamp items.
     #[error("header `{0}` holds more than one timestamp")]
     RepeatedTimestamp(String),
-    /// Only digits, since a sign, a space or a dot could move the boundary between the signed parts.
-    #[error("the timestamp is not 1 to 16 digits")]
-    BadTimestamp,
+    /// Not in the form that the scheme has.
+    #[error("the timestamp is not {0}")]
+    BadTimestamp(&'static str),
     /// Sent too long ago, or sent again.
     #[error("timestamp {age_s} s old, tolerance {tolerance_s} s")]
     TooOld {
@@ -87,13 +87,22 @@ pub enum Refusal {
     /// The scheme signs the URL, and the hook does not know its own.
     #[error("the scheme signs the URL, and no public URL is configured")]
     NoPublicUrl,
+    /// The scheme looks into the body, which is not JSON, does not have that member, or has several in its place.
+    #[error("the body is not JSON with one text at `{0}`")]
+    MissingMember(String),
+    /// The scheme signs the fields of a form, and nothing that is signed speaks of this body.
+    #[error("the body is not a form, and `bodySHA256` in the URL is not its digest")]
+    BodyNotSigned,
+    /// The answer to a handshake is a signature of a text like this one, which anybody may ask for.
+    #[error("the body has the form of a challenge, whose signature anybody can get")]
+    BodyIsChallenge,
     /// A token or password that is none of the live ones.
     #[error("no live secret matches")]
     OtherSecret,
     /// A well-formed signature of something else, or by another secret.
     #[error("no live secret matches: the digest differs")]
     OtherDigest,
-    /// The digest is of the same JSON, spaced otherwise.
+    /// The digest is of the same JSON, written in another way.
     #[error(
         "no live secret matches the bytes that came, but one matches them as compact JSON: the sender signs what it \
          serialised anew, not what it sent (`accept_compact_json` would allow that)"

@@ -3,10 +3,13 @@
 use http::HeaderName;
 use serde::{Deserialize, Serialize};
 
+use super::algorithm::Algorithm;
 use super::entry::{Entry, names};
+use super::handshake::Handshake;
 use super::part::Part;
 use super::schemes::Row;
 use super::secret::{KeyForm, Secret};
+use super::stamp::{Stamp, Unit};
 
 /// A checked scheme, ready to verify and to sign.
 ///
@@ -18,36 +21,23 @@ use super::secret::{KeyForm, Secret};
 /// {"scheme":"basic","user":"flowgate"}       {"scheme":"basic"}, where the secret is `user:password`
 /// {"scheme":"github"}
 /// {"scheme":"stripe","tolerance_s":600}
-/// {"scheme":"hmac-sha256","header":"x-signature","prefix":"sha256=","timestamp_header":"x-timestamp","signed":"{timestamp}.{body}"}
+/// {"scheme":"bearer","handshake":"cloudevents"}
+/// {"scheme":"custom","header":"x-signature","prefix":"sha256=","timestamp_header":"x-timestamp","signed":"{timestamp}.{body}"}
 /// ```
-/// The fields of a scheme that signs:
-///
-/// | field | meaning |
-/// |---|---|
-/// | `header` | the header that holds the signature |
-/// | `prefix` | what stands before each signature |
-/// | `separator` | the character between the items of that header, when it is a list; items with another prefix are ignored |
-/// | `algorithm` | `hmac-sha256`, `hmac-sha512` |
-/// | `encoding` | `hex`, `base64` |
-/// | `signed` | the signed bytes: text with `{body}`, `{timestamp}`, `{id}`, `{method}`, `{path}`, `{query}`, `{url}`, `{header:name}` |
-/// | `timestamp_header` / `timestamp_prefix` | where the timestamp is: in a header, or in an item of the signature header |
-/// | `timestamp_unit` | `s`, `ms` |
-/// | `tolerance_s` / `tolerance_future_s` | the window, in seconds; the second is as the first unless given |
-/// | `id_header` | the header that holds the message id |
-/// | `key`, `key_prefix` | how the secret becomes a key: `utf-8`, `base64`, `hex`, after this prefix if it is there |
-/// | `accept_compact_json` | also accept a signature of the body without its insignificant spaces |
+/// The fields are described in `docs/schemes.md`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(try_from = "Entry", into = "Entry")]
 pub struct Scheme {
     pub(super) entry: Entry,
     pub(super) row: &'static Row,
     pub(super) kind: Kind,
+    pub(super) handshake: Option<Handshake>,
 }
 
 /// What a flow must not see of a request that came by a scheme.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Redacts {
-    /// These headers hold the secret itself.
+    /// These headers hold the secret itself, or the signature.
     pub headers: Vec<HeaderName>,
     /// These query parameters do, by decoded name; see [`strip_query`](super::strip_query).
     pub query_params: Vec<String>,
@@ -117,23 +107,31 @@ impl Scheme {
     }
 
     /// What to take out of a request before a flow or a record gets it: headers and parameters that hold the secret
-    /// itself. A signature stays, since nobody can make another one from it.
+    /// itself, and the signature's header, since with the same body it would pass again where no timestamp is signed.
     pub fn redacts(&self) -> Redacts {
+        let mut redacts = Redacts::default();
         match &self.kind {
-            Kind::None | Kind::Hmac(_) => Redacts::default(),
-            Kind::Query(name) => Redacts { query_params: vec![name.clone()], ..Redacts::default() },
-            Kind::Header(name) => Redacts { headers: vec![name.clone()], ..Redacts::default() },
-            Kind::Bearer | Kind::Basic { .. } => {
-                Redacts { headers: vec![http::header::AUTHORIZATION], ..Redacts::default() }
+            Kind::None => {}
+            Kind::Signing(signing) => {
+                if let Place::Header(name) = &signing.place {
+                    redacts.headers.push(name.clone());
+                }
             }
+            Kind::Query(name) => redacts.query_params.push(name.clone()),
+            Kind::Header(name) => redacts.headers.push(name.clone()),
+            Kind::Bearer | Kind::Basic { .. } => redacts.headers.push(http::header::AUTHORIZATION),
         }
+        if self.handshake == Some(Handshake::Meta) {
+            redacts.query_params.push("hub.verify_token".to_owned());
+        }
+        redacts
     }
 
     /// Whether `secret` could ever pass, to be asked before it is kept.
     pub fn check_secret(&self, secret: &Secret) -> Result<(), Error> {
         let (fits, allowed) = match &self.kind {
             Kind::Basic { user: None } => (secret.expose().contains(':'), "`user:password`"),
-            Kind::Hmac(hmac) => (hmac.key(secret).is_some(), hmac.key_form.allowed()),
+            Kind::Signing(signing) => (signing.key(secret).is_some(), signing.key_allowed()),
             _ => (!secret.is_empty(), "any text but the empty one"),
         };
         if fits { Ok(()) } else { Err(Error::Secret { scheme: self.row.name, allowed }) }
@@ -154,47 +152,67 @@ pub(super) enum Kind {
     Header(HeaderName),
     Bearer,
     Basic { user: Option<String> },
-    Hmac(Box<Hmac>),
+    Signing(Box<Signing>),
 }
 
-/// A keyed digest in a header.
+/// A signature of the request, somewhere in it.
 #[derive(Debug, Clone)]
-pub(super) struct Hmac {
-    pub(super) header: HeaderName,
+pub(super) struct Signing {
+    pub(super) place: Place,
+    pub(super) header_prefix: String,
     pub(super) separator: Option<char>,
     pub(super) prefix: String,
     pub(super) algorithm: Algorithm,
     pub(super) encoding: Encoding,
     pub(super) signed: Vec<Part>,
+    pub(super) url_any_port: bool,
     pub(super) timestamp: Option<Stamp>,
     pub(super) timestamp_unit: Unit,
     pub(super) tolerance_past_s: i64,
     pub(super) tolerance_future_s: i64,
     pub(super) id_header: Option<HeaderName>,
     pub(super) key_form: KeyForm,
-    pub(super) key_prefix: String,
+    pub(super) key_prefixes: Vec<String>,
     pub(super) accept_compact_json: bool,
+    /// Headers that begin with the first may come under names that begin with the second instead.
+    pub(super) renamed: Option<(&'static str, &'static str)>,
 }
 
-impl Hmac {
+impl Signing {
     /// The key in a secret, if it holds one.
     pub(super) fn key(&self, secret: &Secret) -> Option<zeroize::Zeroizing<Vec<u8>>> {
-        self.key_form.key(secret, &self.key_prefix)
+        let prefixes = self.key_prefixes.iter().map(String::as_str);
+        self.key_form.key(secret, prefixes).filter(|key| self.algorithm.takes(key))
+    }
+
+    fn key_allowed(&self) -> &'static str {
+        self.algorithm.key_allowed().unwrap_or_else(|| self.key_form.allowed())
+    }
+
+    /// Whether the body must be read as JSON to find what is signed.
+    pub(super) fn reads_json(&self) -> bool {
+        matches!(self.place, Place::Member(_))
+            || matches!(self.timestamp, Some(Stamp::Member(_)))
+            || self.signed.iter().any(|part| matches!(part, Part::Member(_)))
     }
 }
 
-/// Where a timestamp is.
-#[derive(Debug, Clone)]
-pub(super) enum Stamp {
+/// Where a signature is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Place {
     Header(HeaderName),
-    /// In the item of the signature header that begins with this.
-    Item(String),
+    /// In the member of the JSON body that this pointer names (RFC 6901).
+    Member(String),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Algorithm {
-    HmacSha256,
-    HmacSha512,
+impl Place {
+    /// The header or the pointer, for messages.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Header(name) => name.as_str().to_owned(),
+            Self::Member(pointer) => pointer.clone(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -203,8 +221,7 @@ pub(super) enum Encoding {
     Base64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unit {
-    Seconds,
-    Milliseconds,
+impl Encoding {
+    /// What a JSON entry may say.
+    pub(super) const NAMES: [(&'static str, Self); 2] = [("hex", Self::Hex), ("base64", Self::Base64)];
 }

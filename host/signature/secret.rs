@@ -70,10 +70,14 @@ impl KeyForm {
         }
     }
 
-    /// The key in `secret` after `prefix`, if that is there; none when it is not in this form or empty.
-    pub(super) fn key(self, secret: &Secret, prefix: &str) -> Option<Zeroizing<Vec<u8>>> {
+    /// The key in `secret` after one of the prefixes, if one is there; none when it is not in this form or empty.
+    pub(super) fn key<'a>(
+        self,
+        secret: &Secret,
+        mut prefixes: impl Iterator<Item = &'a str>,
+    ) -> Option<Zeroizing<Vec<u8>>> {
         let text = secret.expose();
-        let text = text.strip_prefix(prefix).unwrap_or(text);
+        let text = prefixes.find_map(|prefix| text.strip_prefix(prefix)).unwrap_or(text);
         let key = match self {
             Self::Utf8 => Some(text.as_bytes().to_vec()),
             Self::Base64 => BASE64.decode(text).ok(),
@@ -96,7 +100,8 @@ mod tests {
 
     #[test]
     fn a_key_is_decoded_as_its_scheme_says_and_is_never_empty() {
-        let key = |form: KeyForm, text: &str| form.key(&Secret::new(text), "whsec_").map(|key| key.to_vec());
+        let key =
+            |form: KeyForm, text: &str| form.key(&Secret::new(text), ["whsec_"].into_iter()).map(|key| key.to_vec());
         assert_eq!(key(KeyForm::Base64, "whsec_AQI="), Some(vec![1, 2]));
         assert_eq!(key(KeyForm::Base64, "AQI"), Some(vec![1, 2]));
         assert_eq!(key(KeyForm::Hex, "0102"), Some(vec![1, 2]));

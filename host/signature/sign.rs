@@ -5,9 +5,10 @@ use base64::prelude::BASE64_STANDARD;
 use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue};
 
-use super::scheme::{Encoding, Error, Hmac, Kind, Scheme, Stamp, Unit};
+use super::scheme::{Encoding, Error, Kind, Place, Scheme, Signing};
 use super::secret::Secret;
-use super::verify::{Stamped, is_id, mac};
+use super::stamp::Stamp;
+use super::verify::{Found, is_id};
 use super::{Message, Refusal};
 
 /// What to add to a request so that it passes.
@@ -22,7 +23,8 @@ pub struct Credentials {
 /// Signs `message` at `now_unix_ms` (Unix time in milliseconds).
 ///
 /// `id` is the message id, for the schemes that have one. A scheme whose header is a list gets one signature per secret,
-/// so that receivers can change theirs; the others sign with the first secret.
+/// so that receivers can change theirs; the others sign with the first secret. Errs where no secret of ours can sign: the
+/// sender's private key is not known, or the signature is a part of the body.
 pub fn sign(
     scheme: &Scheme,
     secrets: &[Secret],
@@ -50,7 +52,7 @@ pub fn sign(
             };
             token(scheme, &AUTHORIZATION, &format!("Basic {}", BASE64_STANDARD.encode(pair)))
         }
-        Kind::Hmac(hmac) => digest(scheme, hmac, secrets, message, id, now_unix_ms),
+        Kind::Signing(signing) => signature(scheme, signing, secrets, message, id, now_unix_ms),
     }
 }
 
@@ -61,48 +63,51 @@ fn token(scheme: &Scheme, name: &HeaderName, value: &str) -> Result<Credentials,
     Ok(Credentials { headers: vec![(name.clone(), value)], ..Credentials::default() })
 }
 
-fn digest(
+fn signature(
     scheme: &Scheme,
-    hmac: &Hmac,
+    signing: &Signing,
     secrets: &[Secret],
     message: &Message<'_>,
     id: &str,
     now_unix_ms: i64,
 ) -> Result<Credentials, Error> {
-    if hmac.id_header.is_some() && !is_id(id) {
+    if signing.id_header.is_some() && !is_id(id) {
         return Err(unsignable(scheme, &Refusal::BadId("id".to_owned())));
     }
-    let now = match hmac.timestamp_unit {
-        Unit::Seconds => now_unix_ms.div_euclid(1_000),
-        Unit::Milliseconds => now_unix_ms,
+    let Place::Header(header) = &signing.place else {
+        return Err(unsignable(scheme, &"the signature is a part of the body"));
     };
-    let timestamp = now.to_string();
-    let stamped = Stamped { message, timestamp: &timestamp, id };
-    let parts = stamped.parts(hmac).map_err(|refusal| unsignable(scheme, &refusal))?;
+    let timestamp = signing.timestamp_unit.text(now_unix_ms);
+    let json = signing.reads_json().then(|| serde_json::from_slice(message.body).ok()).flatten();
+    let found = Found { message, url: message.public_url, timestamp: &timestamp, id, json: json.as_ref() };
+    let parts = found.parts(signing).map_err(|refusal| unsignable(scheme, &refusal))?;
 
     let mut items = Vec::new();
     let mut headers = Vec::new();
-    headers.extend(hmac.id_header.clone().map(|name| (name, id.to_owned())));
-    match &hmac.timestamp {
+    headers.extend(signing.id_header.clone().map(|name| (name, id.to_owned())));
+    match &signing.timestamp {
         Some(Stamp::Header(name)) => headers.push((name.clone(), timestamp.clone())),
         Some(Stamp::Item(prefix)) => items.push(format!("{prefix}{timestamp}")),
-        None => {}
+        Some(Stamp::Member(_)) | None => {}
     }
-    let signers = if hmac.separator.is_some() { secrets } else { &secrets[..1] };
-    for key in signers.iter().filter_map(|secret| hmac.key(secret)) {
-        items.push(format!("{}{}", hmac.prefix, hmac.encoding.encode(&mac(hmac.algorithm, &key, &parts))));
+    let signers = if signing.separator.is_some() { secrets } else { &secrets[..1] };
+    for key in signers.iter().filter_map(|secret| signing.key(secret)) {
+        let signature = signing.algorithm.sign(&key, &parts).map_err(|reason| unsignable(scheme, &reason))?;
+        items.push(format!("{}{}", signing.prefix, signing.encoding.encode(&signature)));
     }
-    headers.push((hmac.header.clone(), items.join(&hmac.separator.map(String::from).unwrap_or_default())));
+    let items = items.join(&signing.separator.map(String::from).unwrap_or_default());
+    headers.push((header.clone(), format!("{}{items}", signing.header_prefix)));
 
     let field = |(name, value): (HeaderName, String)| {
-        HeaderValue::try_from(value).map(|value| (name, value)).map_err(|_| unsignable(scheme, &Refusal::BadTimestamp))
+        let text = "a prefix that a header cannot hold";
+        HeaderValue::try_from(value).map(|value| (name, value)).map_err(|_| unsignable(scheme, &text))
     };
     let headers = headers.into_iter().map(field).collect::<Result<_, _>>()?;
     Ok(Credentials { headers, ..Credentials::default() })
 }
 
-fn unsignable(scheme: &Scheme, refusal: &Refusal) -> Error {
-    Error::Unsignable { scheme: scheme.name(), reason: refusal.to_string() }
+fn unsignable(scheme: &Scheme, reason: &dyn std::fmt::Display) -> Error {
+    Error::Unsignable { scheme: scheme.name(), reason: reason.to_string() }
 }
 
 impl Encoding {

@@ -1,16 +1,20 @@
 //! Holding a request against a scheme.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
-use hmac::{KeyInit as _, Mac as _};
 use http::HeaderName;
 use http::header::AUTHORIZATION;
-use sha2::{Sha256, Sha512};
+use serde_json::Value;
 use zeroize::Zeroizing;
 
+use super::handshake::{self, Handshake};
 use super::part::Part;
-use super::scheme::{Algorithm, Encoding, Hmac, Kind, Scheme, Stamp, Unit};
+use super::scheme::{Encoding, Kind, Place, Scheme, Signing};
 use super::secret::{BASE64, Secret};
-use super::{CANDIDATES_MAX, Message, Refusal, equal, query};
+use super::stamp::Stamp;
+use super::stringify::stringify;
+use super::{CANDIDATES_MAX, Message, Refusal, equal, form, query};
 
 /// What is known of a genuine request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,9 +31,12 @@ pub struct Proof {
 ///
 /// `now_unix_ms` is Unix time in milliseconds. Every live secret is compared, also after one has matched.
 pub fn verify(scheme: &Scheme, secrets: &[Secret], message: &Message<'_>, now_unix_ms: i64) -> Result<Proof, Refusal> {
+    if scheme.handshake == Some(Handshake::X) && handshake::is_crc_token(message.body) {
+        return Err(Refusal::BodyIsChallenge);
+    }
     let token = match &scheme.kind {
         Kind::None => return Ok(Proof::default()),
-        Kind::Hmac(hmac) => return digest(hmac, secrets, message, now_unix_ms),
+        Kind::Signing(signing) => return signature(signing, secrets, message, now_unix_ms),
         _ if !secrets.iter().any(|secret| scheme.check_secret(secret).is_ok()) => return Err(Refusal::NoSecret),
         Kind::Query(name) => query::only(message.query, name)?,
         Kind::Header(name) => only_header(message, name)?.to_owned(),
@@ -55,29 +62,46 @@ pub fn verify(scheme: &Scheme, secrets: &[Secret], message: &Message<'_>, now_un
     Ok(Proof { secret: Some(secret), ..Proof::default() })
 }
 
-fn digest(hmac: &Hmac, secrets: &[Secret], message: &Message<'_>, now_unix_ms: i64) -> Result<Proof, Refusal> {
-    let keys = secrets.iter().enumerate().filter_map(|(index, secret)| Some((index, hmac.key(secret)?)));
+fn signature(signing: &Signing, secrets: &[Secret], message: &Message<'_>, now_unix_ms: i64) -> Result<Proof, Refusal> {
+    let keys = secrets.iter().enumerate().filter_map(|(index, secret)| Some((index, signing.key(secret)?)));
     let keys = keys.collect::<Vec<_>>();
     if keys.is_empty() {
         return Err(Refusal::NoSecret);
     }
-    let header = only_header(message, &hmac.header)?;
-    let candidates = candidates(hmac, header)?;
-    let timestamp = timestamp(hmac, message, header)?;
-    let timestamp_s = timestamp.map(|digits| in_window(hmac, digits, now_unix_ms)).transpose()?;
-    let id = hmac.id_header.as_ref().map(|name| id(message, name)).transpose()?;
-    let stamped = Stamped { message, timestamp: timestamp.unwrap_or(""), id: id.unwrap_or("") };
+    let json = signing.reads_json().then(|| serde_json::from_slice(message.body).ok()).flatten();
+    let given = Given { signing, message, json: json.as_ref() };
+    let text = match &signing.place {
+        Place::Header(name) => given.header(name)?,
+        Place::Member(pointer) => given.member(pointer)?,
+    };
+    let text = text.strip_prefix(signing.header_prefix.as_str()).unwrap_or("");
+    let candidates = candidates(signing, text)?;
+    let timestamp = given.timestamp(text)?;
+    let timestamp_s = timestamp.map(|text| in_window(signing, text, now_unix_ms)).transpose()?;
+    let id = signing.id_header.as_ref().map(|name| given.id(name)).transpose()?;
+    let (stamp, id_text) = (timestamp.unwrap_or(""), id.unwrap_or(""));
 
+    let matching = |message: &Message<'_>| {
+        let mut matched = None;
+        for url in urls(signing, message) {
+            let found = Found { message, url: url.as_deref(), timestamp: stamp, id: id_text, json: json.as_ref() };
+            let parts = found.parts(signing)?;
+            for (index, key) in &keys {
+                if signing.algorithm.accepts(key, &parts, &candidates) {
+                    matched = Some(*index);
+                }
+            }
+        }
+        Ok(matched)
+    };
     let proof = |secret| Proof { secret: Some(secret), id: id.map(str::to_owned), timestamp_s };
-    if let Some(secret) = matching(hmac, &keys, &candidates, &stamped.parts(hmac)?) {
+    if let Some(secret) = matching(message)? {
         return Ok(proof(secret));
     }
-    match compact(message.body) {
-        Some(body) if body != message.body => {
-            let message = Message { body: &body, ..*message };
-            let parts = Stamped { message: &message, ..stamped }.parts(hmac)?;
-            match matching(hmac, &keys, &candidates, &parts) {
-                Some(secret) if hmac.accept_compact_json => Ok(proof(secret)),
+    match stringify(message.body) {
+        Some(body) if body != message.body && signing.signed.contains(&Part::Body) => {
+            match matching(&Message { body: &body, ..*message })? {
+                Some(secret) if signing.accept_compact_json => Ok(proof(secret)),
                 Some(_) => Err(Refusal::CompactDigest),
                 None => Err(Refusal::OtherDigest),
             }
@@ -86,52 +110,30 @@ fn digest(hmac: &Hmac, secrets: &[Secret], message: &Message<'_>, now_unix_ms: i
     }
 }
 
-/// The bytes of a key.
-type Key = Zeroizing<Vec<u8>>;
-
-/// The index of a secret under which one of the candidates is right. Looks at all of them, whatever it finds.
-fn matching(hmac: &Hmac, keys: &[(usize, Key)], candidates: &[Vec<u8>], parts: &[&[u8]]) -> Option<usize> {
-    let mut matched = None;
-    for (index, key) in keys {
-        let digest = mac(hmac.algorithm, key, parts);
-        for candidate in candidates {
-            if equal(candidate, &digest) {
-                matched = Some(*index);
-            }
-        }
-    }
-    matched
-}
-
-/// The keyed digest of the parts in a row.
-pub(super) fn mac(algorithm: Algorithm, key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
-    macro_rules! over {
-        ($hash:ty) => {{
-            let mut mac = hmac::Hmac::<$hash>::new_from_slice(key).expect("HMAC takes a key of any length");
-            parts.iter().for_each(|part| mac.update(part));
-            mac.finalize().into_bytes().to_vec()
-        }};
-    }
-    match algorithm {
-        Algorithm::HmacSha256 => over!(Sha256),
-        Algorithm::HmacSha512 => over!(Sha512),
+/// The URLs of which any may be the one that was signed.
+fn urls(signing: &Signing, message: &Message<'_>) -> Vec<Option<String>> {
+    match message.public_url {
+        Some(url) if signing.url_any_port => form::any_port(url).into_iter().map(Some).collect(),
+        url => vec![url.map(str::to_owned)],
     }
 }
 
-/// A message with the two parts that are found, not given.
+/// A message with the parts that are found, not given.
 #[derive(Clone, Copy)]
-pub(super) struct Stamped<'a> {
+pub(super) struct Found<'a> {
     pub(super) message: &'a Message<'a>,
+    pub(super) url: Option<&'a str>,
     pub(super) timestamp: &'a str,
     pub(super) id: &'a str,
+    pub(super) json: Option<&'a Value>,
 }
 
-impl<'a> Stamped<'a> {
+impl<'a> Found<'a> {
     /// The signed bytes, piece by piece.
-    pub(super) fn parts(&self, hmac: &'a Hmac) -> Result<Vec<&'a [u8]>, Refusal> {
+    pub(super) fn parts(&self, signing: &'a Signing) -> Result<Vec<Cow<'a, [u8]>>, Refusal> {
         let message = self.message;
         let bytes = |part: &'a Part| {
-            Ok(match part {
+            Ok(Cow::Borrowed(match part {
                 Part::Literal(text) => text.as_bytes(),
                 Part::Header(name) => only_header(message, name)?.as_bytes(),
                 Part::Timestamp => self.timestamp.as_bytes(),
@@ -139,73 +141,130 @@ impl<'a> Stamped<'a> {
                 Part::Method => message.method.as_bytes(),
                 Part::Path => message.path.as_bytes(),
                 Part::Query => message.query.as_bytes(),
-                Part::Url => message.public_url.ok_or(Refusal::NoPublicUrl)?.as_bytes(),
+                Part::Url => self.url.ok_or(Refusal::NoPublicUrl)?.as_bytes(),
                 Part::Body => message.body,
-            })
+                Part::Form => return form::fields(message, self.url).map(Cow::Owned),
+                Part::Member(pointer) => return Ok(Cow::Owned(scalar(self.json, pointer)?.into_bytes())),
+            }))
         };
-        hmac.signed.iter().map(bytes).collect()
+        signing.signed.iter().map(bytes).collect()
     }
 }
 
-/// Every decodable signature in the header, of which there is at least one.
-fn candidates(hmac: &Hmac, header: &str) -> Result<Vec<Vec<u8>>, Refusal> {
-    let offered = items(hmac, header).filter_map(|item| item.strip_prefix(hmac.prefix.as_str()));
+/// The member that a JSON pointer names. An index leads to the only element of an array and to no other, so that nothing
+/// unsigned comes along beside what is signed.
+fn member<'a>(json: Option<&'a Value>, pointer: &str) -> Result<Option<&'a Value>, Refusal> {
+    let mut found = json;
+    for name in pointer.split('/').skip(1) {
+        found = match found {
+            Some(Value::Array(items)) if items.len() == 1 && name == "0" => items.first(),
+            Some(Value::Object(members)) => members.get(name.replace("~1", "/").replace("~0", "~").as_str()),
+            Some(Value::Array(_)) | None => return Err(Refusal::MissingMember(pointer.to_owned())),
+            Some(_) => None,
+        };
+        if found.is_none() {
+            return Ok(None);
+        }
+    }
+    Ok(found)
+}
+
+/// A member as it is signed: text without its quotes, nothing for one that is not there.
+fn scalar(json: Option<&Value>, pointer: &str) -> Result<String, Refusal> {
+    match member(json, pointer)? {
+        None | Some(Value::Null) => Ok(String::new()),
+        Some(Value::String(text)) => Ok(text.clone()),
+        Some(Value::Array(_) | Value::Object(_)) => Err(Refusal::MissingMember(pointer.to_owned())),
+        Some(plain) => Ok(plain.to_string()),
+    }
+}
+
+/// Where the pieces of a signature are looked for.
+struct Given<'a> {
+    signing: &'a Signing,
+    message: &'a Message<'a>,
+    json: Option<&'a Value>,
+}
+
+impl<'a> Given<'a> {
+    /// A header, or the one that the sender may use in its place.
+    fn header(&self, name: &HeaderName) -> Result<&'a str, Refusal> {
+        let renamed = self.signing.renamed.filter(|_| !self.message.headers.contains_key(name));
+        let other = renamed.and_then(|(from, to)| {
+            let rest = name.as_str().strip_prefix(from)?;
+            format!("{to}{rest}").parse::<HeaderName>().ok()
+        });
+        match other.filter(|other| self.message.headers.contains_key(other)) {
+            Some(other) => only_header(self.message, &other),
+            None => only_header(self.message, name),
+        }
+    }
+
+    fn member(&self, pointer: &str) -> Result<&'a str, Refusal> {
+        let text = member(self.json, pointer)?.and_then(Value::as_str).filter(|text| !text.is_empty());
+        text.ok_or_else(|| Refusal::MissingMember(pointer.to_owned()))
+    }
+
+    fn id(&self, name: &HeaderName) -> Result<&'a str, Refusal> {
+        let id = self.header(name)?;
+        if is_id(id) { Ok(id) } else { Err(Refusal::BadId(name.as_str().to_owned())) }
+    }
+
+    /// The timestamp as it is written; `text` holds the signatures.
+    fn timestamp(&self, text: &'a str) -> Result<Option<&'a str>, Refusal> {
+        match &self.signing.timestamp {
+            None => Ok(None),
+            Some(Stamp::Header(name)) => self.header(name).map(Some),
+            Some(Stamp::Member(pointer)) => self.member(pointer).map(Some),
+            Some(Stamp::Item(prefix)) => {
+                let mut found = items(self.signing, text).filter_map(|item| item.strip_prefix(prefix.as_str()));
+                let header = || self.signing.place.name();
+                let none = || Refusal::NoTimestamp { header: header(), prefix: prefix.clone() };
+                let first = found.next().ok_or_else(none)?;
+                if found.next().is_some() {
+                    return Err(Refusal::RepeatedTimestamp(header()));
+                }
+                Ok(Some(first))
+            }
+        }
+    }
+}
+
+/// Every decodable signature in the text, of which there is at least one.
+fn candidates(signing: &Signing, text: &str) -> Result<Vec<Vec<u8>>, Refusal> {
+    let offered = items(signing, text).filter_map(|item| item.strip_prefix(signing.prefix.as_str()));
     let offered = offered.filter(|text| !text.is_empty()).collect::<Vec<_>>();
-    let name = || hmac.header.as_str().to_owned();
+    let name = || signing.place.name();
     match offered.len() {
-        0 => return Err(Refusal::NoSignature { header: name(), prefix: hmac.prefix.clone() }),
+        0 => {
+            let prefix = format!("{}{}", signing.header_prefix, signing.prefix);
+            return Err(Refusal::NoSignature { header: name(), prefix });
+        }
         1..=CANDIDATES_MAX => {}
         count => return Err(Refusal::TooManySignatures { header: name(), count }),
     }
-    let decoded = offered.into_iter().filter_map(|text| hmac.encoding.decode(text)).collect::<Vec<_>>();
-    if decoded.is_empty() { Err(Refusal::NotEncoded(hmac.encoding.name())) } else { Ok(decoded) }
+    let decoded = offered.into_iter().filter_map(|text| signing.encoding.decode(text)).collect::<Vec<_>>();
+    if decoded.is_empty() { Err(Refusal::NotEncoded(signing.encoding.name())) } else { Ok(decoded) }
 }
 
-fn items<'a>(hmac: &Hmac, header: &'a str) -> impl Iterator<Item = &'a str> {
-    // Without a separator the whole header is one item: no character splits it.
-    let separator = hmac.separator;
-    header.split(move |c| Some(c) == separator).map(str::trim)
-}
-
-fn timestamp<'a>(hmac: &Hmac, message: &Message<'a>, header: &'a str) -> Result<Option<&'a str>, Refusal> {
-    let digits = match &hmac.timestamp {
-        None => return Ok(None),
-        Some(Stamp::Header(name)) => only_header(message, name)?,
-        Some(Stamp::Item(prefix)) => {
-            let mut found = items(hmac, header).filter_map(|item| item.strip_prefix(prefix.as_str()));
-            let name = || hmac.header.as_str().to_owned();
-            let none = || Refusal::NoTimestamp { header: name(), prefix: prefix.clone() };
-            let digits = found.next().ok_or_else(none)?;
-            if found.next().is_some() {
-                return Err(Refusal::RepeatedTimestamp(name()));
-            }
-            digits
-        }
-    };
-    let good = (1..=16).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
-    if good { Ok(Some(digits)) } else { Err(Refusal::BadTimestamp) }
+fn items<'a>(signing: &Signing, text: &'a str) -> impl Iterator<Item = &'a str> {
+    // Without a separator the whole text is one item: no character splits it.
+    let separator = signing.separator;
+    text.split(move |c| Some(c) == separator).map(str::trim)
 }
 
 /// The timestamp in seconds, if it is neither too old nor too new.
-fn in_window(hmac: &Hmac, digits: &str, now_unix_ms: i64) -> Result<i64, Refusal> {
-    let number = digits.parse::<i64>().map_err(|_| Refusal::BadTimestamp)?;
-    let seconds = match hmac.timestamp_unit {
-        Unit::Seconds => number,
-        Unit::Milliseconds => number / 1_000,
-    };
+fn in_window(signing: &Signing, text: &str, now_unix_ms: i64) -> Result<i64, Refusal> {
+    let unit = signing.timestamp_unit;
+    let seconds = unit.seconds(text).ok_or(Refusal::BadTimestamp(unit.allowed()))?;
     let age_s = now_unix_ms.div_euclid(1_000) - seconds;
-    if age_s > hmac.tolerance_past_s {
-        Err(Refusal::TooOld { age_s, tolerance_s: hmac.tolerance_past_s })
-    } else if -age_s > hmac.tolerance_future_s {
-        Err(Refusal::TooNew { ahead_s: -age_s, tolerance_s: hmac.tolerance_future_s })
+    if age_s > signing.tolerance_past_s {
+        Err(Refusal::TooOld { age_s, tolerance_s: signing.tolerance_past_s })
+    } else if -age_s > signing.tolerance_future_s {
+        Err(Refusal::TooNew { ahead_s: -age_s, tolerance_s: signing.tolerance_future_s })
     } else {
         Ok(seconds)
     }
-}
-
-fn id<'a>(message: &Message<'a>, name: &HeaderName) -> Result<&'a str, Refusal> {
-    let id = only_header(message, name)?;
-    if is_id(id) { Ok(id) } else { Err(Refusal::BadId(name.as_str().to_owned())) }
 }
 
 /// Whether a message id holds nothing that could move the boundary between the signed parts.
@@ -214,7 +273,7 @@ pub(super) fn is_id(id: &str) -> bool {
 }
 
 /// The value of a header that must be there once, be text and not be empty.
-fn only_header<'a>(message: &Message<'a>, name: &HeaderName) -> Result<&'a str, Refusal> {
+pub(super) fn only_header<'a>(message: &Message<'a>, name: &HeaderName) -> Result<&'a str, Refusal> {
     let mut values = message.headers.get_all(name).iter();
     let missing = || Refusal::MissingHeader(name.as_str().to_owned());
     let value = values.next().ok_or_else(missing)?;
@@ -255,23 +314,4 @@ impl Encoding {
             Self::Base64 => BASE64.decode(text).ok(),
         }
     }
-}
-
-/// A body larger than this is not looked at a second time.
-const COMPACT_BYTES_MAX: usize = 256 * 1024;
-
-/// The same JSON without its insignificant spaces; none when the body is not JSON. Numbers, escapes and key order stay.
-pub(super) fn compact(body: &[u8]) -> Option<Vec<u8>> {
-    if body.len() > COMPACT_BYTES_MAX {
-        return None;
-    }
-    serde_json::from_slice::<serde::de::IgnoredAny>(body).ok()?;
-    let (mut in_text, mut escaped) = (false, false);
-    let significant = |byte: &u8| {
-        let keep = in_text || !byte.is_ascii_whitespace();
-        in_text ^= *byte == b'"' && !escaped;
-        escaped = in_text && !escaped && *byte == b'\\';
-        keep
-    };
-    Some(body.iter().copied().filter(significant).collect())
 }
