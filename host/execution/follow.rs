@@ -132,7 +132,7 @@ impl Follow {
                     }
                     self.take(rows);
                 }
-                None => self.to_the_end().await?,
+                None => self.rest().await?,
             }
         }
     }
@@ -145,7 +145,7 @@ impl Follow {
         Ok(last)
     }
 
-    async fn to_the_end(&mut self) -> Result<(), Error> {
+    async fn rest(&mut self) -> Result<(), Error> {
         let execution = self.executions.find(self.workspace, self.id).await?;
         if self.stored().await? {
             self.ready.push_back(end(&execution));

@@ -25,10 +25,12 @@ const LINGER: Duration = Duration::from_millis(20);
 
 /// A verb on its way.
 struct Verb {
-    /// Runs inside the transaction, or learns why there is none, and returns what tells the caller how it ended.
-    run: Box<dyn FnOnce(Result<&Connection>) -> Answer + Send>,
+    run: Run,
     awaited: bool,
 }
+
+/// Runs inside the transaction, or learns why there is none, and returns what tells the caller how it ended.
+type Run = Box<dyn FnOnce(Result<&Connection>) -> Answer + Send>;
 
 type Answer = Box<dyn FnOnce(&Result<()>) + Send>;
 
