@@ -10,6 +10,23 @@ use tokio::net::TcpStream;
 
 use crate::support::{Hook, House, hmac, now_ms};
 
+#[tokio::test]
+async fn a_request_for_no_hook_is_on_record_too() {
+    let house = House::start().await;
+    let path = "/hooks/hok_00000000000000000000000000000000";
+    house.request(Method::POST, path, HeaderMap::new(), Bytes::new()).await.problem(401);
+    for _ in 0..200 {
+        let list = house.get("/v1/requests").await.expect(200);
+        if let Some(one) = list["data"].get(0) {
+            assert_eq!((&one["code"], &one["request"]["path"]), (&json!("unauthenticated"), &json!(path)));
+            assert!(one["reason"].as_str().unwrap().contains("there is no hook"), "{one}");
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the request was not recorded");
+}
+
 /// The record of a refused request whose reason says `told`, once there is one.
 async fn recorded(house: &House, hook: &Hook, status: u16, told: &str) -> Value {
     let mut list = Value::Null;

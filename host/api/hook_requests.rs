@@ -6,12 +6,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Api;
-use super::auth::Caller;
+use super::auth::{Caller, Role};
 use super::page::{List, Paging};
 use super::request::{At, Params};
 use crate::clock::Timestamp;
 use crate::id::RequestId;
-use crate::problem::Problem;
+use crate::problem::{Problem, kind};
 use crate::store::Refused;
 use crate::trigger::Json as RawJson;
 
@@ -50,6 +50,25 @@ pub(super) async fn list_hook_requests(
     Params(paging): Params<Paging>,
 ) -> Result<Json<List<RefusedRequest>>, Problem> {
     let hook = api.hooks.get(caller.workspace, &hook).await?;
-    let refused = api.store.requests(hook.id, paging.page()?).await?;
+    let refused = api.store.requests(Some(hook.id), paging.page()?).await?;
+    Ok(Json(paging.cut(refused, |refused| refused.id.to_string()).show(RefusedRequest::from)))
+}
+
+/// The requests that were for no hook that there is; the newest 1,000 are kept.
+///
+/// They are those of the whole server and may be another workspace's slips, so only an admin reads them.
+#[utoipa::path(
+    get, path = "/v1/requests", tag = "hooks", params(Paging),
+    responses((status = 200, body = List<RefusedRequest>), (status = 403, description = "the key is not an admin's"))
+)]
+pub(super) async fn list_stray_requests(
+    caller: Caller,
+    State(api): State<Api>,
+    Params(paging): Params<Paging>,
+) -> Result<Json<List<RefusedRequest>>, Problem> {
+    if caller.role != Role::Admin {
+        return Err(Problem::new(&kind::FORBIDDEN, "only an admin reads the requests that were for no hook"));
+    }
+    let refused = api.store.requests(None, paging.page()?).await?;
     Ok(Json(paging.cut(refused, |refused| refused.id.to_string()).show(RefusedRequest::from)))
 }

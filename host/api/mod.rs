@@ -137,6 +137,7 @@ endpoints! {
     delete "/v1/hooks/{hook}/secrets/{secret}" hook_secrets::revoke_hook_secret;
     get "/v1/hooks/{hook}/private-key" hook_private_key::get_hook_private_key;
     get "/v1/hooks/{hook}/requests" hook_requests::list_hook_requests;
+    get "/v1/requests" hook_requests::list_stray_requests;
 
     get "/v1/executions" executions::list_executions;
     get "/v1/executions/{id}" executions::get_execution;

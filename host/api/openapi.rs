@@ -44,7 +44,7 @@ fn build() -> Value {
 
 /// Adds the key and its refusals, and gives every refusal its body.
 fn complete(path: &str, method: &str, operation: &mut Value) {
-    let keyed = path.starts_with("/v1/");
+    let keyed = path.starts_with("/v1/") || path == "/metrics";
     if keyed {
         operation["security"] = json!([{ "key": [] }]);
         refusal(operation, "401", "the key is missing, wrong, expired or revoked");

@@ -41,8 +41,8 @@ pub(super) enum Hook {
     PrivateKey(Named),
     /// List the requests that a hook refused, each with the exact reason.
     Requests {
-        /// The hook, by name or id.
-        hook: String,
+        /// The hook, by name or id. Without it, the requests that were for no hook that there is.
+        hook: Option<String>,
         #[command(flatten)]
         paging: Paging,
     },
@@ -176,7 +176,11 @@ impl Hook {
                 out.data(&remote.get(&["v1", "hooks", &hook, "private-key"], &[]).await?)?;
             }
             Self::Requests { hook, paging } => {
-                out.list(&remote.get(&["v1", "hooks", &hook, "requests"], &paging.query()).await?, REQUESTS)?;
+                let path: &[&str] = match &hook {
+                    Some(hook) => &["v1", "hooks", hook, "requests"],
+                    None => &["v1", "requests"],
+                };
+                out.list(&remote.get(path, &paging.query()).await?, REQUESTS)?;
             }
             Self::Delete(Named { hook }) => {
                 remote.act(Method::DELETE, &["v1", "hooks", &hook]).await?;

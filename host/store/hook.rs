@@ -158,12 +158,12 @@ impl Store {
         self.0.writer.write_behind("a refused request", move |c| request_record(c, &refused)).await
     }
 
-    /// A part of the requests that a hook refused.
-    pub async fn requests(&self, hook: HookId, page: Page<id::Request>) -> Result<Vec<Refused>> {
+    /// A part of the requests that a hook refused; without a hook, of those that were for none that there is.
+    pub async fn requests(&self, hook: Option<HookId>, page: Page<id::Request>) -> Result<Vec<Refused>> {
         self.read(move |c| {
             let mut select = c.prepare_cached(
                 "SELECT id, workspace, hook, at, status, verdict, reason, detail FROM requests
-                 WHERE hook = ? AND id < ? ORDER BY seq DESC LIMIT ?",
+                 WHERE hook IS ? AND id < ? ORDER BY seq DESC LIMIT ?",
             )?;
             let rows = select.query_map(params![hook, page.bound(), page.limit], request)?;
             Ok(rows.collect::<rusqlite::Result<_>>()?)

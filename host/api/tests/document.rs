@@ -31,7 +31,8 @@ async fn every_operation_says_what_it_does_who_may_and_what_can_go_wrong() {
             operation["summary"].as_str().is_some_and(|text| text.ends_with('.') && !text.contains('\n')),
             "{method} {path}"
         );
-        assert_eq!(operation["security"].is_array(), path.starts_with("/v1/"), "{method} {path}");
+        let keyed = path.starts_with("/v1/") || path == "/metrics";
+        assert_eq!(operation["security"].is_array(), keyed, "{method} {path}");
         let problem = &operation["responses"]["default"]["content"]["application/problem+json"];
         assert_eq!(problem["schema"]["$ref"], "#/components/schemas/Problem");
         let placed = operation["parameters"].as_array().into_iter().flatten().filter(|one| one["in"] == "path");
