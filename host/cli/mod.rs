@@ -1,4 +1,4 @@
-//! Commands. Each group is a file; what they share is how they speak ([`out`]) and whom they speak to ([`remote`]).
+//! Commands. Each group is a file; what they share is how they speak (`out`) and whom they speak to (`remote`).
 //!
 //! Stdout is data. Exit codes: 0 done, 1 not done (the reason is on stderr), 2 the command line is wrong.
 

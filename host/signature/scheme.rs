@@ -13,7 +13,7 @@ use super::stamp::{Stamp, Unit};
 
 /// A checked scheme, ready to verify and to sign.
 ///
-/// Its JSON is one entry of a hook's `auth`: the name of a row of [`SCHEMES`] and the fields that differ from it.
+/// Its JSON is one entry of a hook's `auth`: the name of a row of [`SCHEMES`](super::SCHEMES) and the fields that differ from it.
 /// ```json
 /// {"scheme":"none"}
 /// {"scheme":"api-key","query":"apiKey"}      {"scheme":"api-key","header":"x-api-key"}

@@ -9,7 +9,7 @@ use tempfile::NamedTempFile;
 use super::{Error, Result, Store};
 use crate::id::Digest;
 
-/// A component on its way in. Dropped before [`Store::keep`], it leaves nothing behind.
+/// A component on its way in. Dropped before [`Store::version_create`], it leaves nothing behind.
 #[derive(Debug)]
 pub struct Upload {
     file: NamedTempFile,

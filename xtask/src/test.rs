@@ -15,5 +15,8 @@ pub(crate) fn all() -> Result<()> {
     run(guest_cargo("examples", &["test", "--locked"]))?;
     run(guest_cargo("guests/templates/cargo", &["test", "--locked"]))?;
     run(cargo(".", &["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    let mut documents = cargo(".", &["doc", "--locked", "--no-deps", "--workspace"]);
+    documents.env("RUSTDOCFLAGS", "-D warnings");
+    run(documents)?;
     run(cargo(".", &["test", "--locked", "--workspace"]))
 }
