@@ -128,6 +128,37 @@ async fn a_stop_hands_back_what_does_not_end_and_the_next_process_runs_it() {
     assert_eq!((&ended["status"], &ended["attempt"]), (&json!("succeeded"), &json!(2)));
 }
 
+/// Keeps the database from being written, as a full or failing disk would, until it is dropped.
+fn lock(house: &House) -> rusqlite::Connection {
+    let database = rusqlite::Connection::open(house.folder.path().join("data/flowgate.db")).unwrap();
+    database.busy_timeout(PATIENCE).unwrap();
+    database.execute_batch("BEGIN IMMEDIATE").unwrap();
+    database
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_written_promises_nothing_and_loses_nothing() {
+    let house = House::start_with(&[("FLOWGATE_QUEUE_SETBACK_MS", "200")]).await;
+    let chat = house.flow("chat").await;
+    house.deploy("slow", "slow").await;
+    let strict = house.hook("slow", json!({ "auth": [hmac()], "record": "strict", "sync_wait_ms": 1000 })).await;
+
+    // Accepted before the failure, ends during it.
+    let body = Bytes::from_static(br#"{"data":{"ms":2000}}"#);
+    let accepted = house.send_with(&strict, &[], body.clone()).await.expect(202);
+    let locked = lock(&house);
+    let turn = json!({ "session_id": "s", "message": "remember me" });
+    assert_eq!(house.send(&chat, turn.clone()).await.problem(503), "store-unavailable");
+    let refused = house.send_with(&chat, &[("prefer", "respond-async")], body).await;
+    assert_eq!(refused.problem(503), "store-unavailable");
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    drop(locked);
+
+    let ended = house.ended_execution(accepted["execution_id"].as_str().unwrap()).await;
+    assert_eq!((&ended["status"], &ended["attempt"]), (&json!("succeeded"), &json!(2)), "{ended}");
+    house.send(&chat, turn).await.expect(200);
+}
+
 #[tokio::test]
 async fn a_caller_who_goes_away_stops_nothing() {
     let house = House::start().await;

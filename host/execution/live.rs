@@ -11,7 +11,7 @@ use super::Done;
 use crate::id::ExecutionId;
 use crate::store::OutputRow;
 
-/// Outputs that a flow may be ahead of the slowest reader of its stream.
+/// Outputs that a flow may be ahead of whoever has read most of its stream.
 const AHEAD_MAX: usize = 32;
 
 /// All of them, by id.
@@ -90,7 +90,7 @@ pub(super) struct Live {
     pub(super) stop: CancellationToken,
     pub(super) state: watch::Sender<State>,
     outputs: Mutex<Vec<OutputRow>>,
-    /// Readers whose pace the flow has to keep, and how far the last of their reads came.
+    /// Readers whose pace the flow keeps, and how far the first of them has come.
     readers: AtomicUsize,
     taken: AtomicUsize,
     read: Notify,
@@ -114,7 +114,7 @@ impl Live {
         self.state.send_modify(|state| state.said = said);
     }
 
-    /// Waits while the readers of the stream are too far behind. Cancel safe.
+    /// Waits while every reader of the stream is too far behind. Cancel safe.
     pub(super) async fn keep_pace(&self) {
         let said = self.outputs().len();
         while self.readers.load(Ordering::Acquire) > 0 && self.taken.load(Ordering::Acquire) + AHEAD_MAX < said {

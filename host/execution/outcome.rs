@@ -76,6 +76,13 @@ impl Done {
         Self { status: Status::Canceled, reason: Some("canceled".to_owned()), outcome, at, attempt: 0 }
     }
 
+    /// The end of an execution that ran, and of which the store took nothing.
+    pub(super) fn not_recorded(at: Timestamp, attempt: u32) -> Self {
+        let (status, reason) = (Status::Failed, "not_recorded");
+        let outcome = Outcome::stopped(reason, "the execution has ended, and its end could not be recorded");
+        Self { status, reason: Some(reason.to_owned()), outcome, at, attempt }
+    }
+
     /// The reply, if there is one.
     pub fn reply(&self) -> Option<&Reply> {
         match &self.outcome {

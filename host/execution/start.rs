@@ -61,6 +61,16 @@ enum Recorded {
     Ended,
 }
 
+impl Recorded {
+    /// The claim on the job of an attempt that has not ended.
+    fn lease(&self) -> Option<Lease> {
+        match self {
+            Self::Accepted(lease) => Some(*lease),
+            Self::Not | Self::Ended => None,
+        }
+    }
+}
+
 impl Executions {
     /// Runs an execution at once and waits for it, at most for `patience`. Dropping the future does not stop it.
     pub async fn wait(&self, order: Order, patience: Duration) -> Result<Ended, Error> {
@@ -199,23 +209,33 @@ impl Executions {
         let (again, calls_back) = (done.is_none(), !ending.finish.deliveries.is_empty());
         let remembered = !ending.finish.messages.is_empty();
         let store = &self.0.parts.store;
-        match std::mem::replace(&mut *record, Recorded::Ended) {
-            Recorded::Accepted(lease) => {
-                let finished = store.execution_finish(workspace, id, lease, ending.finish).await;
-                self.recorded(id, done, finished, here.live.clone());
-            }
+        let lease = record.lease();
+        let recorded = match lease {
+            Some(lease) => store.execution_finish(workspace, id, lease, ending.finish).await,
             // A callback is a promise to a third party, so it is durable before the caller hears of it. And the next turn
             // of a conversation, which may follow at once, must find this one.
-            _ if calls_back || remembered => {
-                let recorded = store.execution_record_durably(here.new.clone(), ending.finish).await;
-                self.recorded(id, done, recorded, here.live.clone());
-            }
-            _ => {
-                if let Some(done) = done {
+            None if calls_back || remembered => store.execution_record_durably(here.new.clone(), ending.finish).await,
+            None => {
+                if let Some(done) = done.clone() {
                     self.end(id, done);
                 }
-                let recorded = store.execution_record(here.new.clone(), ending.finish).await;
-                self.recorded(id, None, recorded, here.live.clone());
+                store.execution_record(here.new.clone(), ending.finish).await
+            }
+        };
+        *record = Recorded::Ended;
+        drop(record);
+        match (recorded, lease) {
+            (Ok(()), _) => self.recorded(id, done, here.live.clone()),
+            (Err(error), Some(lease)) => {
+                self.not_recorded(id, &error);
+                self.0.live.leave(id, here.live.clone());
+                self.0.parts.queue.give_back(lease).await;
+            }
+            // Nothing of it is stored and nothing will be, so nobody may be told that it goes on.
+            (Err(error), None) => {
+                self.not_recorded(id, &error);
+                self.end(id, Arc::new(Done::not_recorded(self.now(), here.attempt.n)));
+                return;
             }
         }
         if again {
@@ -239,13 +259,9 @@ impl Executions {
 
     async fn give_back(&self, here: &Here) {
         self.0.live.leave(here.attempt.id, here.live.clone());
-        let Recorded::Accepted(lease) = *here.record.lock().await else {
-            self.0.open.leave(here.attempt.id);
-            return;
-        };
-        let soon = self.now().after(Duration::from_secs(5));
-        if let Err(error) = self.0.parts.store.job_again(lease, soon).await {
-            tracing::error!(error = &error as &dyn std::error::Error, "an execution was not given back");
+        match here.record.lock().await.lease() {
+            Some(lease) => self.0.parts.queue.give_back(lease).await,
+            None => self.0.open.leave(here.attempt.id),
         }
     }
 
@@ -260,21 +276,15 @@ impl Executions {
     }
 
     /// Tells those who wait what the store now knows.
-    pub(super) fn recorded(
-        &self,
-        id: ExecutionId,
-        done: Option<Arc<Done>>,
-        recorded: Result<(), store::Error>,
-        live: Arc<Live>,
-    ) {
-        match (recorded, done) {
-            (Ok(()), Some(done)) => self.end(id, done),
-            (Ok(()), None) => self.0.live.leave(id, live),
-            (Err(error), _) => {
-                tracing::error!(execution = %id, error = &error as &dyn std::error::Error, "an end was not recorded");
-                self.0.live.leave(id, live);
-            }
+    pub(super) fn recorded(&self, id: ExecutionId, done: Option<Arc<Done>>, live: Arc<Live>) {
+        match done {
+            Some(done) => self.end(id, done),
+            None => self.0.live.leave(id, live),
         }
+    }
+
+    pub(super) fn not_recorded(&self, id: ExecutionId, error: &store::Error) {
+        tracing::error!(execution = %id, error = error as &dyn std::error::Error, "an end was not recorded");
     }
 
     fn new_execution(&self, order: Order, mode: &'static str, wall_ms: u64) -> (NewExecution, Attempt) {

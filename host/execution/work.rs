@@ -37,7 +37,13 @@ impl Executions {
         if calls_back {
             self.0.parts.queue.wake(crate::delivery::SEND);
         }
-        self.recorded(id, done, finished.clone(), live);
+        match &finished {
+            Ok(()) => self.recorded(id, done, live),
+            Err(error) => {
+                self.not_recorded(id, error);
+                self.0.live.leave(id, live);
+            }
+        }
         finished
     }
 

@@ -35,6 +35,7 @@ fn of_reason(reason: &str) -> &'static super::Kind {
         "deadline" => &FLOW_TIMED_OUT,
         "canceled" => &EXECUTION_CANCELED,
         "busy" | "host_busy" => &OVERLOADED,
+        "not_recorded" => &STORE_UNAVAILABLE,
         _ => &INTERNAL,
     }
 }

@@ -83,6 +83,19 @@ impl Queue {
         self.0.store.jobs_recover(self.0.clock.now()).await
     }
 
+    /// Gives a claimed job back, to be done again a little later. The lease would be prolonged with all others of this
+    /// process for as long as it lives, so this goes on until the store has taken the job back.
+    pub async fn give_back(&self, lease: Lease) {
+        let setback = Duration::from_millis(self.0.options.setback_ms);
+        while let Err(error) = self.0.store.job_again(lease, self.0.clock.now().after(setback)).await {
+            if matches!(error, Error::LeaseLost | Error::Closed) {
+                return;
+            }
+            tracing::error!(error = &error as &dyn std::error::Error, "a job was not given back");
+            self.sleep(setback).await;
+        }
+    }
+
     /// Prolongs the claims of this process until `stop`.
     pub async fn keep_leases(&self, stop: CancellationToken) {
         let third = Duration::from_millis(self.0.options.lease_ms / 3);
@@ -160,15 +173,7 @@ impl Queue {
             Ok(Err(error)) => tracing::error!(kind, error = &error as &dyn std::error::Error, "a job failed"),
             Err(panic) => tracing::error!(kind, error = &panic as &dyn std::error::Error, "a job panicked"),
         }
-        let setback = Duration::from_millis(self.0.options.setback_ms);
-        // The lease is prolonged with all others of this process, so the job must really be given back.
-        while let Err(error) = self.0.store.job_again(lease, self.0.clock.now().after(setback)).await {
-            if matches!(error, Error::LeaseLost | Error::Closed) {
-                return;
-            }
-            tracing::error!(kind, error = &error as &dyn std::error::Error, "a failed job was not given back");
-            self.sleep(setback).await;
-        }
+        self.give_back(lease).await;
     }
 
     fn signal(&self, kind: &'static str) -> Arc<Notify> {
