@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::handshake::Handshake;
+use super::http_message::PRESET;
 use super::schemes::{Preset, Row, SigningRow};
 
 /// A row of [`SCHEMES`](super::SCHEMES) as text. What a scheme does not have is left out.
@@ -58,6 +59,16 @@ impl Row {
             Preset::Token(header) => Facts { place: Some((*header).to_owned()), ..facts },
             Preset::Bearer | Preset::Basic => Facts { place: Some("authorization".to_owned()), ..facts },
             Preset::Signing(row) => row.fill(facts),
+            Preset::HttpMessage => Facts {
+                place: Some("signature".to_owned()),
+                algorithm: Some(PRESET.algorithm.name()),
+                encoding: Some("base64"),
+                signed: Some("signature-input"),
+                timestamp: Some("created, s".to_owned()),
+                tolerance_s: Some(PRESET.tolerance_s),
+                key: Some(format!("base64 after {}", PRESET.key_prefixes.join(" or "))),
+                ..facts
+            },
         }
     }
 }
@@ -73,7 +84,7 @@ impl SigningRow {
             "…" => place.to_owned(),
             form => format!("{place}: {form}"),
         });
-        facts.algorithm = Some(name(&super::algorithm::Algorithm::NAMES, self.algorithm));
+        facts.algorithm = Some(self.algorithm.name());
         facts.encoding = Some(name(&super::scheme::Encoding::NAMES, self.encoding));
         facts.signed = Some(self.signed);
         facts.tolerance_s = stamp.is_some().then_some(self.tolerance_s);

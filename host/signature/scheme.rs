@@ -3,13 +3,13 @@
 use http::HeaderName;
 use serde::{Deserialize, Serialize};
 
-use super::algorithm::Algorithm;
 use super::entry::{Entry, names};
 use super::handshake::Handshake;
+use super::http_message::{self, HttpMessage};
 use super::part::Part;
 use super::schemes::Row;
-use super::secret::{KeyForm, Secret};
-use super::stamp::{Stamp, Unit};
+use super::secret::{Keying, Secret};
+use super::stamp::{Stamp, Unit, Window};
 
 /// A checked scheme, ready to verify and to sign.
 ///
@@ -117,6 +117,7 @@ impl Scheme {
                     redacts.headers.push(name.clone());
                 }
             }
+            Kind::HttpMessage(_) => redacts.headers.push(http_message::SIGNATURE.clone()),
             Kind::Query(name) => redacts.query_params.push(name.clone()),
             Kind::Header(name) => redacts.headers.push(name.clone()),
             Kind::Bearer | Kind::Basic { .. } => redacts.headers.push(http::header::AUTHORIZATION),
@@ -131,7 +132,8 @@ impl Scheme {
     pub fn check_secret(&self, secret: &Secret) -> Result<(), Error> {
         let (fits, allowed) = match &self.kind {
             Kind::Basic { user: None } => (secret.expose().contains(':'), "`user:password`"),
-            Kind::Signing(signing) => (signing.key(secret).is_some(), signing.key_allowed()),
+            Kind::Signing(signing) => signing.keying.fits(secret),
+            Kind::HttpMessage(own) => own.keying.fits(secret),
             _ => (!secret.is_empty(), "any text but the empty one"),
         };
         if fits { Ok(()) } else { Err(Error::Secret { scheme: self.row.name, allowed }) }
@@ -153,6 +155,7 @@ pub(super) enum Kind {
     Bearer,
     Basic { user: Option<String> },
     Signing(Box<Signing>),
+    HttpMessage(Box<HttpMessage>),
 }
 
 /// A signature of the request, somewhere in it.
@@ -162,33 +165,20 @@ pub(super) struct Signing {
     pub(super) header_prefix: String,
     pub(super) separator: Option<char>,
     pub(super) prefix: String,
-    pub(super) algorithm: Algorithm,
+    pub(super) keying: Keying,
     pub(super) encoding: Encoding,
     pub(super) signed: Vec<Part>,
     pub(super) url_any_port: bool,
     pub(super) timestamp: Option<Stamp>,
     pub(super) timestamp_unit: Unit,
-    pub(super) tolerance_past_s: i64,
-    pub(super) tolerance_future_s: i64,
+    pub(super) window: Window,
     pub(super) id_header: Option<HeaderName>,
-    pub(super) key_form: KeyForm,
-    pub(super) key_prefixes: Vec<String>,
     pub(super) accept_compact_json: bool,
     /// Headers that begin with the first may come under names that begin with the second instead.
     pub(super) renamed: Option<(&'static str, &'static str)>,
 }
 
 impl Signing {
-    /// The key in a secret, if it holds one.
-    pub(super) fn key(&self, secret: &Secret) -> Option<zeroize::Zeroizing<Vec<u8>>> {
-        let prefixes = self.key_prefixes.iter().map(String::as_str);
-        self.key_form.key(secret, prefixes).filter(|key| self.algorithm.takes(key))
-    }
-
-    fn key_allowed(&self) -> &'static str {
-        self.algorithm.key_allowed().unwrap_or_else(|| self.key_form.allowed())
-    }
-
     /// Whether the body must be read as JSON to find what is signed.
     pub(super) fn reads_json(&self) -> bool {
         matches!(self.place, Place::Member(_))

@@ -36,6 +36,8 @@ pub(super) enum Preset {
     Basic,
     /// A signature of the request, in a header or in the body.
     Signing(SigningRow),
+    /// A signature of what it says itself that it covers.
+    HttpMessage,
 }
 
 /// A signature, as constant data. The fields have the meaning of the JSON fields of the same name.
@@ -315,6 +317,12 @@ pub static SCHEMES: &[Row] = &[
         "Gogs",
         "https://gogs.io/docs/features/webhook",
         Preset::Signing(SigningRow { header: Some("x-gogs-signature"), ..PLAIN }),
+    ),
+    row(
+        "http-message-signatures",
+        "RFC 9421; covers at least the method, the path and, by `content-digest`, the body, unless `components` says otherwise",
+        "https://www.rfc-editor.org/rfc/rfc9421",
+        Preset::HttpMessage,
     ),
     row(
         "hubspot-v1",

@@ -37,6 +37,7 @@ pub fn verify(scheme: &Scheme, secrets: &[Secret], message: &Message<'_>, now_un
     let token = match &scheme.kind {
         Kind::None => return Ok(Proof::default()),
         Kind::Signing(signing) => return signature(signing, secrets, message, now_unix_ms),
+        Kind::HttpMessage(own) => return own.verify(secrets, message, now_unix_ms),
         _ if !secrets.iter().any(|secret| scheme.check_secret(secret).is_ok()) => return Err(Refusal::NoSecret),
         Kind::Query(name) => query::only(message.query, name)?,
         Kind::Header(name) => only_header(message, name)?.to_owned(),
@@ -63,8 +64,7 @@ pub fn verify(scheme: &Scheme, secrets: &[Secret], message: &Message<'_>, now_un
 }
 
 fn signature(signing: &Signing, secrets: &[Secret], message: &Message<'_>, now_unix_ms: i64) -> Result<Proof, Refusal> {
-    let keys = secrets.iter().enumerate().filter_map(|(index, secret)| Some((index, signing.key(secret)?)));
-    let keys = keys.collect::<Vec<_>>();
+    let keys = signing.keying.keys(secrets);
     if keys.is_empty() {
         return Err(Refusal::NoSecret);
     }
@@ -87,7 +87,7 @@ fn signature(signing: &Signing, secrets: &[Secret], message: &Message<'_>, now_u
             let found = Found { message, url: url.as_deref(), timestamp: stamp, id: id_text, json: json.as_ref() };
             let parts = found.parts(signing)?;
             for (index, key) in &keys {
-                if signing.algorithm.accepts(key, &parts, &candidates) {
+                if signing.keying.algorithm.accepts(key, &parts, &candidates) {
                     matched = Some(*index);
                 }
             }
@@ -257,14 +257,7 @@ fn items<'a>(signing: &Signing, text: &'a str) -> impl Iterator<Item = &'a str> 
 fn in_window(signing: &Signing, text: &str, now_unix_ms: i64) -> Result<i64, Refusal> {
     let unit = signing.timestamp_unit;
     let seconds = unit.seconds(text).ok_or(Refusal::BadTimestamp(unit.allowed()))?;
-    let age_s = now_unix_ms.div_euclid(1_000) - seconds;
-    if age_s > signing.tolerance_past_s {
-        Err(Refusal::TooOld { age_s, tolerance_s: signing.tolerance_past_s })
-    } else if -age_s > signing.tolerance_future_s {
-        Err(Refusal::TooNew { ahead_s: -age_s, tolerance_s: signing.tolerance_future_s })
-    } else {
-        Ok(seconds)
-    }
+    signing.window.admit(seconds, now_unix_ms).map(|()| seconds)
 }
 
 /// Whether a message id holds nothing that could move the boundary between the signed parts.
