@@ -17,6 +17,8 @@ mod almyty;
 mod autommate;
 mod body;
 mod cognigy;
+#[cfg(test)]
+mod fuzz;
 mod native;
 mod object;
 #[cfg(test)]

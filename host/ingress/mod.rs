@@ -24,6 +24,8 @@ use crate::registry::Registry;
 use crate::store::Store;
 
 mod body;
+#[cfg(test)]
+mod fuzz;
 mod pace;
 mod prefer;
 mod prove;

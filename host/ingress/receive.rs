@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::header::ALLOW;
 use axum::http::request;
-use axum::http::{HeaderValue, Method, Request, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
@@ -29,7 +29,7 @@ use crate::store::Idempotency;
 use crate::trigger::Trigger;
 
 /// The longest idempotency key.
-const KEY_BYTES_MAX: usize = 255;
+pub(super) const KEY_BYTES_MAX: usize = 255;
 
 /// A request as it came, without its body.
 pub(super) struct Arrival {
@@ -167,15 +167,7 @@ fn idempotency(
     proof: &Proof,
     request: &crate::trigger::Request,
 ) -> Result<Option<Idempotency>, Problem> {
-    let mut given = arrival.head.headers.get_all("idempotency-key").iter();
-    let key = match (given.next(), given.next()) {
-        (None, _) => proof.id.as_ref().map(|id| id.as_bytes().to_vec()),
-        (Some(key), None) if (1..=KEY_BYTES_MAX).contains(&key.len()) => Some(key.as_bytes().to_vec()),
-        _ => {
-            let message = format!("one value of 1 to {KEY_BYTES_MAX} characters is allowed");
-            return Err(Problem::field("idempotency-key", message));
-        }
-    };
+    let key = given_key(&arrival.head.headers)?.or(proof.id.as_deref().map(str::as_bytes));
     let fingerprint = || {
         let mut hash = Sha256::new();
         for part in [request.method.as_bytes(), request.path.as_bytes(), request.query.as_bytes()] {
@@ -185,5 +177,18 @@ fn idempotency(
         hash.update(&request.body);
         hash.finalize().into()
     };
-    Ok(key.map(|key| Idempotency { key: Sha256::digest(&key).into(), fingerprint: fingerprint() }))
+    Ok(key.map(|key| Idempotency { key: Sha256::digest(key).into(), fingerprint: fingerprint() }))
+}
+
+/// The caller's `Idempotency-Key`, if it gives one.
+pub(super) fn given_key(headers: &HeaderMap) -> Result<Option<&[u8]>, Problem> {
+    let mut given = headers.get_all("idempotency-key").iter();
+    match (given.next(), given.next()) {
+        (None, _) => Ok(None),
+        (Some(key), None) if (1..=KEY_BYTES_MAX).contains(&key.len()) => Ok(Some(key.as_bytes())),
+        _ => {
+            let message = format!("one value of 1 to {KEY_BYTES_MAX} characters is allowed");
+            Err(Problem::field("idempotency-key", message))
+        }
+    }
 }

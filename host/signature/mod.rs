@@ -18,6 +18,8 @@ mod entry;
 mod equal;
 mod facts;
 mod form;
+#[cfg(test)]
+mod fuzz;
 mod handshake;
 mod http_message;
 #[cfg(test)]
