@@ -138,6 +138,21 @@ mod tests {
         assert_eq!(format!("{secret:?}"), "Secret(…)");
     }
 
+    /// Tells by which of two constants is found whether a type can be compared.
+    struct Compares<T>(std::marker::PhantomData<T>);
+    impl<T: PartialEq> Compares<T> {
+        const BY_OPERATOR: bool = true;
+    }
+    trait Otherwise {
+        const BY_OPERATOR: bool = false;
+    }
+    impl<T> Otherwise for Compares<T> {}
+
+    #[test]
+    fn a_secret_has_no_operator_that_compares_it() {
+        const { assert!(Compares::<String>::BY_OPERATOR && !Compares::<Secret>::BY_OPERATOR) }
+    }
+
     #[test]
     fn a_key_is_decoded_as_its_scheme_says_and_is_never_empty() {
         let key =
