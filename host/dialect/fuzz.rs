@@ -51,7 +51,7 @@ fn a_body_becomes_a_payload_or_a_fault_that_can_be_told() {
         let request = request(grow);
         match dialect.parse(&request) {
             Ok(payload) => {
-                assert!([payload.data, payload.metadata].iter().all(|json| is_json(json.as_str().as_bytes())))
+                assert!([payload.data, payload.metadata].iter().all(|json| is_json(json.as_str().as_bytes())));
             }
             Err(malformed) => {
                 let message = malformed.to_string();

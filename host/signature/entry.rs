@@ -1,5 +1,7 @@
 //! The JSON form of a scheme: reading it, and saying what is wrong with it.
 
+use std::collections::BTreeMap;
+
 use http::HeaderName;
 use serde::{Deserialize, Serialize};
 
@@ -7,6 +9,7 @@ use super::algorithm::Algorithm;
 use super::components;
 use super::handshake::Handshake;
 use super::http_message::{self, HttpMessage};
+use super::jwt::{self, Jwt};
 use super::part::{self, Part};
 use super::scheme::{Encoding, Error, Kind, Place, Scheme, Signing};
 use super::schemes::{Preset, Row, SCHEMES, SigningRow};
@@ -66,6 +69,9 @@ entry! {
     handshake: String,
     components: Vec<String>,
     tag: String,
+    audience: String,
+    claims: BTreeMap<String, String>,
+    body_claim: String,
     verify_token: String,
 }
 
@@ -97,6 +103,18 @@ const SIGNING_FIELDS: &[&str] = &[
 const HTTP_MESSAGE_FIELDS: &[&str] =
     &["algorithm", "components", "tag", "tolerance_s", "tolerance_future_s", "key", "key_prefix"];
 
+const JWT_FIELDS: &[&str] = &[
+    "header",
+    "algorithm",
+    "audience",
+    "claims",
+    "body_claim",
+    "tolerance_s",
+    "tolerance_future_s",
+    "key",
+    "key_prefix",
+];
+
 impl From<Scheme> for Entry {
     fn from(scheme: Scheme) -> Self {
         scheme.entry
@@ -118,6 +136,7 @@ impl TryFrom<Entry> for Scheme {
             Preset::Basic => Kind::Basic { user: entry.user()? },
             Preset::Signing(preset) => Kind::Signing(Box::new(entry.signing(preset)?)),
             Preset::HttpMessage => Kind::HttpMessage(Box::new(entry.http_message()?)),
+            Preset::Jwt => Kind::Jwt(Box::new(entry.jwt()?)),
         };
         let handshake = entry.handshake(row)?;
         Ok(Self { entry, row, kind, handshake })
@@ -137,6 +156,7 @@ impl Entry {
             Preset::Basic => &["user"],
             Preset::Signing(_) => SIGNING_FIELDS,
             Preset::HttpMessage => HTTP_MESSAGE_FIELDS,
+            Preset::Jwt => JWT_FIELDS,
         };
         match self.set().into_iter().find(|field| !allowed.contains(field) && !COMMON_FIELDS.contains(field)) {
             None => Ok(()),
@@ -209,6 +229,25 @@ impl Entry {
                 tag: self.tag.as_deref().map(tag).transpose()?,
             }),
         }
+    }
+
+    fn jwt(&self) -> Result<Jwt, Error> {
+        // A token that is for nobody in particular may have been given to anybody.
+        let bound =
+            [self.audience.as_ref(), self.body_claim.as_ref()].into_iter().flatten().any(|text| !text.is_empty())
+                || self.claims.as_ref().is_some_and(|claims| !claims.is_empty());
+        if !bound {
+            return Err(wrong("audience", "", "the token's `aud`, or `claims` or `body_claim` in its place"));
+        }
+        let form = if self.algorithm.as_deref() == Some("hmac-sha256") { KeyForm::Utf8 } else { KeyForm::Base64 };
+        Ok(Jwt {
+            header: header("header", self.header.as_deref().unwrap_or("authorization"))?,
+            keying: self.keying(jwt::PRESET, &jwt::ALGORITHMS, form, &[])?,
+            window: self.window(jwt::TOLERANCE_S)?,
+            audience: self.audience.clone(),
+            claims: self.claims.clone().unwrap_or_default(),
+            body_claim: self.body_claim.clone(),
+        })
     }
 
     fn keying(

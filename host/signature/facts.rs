@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::handshake::Handshake;
 use super::http_message::PRESET;
+use super::jwt;
 use super::schemes::{Preset, Row, SigningRow};
 
 /// A row of [`SCHEMES`](super::SCHEMES) as text. What a scheme does not have is left out.
@@ -59,6 +60,16 @@ impl Row {
             Preset::Token(header) => Facts { place: Some((*header).to_owned()), ..facts },
             Preset::Bearer | Preset::Basic => Facts { place: Some("authorization".to_owned()), ..facts },
             Preset::Signing(row) => row.fill(facts),
+            Preset::Jwt => Facts {
+                place: Some("authorization".to_owned()),
+                algorithm: Some(jwt::PRESET.name()),
+                encoding: Some("base64url"),
+                signed: Some("header.claims"),
+                timestamp: Some("exp, iat, s".to_owned()),
+                tolerance_s: Some(jwt::TOLERANCE_S),
+                key: Some("JWK, JWK set, PEM or base64".to_owned()),
+                ..facts
+            },
             Preset::HttpMessage => Facts {
                 place: Some("signature".to_owned()),
                 algorithm: Some(PRESET.algorithm.name()),

@@ -172,6 +172,7 @@ const ENTRIES: &[&str] = &[
     r#"{"scheme":"custom","header":"x-a","algorithm":"ed25519","encoding":"base64","key":"hex","url_any_port":true}"#,
     r#"{"scheme":"stripe","tolerance_s":600,"tolerance_future_s":1,"timestamp_unit":"http-date","key_prefix":"whsec_"}"#,
     r#"{"scheme":"http-message-signatures","components":["@method","date"],"tag":"a","algorithm":"rsa-pss-sha512"}"#,
+    r#"{"scheme":"jwt","algorithm":"hmac-sha256","audience":"a","claims":{"iss":"b"},"body_claim":"c","header":"x-a"}"#,
     r#"{"scheme":"meta","verify_token":"t","handshake":"zoom","accept_compact_json":true,"header_prefix":"v0="}"#,
     r#"{"scheme":"api-key","query":"apiKey"}"#,
     r#"{"scheme":"basic","user":"me"}"#,

@@ -22,6 +22,8 @@ mod form;
 mod fuzz;
 mod handshake;
 mod http_message;
+mod jwk;
+mod jwt;
 #[cfg(test)]
 mod page;
 mod part;

@@ -22,6 +22,7 @@ const ED25519_BYTES: usize = 32;
 /// The algorithm of an RSA key: rsaEncryption, without parameters (RFC 3279 §2.3.1).
 const RSA_ALGORITHM: [u8; 13] = [0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00];
 
+const INTEGER: u8 = 0x02;
 const SEQUENCE: u8 = 0x30;
 const BIT_STRING: u8 = 0x03;
 
@@ -35,6 +36,18 @@ pub(super) fn read(algorithm: Algorithm, bytes: &[u8]) -> Option<UnparsedPublicK
         Algorithm::RsaPssSha512 => UnparsedPublicKey::new(&RSA_PSS_2048_8192_SHA512, rsa(bytes)?),
         Algorithm::HmacSha1 | Algorithm::HmacSha256 | Algorithm::HmacSha512 | Algorithm::Sha256 => return None,
     })
+}
+
+/// The SubjectPublicKeyInfo of an RSA key, of its modulus and its exponent.
+pub(super) fn rsa_info(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
+    let key = wrapped(SEQUENCE, &[integer(modulus), integer(exponent)].concat());
+    let bits = wrapped(BIT_STRING, &[&[0], &key[..]].concat());
+    wrapped(SEQUENCE, &[wrapped(SEQUENCE, &RSA_ALGORITHM), bits].concat())
+}
+
+/// The SubjectPublicKeyInfo of a P-256 key, of the coordinates of its point.
+pub(super) fn p256_info(x: &[u8], y: &[u8]) -> Vec<u8> {
+    [&P256_HEAD, x, y].concat()
 }
 
 fn ed25519(bytes: &[u8]) -> Option<&[u8]> {
@@ -69,20 +82,39 @@ fn value(tag: u8, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(length)
 }
 
+/// A DER value. What is longer than a key can be gets a length that is not its own, and is no key.
+fn wrapped(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(content.len()).unwrap_or(u16::MAX);
+    let head = match length.to_be_bytes() {
+        [0, length @ ..=0x7f] => vec![tag, length],
+        [0, length] => vec![tag, 0x81, length],
+        [high, low] => vec![tag, 0x82, high, low],
+    };
+    [&head, content].concat()
+}
+
+/// A number without a sign, most significant byte first.
+fn integer(bytes: &[u8]) -> Vec<u8> {
+    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+    let digits = &bytes[zeros..];
+    let sign: &[u8] = if digits.first().is_none_or(|first| *first > 0x7f) { &[0] } else { &[] };
+    wrapped(INTEGER, &[sign, digits].concat())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn der(tag: u8, content: &[u8]) -> Vec<u8> {
-        [&[tag, 0x82, 0, u8::try_from(content.len()).unwrap()], content].concat()
-    }
-
     #[test]
     fn an_rsa_key_is_found_in_its_envelope() {
-        let info = [der(SEQUENCE, &RSA_ALGORITHM), der(BIT_STRING, b"\0key")].concat();
-        assert_eq!(rsa(&der(SEQUENCE, &info)), Some(&b"key"[..]));
-        assert_eq!(rsa(&[der(SEQUENCE, &info), vec![0]].concat()), None);
-        assert_eq!(rsa(&der(SEQUENCE, &info[..info.len() - 1])), None);
+        for length in [1, 127, 128, 255, 256, 1_024] {
+            let key = wrapped(SEQUENCE, &[integer(&vec![0xff; length]), integer(&[0, 1, 0, 1])].concat());
+            let info = rsa_info(&vec![0xff; length], &[1, 0, 1]);
+            assert_eq!(rsa(&info), Some(&key[..]), "{length}");
+            assert_eq!(rsa(&[&info[..], &[0]].concat()), None);
+            assert_eq!(rsa(&info[..info.len() - 1]), None);
+        }
+        assert_eq!(integer(&[]), [INTEGER, 1, 0]);
         assert_eq!(rsa(b""), None);
     }
 }

@@ -91,11 +91,20 @@ pub enum Refusal {
     #[error("the signature's parameter `{0}` is missing or of the wrong type")]
     BadParameter(&'static str),
     /// The sender said until when its signature is good.
-    #[error("the signature has expired, by its own `expires`")]
+    #[error("the signature has expired, by what it says itself")]
     Expired,
     /// The message names an algorithm that is not the hook's.
     #[error("the signature says that it is not `{0}`")]
     OtherAlgorithm(&'static str),
+    /// Three parts in base64url, of which the first two are JSON objects (RFC 7515 §7.1).
+    #[error("there is no signed JSON Web Token in header `{0}`")]
+    NotJwt(String),
+    /// A claim that is needed.
+    #[error("the token's claim `{0}` is missing or of the wrong type")]
+    BadClaim(&'static str),
+    /// The token is for somebody else, or by somebody else.
+    #[error("the token's claim `{0}` is not what the hook wants")]
+    OtherClaim(String),
     /// Whoever is on the way can change what is not covered.
     #[error("the signature does not cover `{0}`")]
     NotCovered(String),

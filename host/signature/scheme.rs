@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::entry::{Entry, names};
 use super::handshake::Handshake;
 use super::http_message::{self, HttpMessage};
+use super::jwt::Jwt;
 use super::part::Part;
 use super::schemes::Row;
 use super::secret::{Keying, Secret};
@@ -118,6 +119,7 @@ impl Scheme {
                 }
             }
             Kind::HttpMessage(_) => redacts.headers.push(http_message::SIGNATURE.clone()),
+            Kind::Jwt(own) => redacts.headers.push(own.header.clone()),
             Kind::Query(name) => redacts.query_params.push(name.clone()),
             Kind::Header(name) => redacts.headers.push(name.clone()),
             Kind::Bearer | Kind::Basic { .. } => redacts.headers.push(http::header::AUTHORIZATION),
@@ -134,6 +136,7 @@ impl Scheme {
             Kind::Basic { user: None } => (secret.expose().contains(':'), "`user:password`"),
             Kind::Signing(signing) => signing.keying.fits(secret),
             Kind::HttpMessage(own) => own.keying.fits(secret),
+            Kind::Jwt(own) => own.fits(secret),
             _ => (!secret.is_empty(), "any text but the empty one"),
         };
         if fits { Ok(()) } else { Err(Error::Secret { scheme: self.row.name, allowed }) }
@@ -156,6 +159,7 @@ pub(super) enum Kind {
     Basic { user: Option<String> },
     Signing(Box<Signing>),
     HttpMessage(Box<HttpMessage>),
+    Jwt(Box<Jwt>),
 }
 
 /// A signature of the request, somewhere in it.

@@ -38,6 +38,8 @@ pub(super) enum Preset {
     Signing(SigningRow),
     /// A signature of what it says itself that it covers.
     HttpMessage,
+    /// A JSON Web Token.
+    Jwt,
 }
 
 /// A signature, as constant data. The fields have the meaning of the JSON fields of the same name.
@@ -364,6 +366,12 @@ pub static SCHEMES: &[Row] = &[
             algorithm: Algorithm::HmacSha1,
             ..PLAIN
         }),
+    ),
+    row(
+        "jwt",
+        "a JSON Web Token signed by a key that is known: `audience`, `claims` or `body_claim` say what it must be for",
+        "https://www.rfc-editor.org/rfc/rfc7519",
+        Preset::Jwt,
     ),
     row(
         "line",

@@ -52,6 +52,10 @@ pub fn sign(
             };
             token(scheme, &AUTHORIZATION, &format!("Basic {}", BASE64_STANDARD.encode(pair)))
         }
+        Kind::Jwt(own) => {
+            let value = own.sign(first, message, now_unix_ms).map_err(|reason| unsignable(scheme, &reason))?;
+            token(scheme, &own.header, &value)
+        }
         Kind::Signing(signing) => signature(scheme, signing, secrets, message, id, now_unix_ms),
         Kind::HttpMessage(own) => {
             let made = own.sign(secrets, message, id, now_unix_ms);

@@ -25,7 +25,7 @@ const FIXTURES: &[(&str, &str)] = &fixtures! {
     "adyen" "agenticflow" "almyty" "asana" "bitbucket" "calendly"
     "circleci" "convoy" "convoy-advanced" "customer-io" "discord" "dropbox"
     "elevenlabs" "forgejo" "gitea" "github" "github-sha1" "gitlab"
-    "gitlab-signed" "gogs" "http-message-signatures" "hubspot-v1" "hubspot-v2" "hubspot-v3" "intercom"
+    "gitlab-signed" "gogs" "http-message-signatures" "hubspot-v1" "hubspot-v2" "hubspot-v3" "intercom" "jwt"
     "line" "mailgun" "meta" "okta" "outpost" "paddle"
     "pagerduty" "razorpay" "scalr" "sendgrid" "shopify" "slack"
     "square" "standard-webhooks" "standard-webhooks-v1a" "stripe" "svix" "telegram"
@@ -113,6 +113,7 @@ pub(super) fn secret_for(scheme: &Scheme, seed: u8) -> Secret {
     let keying = match &scheme.kind {
         Kind::Signing(signing) => Some(&signing.keying),
         Kind::HttpMessage(own) => Some(&own.keying),
+        Kind::Jwt(own) => Some(&own.keying),
         _ => None,
     };
     match keying {

@@ -67,12 +67,14 @@ fn what_sign_makes_verify_accepts() {
     for auth in [
         json!({"scheme": "http-message-signatures", "components": ["@authority", "content-type"], "tag": "a \"b\""}),
         json!({"scheme": "http-message-signatures", "algorithm": "ed25519"}),
+        json!({"scheme": "jwt", "algorithm": "ed25519", "claims": {"iss": "a"}, "audience": "b"}),
+        json!({"scheme": "jwt", "algorithm": "hmac-sha256", "header": "x-token", "body_claim": "sha256"}),
     ] {
         round_trip(&scheme(auth), b"a=1").unwrap();
     }
     for row in SCHEMES
         .iter()
-        .filter(|row| !matches!(row.name, "api-key" | "custom" | "basic" | "adyen" | "mailgun" | "sendgrid"))
+        .filter(|row| !matches!(row.name, "api-key" | "custom" | "jwt" | "basic" | "adyen" | "mailgun" | "sendgrid"))
     {
         round_trip(&Scheme::named(row.name).unwrap(), b"a=1").unwrap();
     }
@@ -139,8 +141,9 @@ fn every_row_can_be_used_or_says_what_it_lacks() {
         match Scheme::named(row.name) {
             Ok(scheme) => assert_eq!(scheme.name(), row.name),
             Err(error) => {
-                let lacks = if row.name == "custom" { "`header`" } else { "`query`" };
-                assert!(matches!(row.name, "api-key" | "custom") && error.to_string().contains(lacks), "{error}");
+                let lacks = [("custom", "`header`"), ("api-key", "`query`"), ("jwt", "`audience`")];
+                let lacks = lacks.iter().find(|(name, _)| *name == row.name);
+                assert!(lacks.is_some_and(|(_, field)| error.to_string().contains(field)), "{}: {error}", row.name);
             }
         }
     }
@@ -197,6 +200,12 @@ fn a_wrong_entry_names_the_field_the_value_and_what_is_allowed() {
         (json!({"scheme": "http-message-signatures", "components": ["Date"]}), "`components` is `Date`; allowed: a"),
         (json!({"scheme": "http-message-signatures", "tag": ""}), "`tag` is ``; allowed: printable ASCII"),
         (json!({"scheme": "http-message-signatures", "header": "x"}), "`header` does not belong to scheme `http-mess"),
+        (json!({"scheme": "jwt"}), "`audience` is ``; allowed: the token's `aud`, or `claims` or `body_claim`"),
+        (
+            json!({"scheme": "jwt", "audience": "a", "algorithm": "sha256"}),
+            "`algorithm` is `sha256`; allowed: `rsa-v1_5",
+        ),
+        (json!({"scheme": "jwt", "claims": {"iss": 1}}), "invalid type: integer `1`, expected a string"),
         (json!({"scheme": "github", "components": ["date"]}), "`components` does not belong to scheme `github`"),
         (json!({"scheme": "github", "handshake": "hello"}), "`handshake` is `hello`; allowed: `slack`, `meta`"),
         (json!({"scheme": "github", "colour": "red"}), "unknown field `colour`, expected one of `scheme`, `query`"),
@@ -215,7 +224,7 @@ fn a_secret_is_checked_against_its_scheme_and_not_shown() {
     assert_eq!(error, "the secret does not fit scheme `basic`; allowed: `user:password`");
     let error = fits(json!({"scheme": "standard-webhooks"}), "hunter2!").unwrap_err();
     assert!(error.contains("base64") && !error.contains("hunter2"), "{error}");
-    for row in SCHEMES.iter().filter(|row| !matches!(row.name, "none" | "api-key" | "custom")) {
+    for row in SCHEMES.iter().filter(|row| !matches!(row.name, "none" | "api-key" | "custom" | "jwt")) {
         assert!(fits(json!({"scheme": row.name}), "").is_err(), "{}", row.name);
     }
 }

@@ -38,6 +38,7 @@ pub fn verify(scheme: &Scheme, secrets: &[Secret], message: &Message<'_>, now_un
         Kind::None => return Ok(Proof::default()),
         Kind::Signing(signing) => return signature(signing, secrets, message, now_unix_ms),
         Kind::HttpMessage(own) => return own.verify(secrets, message, now_unix_ms),
+        Kind::Jwt(own) => return own.verify(secrets, message, now_unix_ms),
         _ if !secrets.iter().any(|secret| scheme.check_secret(secret).is_ok()) => return Err(Refusal::NoSecret),
         Kind::Query(name) => query::only(message.query, name)?,
         Kind::Header(name) => only_header(message, name)?.to_owned(),
@@ -278,7 +279,7 @@ pub(super) fn only_header<'a>(message: &Message<'a>, name: &HeaderName) -> Resul
 }
 
 /// What follows the scheme word in `Authorization`. The word may be in any case (RFC 9110 §11.1).
-fn credentials<'a>(message: &Message<'a>, word: &str, expected: &'static str) -> Result<&'a str, Refusal> {
+pub(super) fn credentials<'a>(message: &Message<'a>, word: &str, expected: &'static str) -> Result<&'a str, Refusal> {
     let other = Refusal::OtherAuthorization { expected };
     let (found, rest) = only_header(message, &AUTHORIZATION)?.split_once(' ').ok_or(other.clone())?;
     let rest = rest.trim();
