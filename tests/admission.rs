@@ -134,3 +134,63 @@ async fn an_allowed_encoding_is_proven_as_it_came_and_reaches_the_flow_decoded()
     let headers = http::HeaderMap::from_iter([(http::header::CONTENT_ENCODING, "br".parse().unwrap())]);
     house.request(http::Method::POST, &hook.path, headers, Bytes::from("x")).await.problem(401);
 }
+
+/// A form with two fields and a file, as a browser sends it, and the file.
+fn upload() -> (&'static str, Vec<u8>, Vec<u8>) {
+    let file = (0..=255).chain(*b"\r\n--x\r\n").collect::<Vec<u8>>();
+    let mut body = b"--xyz\r\nContent-Disposition: form-data; name=\"tag\"\r\n\r\na\r\n\
+        --xyz\r\nContent-Disposition: form-data; name=\"tag\"\r\n\r\nb\r\n\
+        --xyz\r\nContent-Disposition: form-data; name=\"scan\"; filename=\"a.bin\"\r\n\
+        Content-Type: application/octet-stream\r\n\r\n"
+        .to_vec();
+    body.extend(&file);
+    body.extend(b"\r\n--xyz--\r\n");
+    ("multipart/form-data; boundary=xyz", body, file)
+}
+
+#[tokio::test]
+async fn a_file_is_found_in_the_body_where_the_data_says() {
+    let (house, hook) = echo(&[], json!({})).await;
+    let (content_type, body, file) = upload();
+    let got = got(house.send_with(&hook, &[("content-type", content_type)], body.clone().into()).await);
+    let scan = &got["data"]["scan"];
+    let offset = body.windows(file.len()).position(|window| window == file).unwrap();
+    let expected = json!({ "filename": "a.bin", "content_type": "application/octet-stream", "part": 2,
+                           "offset": offset, "size_bytes": file.len() });
+    assert_eq!((&got["data"]["tag"], scan), (&json!(["a", "b"]), &expected));
+
+    // The same bytes, by a flow that gives them back as they are.
+    let raw = house.flow("http_echo").await;
+    let answer = house.send_with(&raw, &[("content-type", content_type)], body.clone().into()).await;
+    assert_eq!((answer.status.as_u16(), answer.body.ends_with(&body)), (200, true));
+
+    let cut = Bytes::copy_from_slice(&body[..body.len() - 10]);
+    let refused = house.send_with(&hook, &[("content-type", content_type)], cut).await;
+    let told = "the form cannot be read: no boundary ends part 2";
+    assert_eq!((&refused.json()["detail"], &refused.problem(400)[..]), (&json!(told), "malformed-body"));
+    recorded(&house, &hook, 400, told).await;
+}
+
+#[tokio::test]
+async fn bodies_are_read_as_they_are_called_and_stay_as_they_are() {
+    let (house, hook) = echo(&[], json!({})).await;
+    for (content_type, body, message, data) in [
+        (
+            "application/x-www-form-urlencoded",
+            "payload=%7B%7D&a=1&a=2",
+            Value::Null,
+            json!({ "payload": "{}", "a": ["1", "2"] }),
+        ),
+        ("application/x-ndjson", "{\"n\":1}\n{\"n\":2}\n", Value::Null, json!([{ "n": 1 }, { "n": 2 }])),
+        ("application/xml", "<order id=\"1\"/>", json!("<order id=\"1\"/>"), json!({})),
+        ("text/plain", "grüezi", json!("grüezi"), json!({})),
+        ("application/octet-stream", "{\"message\":1", Value::Null, json!({})),
+    ] {
+        let got = got(house.send_with(&hook, &[("content-type", content_type)], Bytes::from(body)).await);
+        assert_eq!((&got["message"], &got["data"]), (&message, &data), "{content_type}");
+        assert_eq!(got["request"]["body"], body);
+    }
+    let line = house.send_with(&hook, &[("content-type", "application/jsonl")], Bytes::from("{}\n{")).await;
+    assert!(line.json()["detail"].as_str().unwrap().starts_with("line 2 cannot be read: it is not JSON: "));
+    assert_eq!(line.problem(400), "malformed-body");
+}
