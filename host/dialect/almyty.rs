@@ -38,7 +38,11 @@ pub(super) fn accepted(view: &View<'_>) -> Answer {
     super::json(200, &Success { success: true, data })
 }
 
-pub(super) fn callback(view: &View<'_>) -> Vec<Callback> {
+pub(super) fn said(view: &View<'_>) -> Option<Callback> {
+    native::said(view)
+}
+
+pub(super) fn callback(view: &View<'_>) -> Option<Callback> {
     native::callback(view)
 }
 

@@ -1,8 +1,8 @@
 //! A product's wire format: bytes ↔ trigger, reply, callback.
 //!
 //! Each dialect is one file with the same functions: `parse` makes the payload of a request into the fields of a
-//! trigger, `answer` and `accepted` make the HTTP response, `error` makes that of a refused request, `callback` makes what is
-//! delivered later. All are pure. The pages in `docs/dialects/` say what each product documents.
+//! trigger, `answer` and `accepted` make the HTTP response, `error` makes that of a refused request, `said` and `callback` make
+//! what is delivered later. All are pure. The pages in `docs/dialects/` say what each product documents.
 
 use std::borrow::Cow;
 
@@ -26,7 +26,7 @@ mod uptiq;
 pub use object::{Object, first_object};
 
 /// The wire formats.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Dialect {
     /// Flowgate's own.
@@ -135,8 +135,8 @@ pub struct View<'a> {
     pub reply: Option<&'a Reply>,
     /// Why it answered nothing.
     pub failure: Option<&'a Failure>,
-    /// What it said before that, in the attempt that counts.
-    pub outputs: &'a [Output],
+    /// What it has just said.
+    pub output: Option<&'a Output>,
     /// When it will probably have ended, RFC 3339.
     pub estimated_at: Option<&'a str>,
     /// Whether its content is kept out of every record.
@@ -157,7 +157,7 @@ impl<'a> View<'a> {
             user_id: None,
             reply: None,
             failure: None,
-            outputs: &[],
+            output: None,
             estimated_at: None,
             confidential: false,
         }
@@ -188,7 +188,7 @@ impl Fault<'_> {
     }
 }
 
-/// What is delivered when an execution has ended.
+/// What is delivered when an execution says something or has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Callback {
     /// What it tells, for example `execution.succeeded`.
@@ -235,6 +235,11 @@ impl Dialect {
             Self::Almyty => &["/agents/{hook}/webhook"],
             Self::Agenticflow => &["/webhooks/agents/{hook}", "/webhooks/workflows/{hook}"],
         }
+    }
+
+    /// The dialect whose paths lead to hooks of this one: products without a path of their own share `/hooks/{hook}`.
+    pub fn path_dialect(self) -> Self {
+        if self.paths().is_empty() { Self::Native } else { self }
     }
 
     /// The dialect in which a path is answered when no hook is behind it.
@@ -291,8 +296,13 @@ impl Dialect {
         spoken!(self, accepted(view))
     }
 
-    /// What is delivered when an execution has ended, in order.
-    pub fn callback(self, view: &View<'_>) -> Vec<Callback> {
+    /// What is delivered of an output as soon as the flow gives it; none in dialects whose receivers hear of the end only.
+    pub fn said(self, view: &View<'_>) -> Option<Callback> {
+        spoken!(self, said(view))
+    }
+
+    /// What is delivered when an execution has ended; none where there is nothing to say.
+    pub fn callback(self, view: &View<'_>) -> Option<Callback> {
         spoken!(self, callback(view))
     }
 

@@ -89,7 +89,12 @@ struct Ended<'a> {
     failure: Option<&'a Failure>,
 }
 
-pub(super) fn callback(view: &View<'_>) -> Vec<Callback> {
+/// Whoever wants to hear every output streams.
+pub(super) fn said(_: &View<'_>) -> Option<Callback> {
+    None
+}
+
+pub(super) fn callback(view: &View<'_>) -> Option<Callback> {
     let event = format!("execution.{}", view.status);
     let data = Ended {
         execution_id: view.execution,
@@ -103,7 +108,7 @@ pub(super) fn callback(view: &View<'_>) -> Vec<Callback> {
         failure: view.failure,
     };
     let body = super::bytes(&Event { r#type: &event, timestamp: view.finished_at, data });
-    vec![Callback { event, body }]
+    Some(Callback { event, body })
 }
 
 /// Native errors are the house's own, which say more than a fault does.

@@ -19,7 +19,11 @@ pub(super) fn accepted(view: &View<'_>) -> Answer {
     native::accepted(view)
 }
 
-pub(super) fn callback(view: &View<'_>) -> Vec<Callback> {
+pub(super) fn said(view: &View<'_>) -> Option<Callback> {
+    native::said(view)
+}
+
+pub(super) fn callback(view: &View<'_>) -> Option<Callback> {
     native::callback(view)
 }
 

@@ -22,7 +22,6 @@ use crate::clock::Timestamp;
 use crate::dialect::Dialect;
 use crate::execution::Order;
 use crate::hook::Hook;
-use crate::id::HookId;
 use crate::problem::{Problem, kind};
 use crate::signature::{Answer, Proof};
 use crate::store::Idempotency;
@@ -113,11 +112,9 @@ impl Ingress {
     async fn hook(&self, name: &str, arrival: &Arrival) -> Result<Arc<Hook>, Refusal> {
         let unknown =
             || Refusal::unproven(format!("there is no hook `{}`", name.chars().take(80).collect::<String>()), None);
-        let id = name.parse::<HookId>().map_err(|_| unknown())?;
-        let found = self.0.parts.hooks.find(id).await;
+        let found = self.0.parts.hooks.at(arrival.dialect(), name).await;
         let found = found.map_err(|error| Refusal { problem: error.into(), reason: None, hook: None })?;
-        let speaks = |hook: &Arc<Hook>| [Dialect::Native, hook.spec.dialect].contains(&arrival.dialect());
-        found.filter(speaks).ok_or_else(unknown)
+        found.ok_or_else(unknown)
     }
 
     async fn order(&self, hook: &Arc<Hook>, arrival: &Arrival, body: Bytes, proof: &Proof) -> Result<Order, Problem> {

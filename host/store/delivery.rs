@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::{Lease, Page, Result, Store, stored, text_enum};
+use super::{Lease, OutputRow, Page, Result, Store, stored, text_enum};
 use crate::clock::Timestamp;
 use crate::id::{self, AttemptId, DeliveryId, ExecutionId, HookId, WorkspaceId};
 
@@ -40,6 +40,8 @@ pub struct NewDelivery {
     pub body: Bytes,
     /// The kind of the job that sends it.
     pub job: &'static str,
+    /// Of what an execution says: the same when another attempt says the same in the same place, which is not sent again.
+    pub said: Option<[u8; 32]>,
 }
 
 /// A message for a receiver.
@@ -125,6 +127,31 @@ impl Store {
                 super::job::again(c, &lease, next_at.max(at).after(TURN_WAIT))?;
             }
             Ok(before.is_none().then_some(found))
+        })
+        .await
+    }
+
+    /// Writes what a running execution says, and those who are told of it at once. False when `attempt` is not the one that
+    /// runs: then nothing is written.
+    pub async fn output_deliver(
+        &self,
+        workspace: WorkspaceId,
+        execution: ExecutionId,
+        attempt: u32,
+        outputs: Vec<OutputRow>,
+        deliveries: Vec<NewDelivery>,
+    ) -> Result<bool> {
+        self.write(move |c| {
+            let runs = c
+                .prepare_cached(
+                    "SELECT 1 FROM executions WHERE workspace = ? AND id = ? AND attempt = ? AND finished_at IS NULL",
+                )?
+                .exists(params![workspace, execution, attempt])?;
+            if runs {
+                super::life::add_outputs(c, execution, &outputs)?;
+                deliveries.iter().try_for_each(|one| insert(c, workspace, execution, one))?;
+            }
+            Ok(runs)
         })
         .await
     }
@@ -258,13 +285,14 @@ fn pending_before(c: &Connection, one: &Delivery) -> Result<Option<Timestamp>> {
     Ok(select.query_row(params![one.execution, one.workspace, one.id], |row| row.get(0))?)
 }
 
-/// Adds a delivery and the job that sends it.
+/// Adds a delivery and the job that sends it, unless it is there.
 pub(super) fn insert(c: &Connection, workspace: WorkspaceId, execution: ExecutionId, new: &NewDelivery) -> Result<()> {
-    c.prepare_cached(
-        "INSERT INTO deliveries (id, workspace, hook, execution, status, attempts, created_at, next_at, url, event, body)
-         VALUES (?, ?, ?, ?, 'pending', 0, ?, ?, ?, ?, ?)",
-    )?
-    .execute(params![
+    let mut add = c.prepare_cached(
+        "INSERT INTO deliveries
+           (id, workspace, hook, execution, status, attempts, created_at, next_at, url, event, body, said)
+         VALUES (?, ?, ?, ?, 'pending', 0, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+    )?;
+    let added = add.execute(params![
         new.id,
         workspace,
         new.hook,
@@ -273,9 +301,19 @@ pub(super) fn insert(c: &Connection, workspace: WorkspaceId, execution: Executio
         new.created_at,
         new.url,
         new.event,
-        &new.body[..]
+        &new.body[..],
+        new.said
     ])?;
+    if added == 0 {
+        return Ok(());
+    }
     super::job::put(c, new.job, workspace, new.id.as_bytes(), new.created_at)
+}
+
+/// Forgets the digests of what an execution said, which would tell somebody who guesses right that he did.
+pub(super) fn forget_said(c: &Connection, execution: ExecutionId) -> Result<()> {
+    c.prepare_cached("UPDATE deliveries SET said = NULL WHERE execution = ?")?.execute([execution])?;
+    Ok(())
 }
 
 /// Ends every pending delivery of a hook, which nothing can sign any more. Their jobs end when they are next claimed.

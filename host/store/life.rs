@@ -316,10 +316,7 @@ fn attach_to(
     session: Option<&str>,
     finish: Finish,
 ) -> Result<()> {
-    for output in &finish.outputs {
-        c.prepare_cached("INSERT OR IGNORE INTO outputs (execution, attempt, n, at, data) VALUES (?, ?, ?, ?, ?)")?
-            .execute(params![id, output.attempt, output.n, output.at, output.data])?;
-    }
+    add_outputs(c, id, &finish.outputs)?;
     if let Some(logs) = &finish.logs {
         c.prepare_cached("INSERT OR REPLACE INTO logs (execution, attempt, dropped, lines) VALUES (?, ?, ?, ?)")?
             .execute(params![id, logs.attempt, stored(logs.dropped), logs.lines])?;
@@ -329,8 +326,21 @@ fn attach_to(
             super::session::append(c, flow, session, message)?;
         }
     }
-    for delivery in finish.deliveries {
-        super::delivery::insert(c, workspace, id, &delivery)?;
+    for delivery in &finish.deliveries {
+        super::delivery::insert(c, workspace, id, delivery)?;
+    }
+    if let (Some(_), Outcome::Final { .. }) = (&finish.trigger_kept, &finish.outcome) {
+        super::delivery::forget_said(c, id)?;
+    }
+    Ok(())
+}
+
+/// Adds what an execution said, but for what is there already.
+pub(super) fn add_outputs(c: &Connection, id: ExecutionId, outputs: &[OutputRow]) -> Result<()> {
+    let mut add =
+        c.prepare_cached("INSERT OR IGNORE INTO outputs (execution, attempt, n, at, data) VALUES (?, ?, ?, ?, ?)")?;
+    for output in outputs {
+        add.execute(params![id, output.attempt, output.n, output.at, output.data])?;
     }
     Ok(())
 }
