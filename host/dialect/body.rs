@@ -20,7 +20,7 @@ pub(super) fn read(request: &Request) -> Result<Body<'_>, Malformed> {
         _ if body.is_empty() => Body::Other,
         Some(kind) if kind == "application/json" || kind.ends_with("+json") => Body::Json(text(body)?),
         Some(kind) if kind.starts_with("text/") => std::str::from_utf8(body).map_or(Body::Other, Body::Text),
-        None if matches!(body.trim_ascii_start().first(), Some(b'{' | b'[')) => Body::Json(text(body)?),
+        None if looks_like_json(body) => Body::Json(text(body)?),
         _ => Body::Other,
     })
 }
@@ -33,16 +33,27 @@ pub(super) fn object(request: &Request) -> Result<Object<'_>, Malformed> {
 }
 
 /// The payload of a dialect that prescribes no members: the whole JSON is the data, and a `message` in it that is a
-/// string is the message; a text is the message.
+/// string is the message; a text is the message. JSON is seen as such whatever it is said to be.
 pub(super) fn free(request: &Request) -> Result<Payload, Malformed> {
+    let whole = |text: &str| {
+        let message = first_object(text)?.and_then(|object| object.string("message").ok().flatten());
+        Ok(Payload { message, data: json(text.trim())?, ..Payload::default() })
+    };
     match read(request)? {
-        Body::Json(text) => {
-            let message = first_object(text)?.and_then(|object| object.string("message").ok().flatten());
-            Ok(Payload { message, data: json(text.trim())?, ..Payload::default() })
-        }
-        Body::Text(text) => Ok(Payload { message: Some(text.to_owned()), ..Payload::default() }),
+        Body::Json(text) => whole(text),
+        Body::Text(text) if looks_like_json(text.as_bytes()) => whole(text).or_else(|_| Ok(as_text(text))),
+        Body::Text(text) => Ok(as_text(text)),
+        Body::Other if looks_like_json(&request.body) => Ok(text(&request.body).and_then(whole).unwrap_or_default()),
         Body::Other => Ok(Payload::default()),
     }
+}
+
+fn as_text(text: &str) -> Payload {
+    Payload { message: Some(text.to_owned()), ..Payload::default() }
+}
+
+fn looks_like_json(body: &[u8]) -> bool {
+    matches!(body.trim_ascii_start().first(), Some(b'{' | b'['))
 }
 
 /// A JSON text as it was written.

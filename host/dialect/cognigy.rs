@@ -4,6 +4,7 @@
 //! POST for each output to the configured URL.
 //! Source: the page "Webhook" of Cognigy.AI's endpoint reference, read 2026-11.
 
+use bytes::Bytes;
 use serde::Serialize;
 
 use super::{Answer, Callback, Fault, Malformed, Payload, View, body};
@@ -12,6 +13,9 @@ use crate::trigger::{Json, Output, Request};
 
 /// What the callbacks are called in the list of deliveries.
 const EVENT: &str = "output";
+
+/// The user and the session of a request that names none, and must.
+const SOMEBODY: &str = "flowgate";
 
 pub(super) fn parse(request: &Request) -> Result<Payload, Malformed> {
     let object = body::object(request)?;
@@ -25,6 +29,26 @@ pub(super) fn parse(request: &Request) -> Result<Payload, Malformed> {
     }
     let data = data.unwrap_or_default();
     Ok(Payload { message, user_id: Some(user_id), session_id: Some(session_id), data, ..Payload::default() })
+}
+
+pub(super) fn request(payload: &Payload) -> Bytes {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Body<'a> {
+        user_id: &'a str,
+        session_id: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        text: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        data: Option<&'a Json>,
+    }
+    let text = payload.message.as_deref();
+    super::bytes(&Body {
+        user_id: payload.user_id.as_deref().unwrap_or(SOMEBODY),
+        session_id: payload.session_id.as_deref().unwrap_or(SOMEBODY),
+        text,
+        data: super::given(&payload.data).or(text.is_none().then_some(&payload.data)),
+    })
 }
 
 /// Nobody waits for the reply here: it is called back.

@@ -1,7 +1,7 @@
 //! A product's wire format: bytes ↔ trigger, reply, callback.
 //!
 //! Each dialect is one file with the same functions: `parse` makes the payload of a request into the fields of a
-//! trigger, `answer` and `accepted` make the HTTP response, `error` makes that of a refused request, `said` and `callback` make
+//! trigger, `request` is its counterpart for those who send, `answer` and `accepted` make the HTTP response, `error` makes that of a refused request, `said` and `callback` make
 //! what is delivered later. All are pure. The pages in `docs/dialects/` say what each product documents.
 
 use std::borrow::Cow;
@@ -260,9 +260,9 @@ impl Dialect {
             Self::Almyty => Some(
                 r#"[{"scheme":"bearer"},{"scheme":"hmac-sha256","header":"x-webhook-signature","prefix":"sha256="}]"#,
             ),
-            Self::Agenticflow => Some(
-                r#"[{"scheme":"api-key","query":"token"},{"scheme":"bearer"},{"scheme":"basic","user":"webhook"}]"#,
-            ),
+            Self::Agenticflow => {
+                Some(r#"[{"scheme":"api-key","query":"token"},{"scheme":"bearer"},{"scheme":"basic","user":"*"}]"#)
+            }
         }
     }
 
@@ -284,6 +284,12 @@ impl Dialect {
     /// Reads the payload of a request.
     pub fn parse(self, request: &Request) -> Result<Payload, Malformed> {
         spoken!(self, parse(request))
+    }
+
+    /// The body by which a caller says `payload`. What the dialect has no place for is left out; what it cannot do without
+    /// is there.
+    pub fn request(self, payload: &Payload) -> Bytes {
+        spoken!(self, request(payload))
     }
 
     /// The response to a caller who waited for an execution that succeeded.
@@ -312,6 +318,11 @@ impl Dialect {
     }
 }
 
+/// A payload's data or metadata, where there is any.
+fn given(json: &Json) -> Option<&Json> {
+    (*json != Json::empty()).then_some(json)
+}
+
 fn json(status: u16, value: &impl Serialize) -> Answer {
     let content_type = Header { name: "content-type".to_owned(), value: Bytes::from_static(b"application/json") };
     Answer { status, headers: vec![content_type], body: bytes(value) }
@@ -324,6 +335,27 @@ fn bytes(value: &impl Serialize) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_requested_is_what_is_parsed() {
+        let data = Json::parse(r#"{"order":1.0}"#.to_owned()).unwrap();
+        let text = |text: &str| Some(text.to_owned());
+        let whole =
+            Payload { message: text("Hi"), user_id: text("u"), session_id: text("s"), data, ..Payload::default() };
+        for (name, dialect) in DIALECTS {
+            let path = dialect.paths().first().unwrap_or(&"/hooks/{hook}").replace("{hook}", "x");
+            let parsed = |payload: &Payload| {
+                let body = String::from_utf8(dialect.request(payload).to_vec()).unwrap();
+                dialect.parse(&Request { path: path.clone(), ..testing::request(&body) }).unwrap()
+            };
+            let said = parsed(&whole);
+            assert_eq!(said.message, whole.message, "{name}");
+            assert!([&whole.user_id, &None].contains(&&said.user_id), "{name}");
+            assert!([&whole.session_id, &None].contains(&&said.session_id), "{name}");
+            assert!(said.data.as_str().contains(r#""order":1.0"#), "{name}: {:?}", said.data);
+            parsed(&Payload::default());
+        }
+    }
 
     #[test]
     fn a_products_path_is_answered_in_its_dialect() {

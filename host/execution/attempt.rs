@@ -212,9 +212,10 @@ impl Attempt {
         Ending { finish, done: Some(Arc::new(done)) }
     }
 
-    /// What the conversation keeps of an execution that succeeded.
+    /// What the conversation keeps of an execution that succeeded. Of a confidential one it is what the flow itself appends.
     fn messages(&self, done: &Done) -> Vec<NewMessage> {
-        let (Some(reply), true) = (done.reply(), self.trigger.session_id.is_some()) else { return Vec::new() };
+        let recorded = self.trigger.session_id.is_some() && !self.trigger.confidential;
+        let (Some(reply), true) = (done.reply(), recorded) else { return Vec::new() };
         let message = |role: &str, at, text: &Option<String>| {
             text.clone().map(|text| NewMessage { at, role: role.to_owned(), text, data: None })
         };

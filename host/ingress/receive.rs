@@ -9,7 +9,7 @@ use axum::extract::{Path, State};
 use axum::http::header::ALLOW;
 use axum::http::request;
 use axum::http::{HeaderValue, Method, Request, StatusCode};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
@@ -23,7 +23,7 @@ use crate::dialect::Dialect;
 use crate::execution::Order;
 use crate::hook::Hook;
 use crate::problem::{Problem, kind};
-use crate::signature::{Answer, Proof};
+use crate::signature::{Answer, Proof, Scheme};
 use crate::store::Idempotency;
 use crate::trigger::Trigger;
 
@@ -80,7 +80,8 @@ impl Ingress {
         }
         let hook = self.hook(name, arrival).await;
         if arrival.head.method != Method::POST && !hook.as_ref().is_ok_and(|hook| is_asked_by(hook, arrival)) {
-            return Ok(wrong_method());
+            let open = hook.ok().filter(|hook| hook.spec.auth.iter().any(Scheme::is_none));
+            return Ok(wrong_method(open.map_or(arrival.dialect(), |hook| hook.spec.dialect)));
         }
         let hook = hook?;
         let refused = Refusal::of(&hook);
@@ -96,7 +97,7 @@ impl Ingress {
         let proof = match verdict {
             Verdict::Genuine(proof) if arrival.head.method == Method::POST => proof,
             Verdict::Asked(answer) => return Ok(answered(answer)),
-            _ => return Ok(wrong_method()),
+            _ => return Ok(wrong_method(hook.spec.dialect)),
         };
         *standing = self.0.paces.take(&hook, self.0.parts.clock.now());
         if let Some(Standing { limit, refused_for_s: Some(seconds), .. }) = *standing {
@@ -144,8 +145,8 @@ fn is_asked_by(hook: &Hook, arrival: &Arrival) -> bool {
     hook.spec.auth.iter().any(|scheme| scheme.handshake_method() == method)
 }
 
-fn wrong_method() -> Response {
-    let mut response = Problem::new(&kind::METHOD_NOT_ALLOWED, "a hook takes POST").into_response();
+fn wrong_method(dialect: Dialect) -> Response {
+    let mut response = Problem::new(&kind::METHOD_NOT_ALLOWED, "a hook takes POST").in_dialect(dialect);
     response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
     response
 }
