@@ -8,10 +8,16 @@ mod callbacks;
 mod crash;
 // The documented examples of the products, sent as they are.
 mod dialects;
+// What goes wrong, told in each product's envelope.
+mod envelopes;
 // Senders that ask whether they may send.
 mod handshakes;
 // Hostile guests.
 mod limits;
+// Outputs delivered as they are said.
+mod outputs;
+// The ids of products in their own paths.
+mod path_ids;
 // Bad requests.
 mod refusals;
 // A running house, and what is needed to talk to it.

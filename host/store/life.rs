@@ -149,12 +149,12 @@ impl Store {
     /// Records an execution that has begun and ended without being accepted first. Returns before it is durable; waits
     /// only while the writer is behind.
     pub async fn execution_record(&self, new: NewExecution, finish: Finish) -> Result<()> {
-        self.0.writer.write_behind("an execution", move |c| record(c, &new, finish)).await
+        self.0.writer.write_behind("an execution", move |c| record(c, &new, &finish)).await
     }
 
     /// [`Store::execution_record`], durable when it returns.
     pub async fn execution_record_durably(&self, new: NewExecution, finish: Finish) -> Result<()> {
-        self.write(move |c| record(c, &new, finish)).await
+        self.write(move |c| record(c, &new, &finish)).await
     }
 
     /// Begins the next attempt of a claimed execution. None when it is final or gone; the job is then done too.
@@ -190,7 +190,7 @@ impl Store {
                 Outcome::Final { .. } => super::job::done(c, &lease)?,
             }
             finish_row(c, workspace, id, &finish)?;
-            attach(c, workspace, id, finish)
+            attach(c, workspace, id, &finish)
         })
         .await
     }
@@ -258,8 +258,8 @@ fn insert(
     Ok(())
 }
 
-fn record(c: &Connection, new: &NewExecution, finish: Finish) -> Result<()> {
-    insert(c, new, Status::Running, 1, Some(new.created_at), Some(&finish))?;
+fn record(c: &Connection, new: &NewExecution, finish: &Finish) -> Result<()> {
+    insert(c, new, Status::Running, 1, Some(new.created_at), Some(finish))?;
     attach_to(c, new.workspace, new.id, new.flow, new.session.as_deref(), finish)
 }
 
@@ -298,7 +298,7 @@ pub(super) fn forget(c: &Connection, workspace: WorkspaceId, id: ExecutionId, ke
 }
 
 /// Writes what belongs to the end of an attempt beside the execution's own row.
-fn attach(c: &Connection, workspace: WorkspaceId, id: ExecutionId, finish: Finish) -> Result<()> {
+fn attach(c: &Connection, workspace: WorkspaceId, id: ExecutionId, finish: &Finish) -> Result<()> {
     if finish.messages.is_empty() {
         return attach_to(c, workspace, id, FlowId::at(0), None, finish);
     }
@@ -314,7 +314,7 @@ fn attach_to(
     id: ExecutionId,
     flow: FlowId,
     session: Option<&str>,
-    finish: Finish,
+    finish: &Finish,
 ) -> Result<()> {
     add_outputs(c, id, &finish.outputs)?;
     if let Some(logs) = &finish.logs {

@@ -277,6 +277,14 @@ pub(crate) fn hmac() -> Value {
     json!({ "scheme": "hmac-sha256", "header": "x-signature", "encoding": "hex", "prefix": "sha256=" })
 }
 
+/// `openssl dgst -sha256 -hmac "$SECRET"`
+pub(crate) fn hmac_hex(secret: &str, body: &str) -> String {
+    use hmac::{Hmac, KeyInit as _, Mac as _};
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    mac.update(body.as_bytes());
+    hex::encode(mac.finalize().into_bytes())
+}
+
 /// The bytes of a guest or example that `cargo xtask test` has built.
 pub(crate) fn component(name: &str) -> Bytes {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
