@@ -4,6 +4,10 @@
 mod authors;
 // Outcomes delivered to a receiver.
 mod callbacks;
+// The command line.
+mod commands;
+// What must not be kept.
+mod confidential;
 // Power cuts and orderly stops.
 mod crash;
 // The documented examples of the products, sent as they are.

@@ -294,7 +294,7 @@ impl Executions {
             }
         };
         let trigger = work::trigger_of(&old)?;
-        if trigger.confidential && old.status.is_final() {
+        if trigger.confidential {
             return Err(Error::Forgotten(id));
         }
         self.accept(Order { target, hook, trigger, idempotency: None, replay_of: Some(id) }).await.map(Ended::id)

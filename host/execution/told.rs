@@ -72,6 +72,7 @@ impl Told {
             body: told.body,
             job: delivery::SEND,
             said,
+            confidential: attempt.trigger.confidential,
         });
     }
 }

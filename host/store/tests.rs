@@ -55,6 +55,7 @@ impl House {
             trigger: "{}".into(),
             body: Bytes::from_static(b"\x00raw"),
             idempotency: None,
+            trigger_kept: None,
         }
     }
 
@@ -111,6 +112,7 @@ impl House {
             body: Bytes::from_static(b"{}"),
             job: SEND,
             said: None,
+            confidential: false,
         }
     }
 

@@ -311,6 +311,9 @@ fn send_sigterm(process: u32) -> bool {
 async fn launch(folder: &Path, environment: &[(String, String)]) -> (Child, Url, Option<String>) {
     let (folder, environment) = (folder.to_owned(), environment.to_vec());
     tokio::task::spawn_blocking(move || {
+        // What a test asks to be logged it wants to read.
+        let logs = environment.iter().any(|(name, _)| name == "FLOWGATE_TELEMETRY_LOG");
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.join("log")).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_flowgate"))
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(folder.join("data"))
@@ -318,6 +321,7 @@ async fn launch(folder: &Path, environment: &[(String, String)]) -> (Child, Url,
             .env("FLOWGATE_TELEMETRY_LOG", "warn")
             .envs(environment)
             .stdout(Stdio::piped())
+            .stderr(if logs { log.into() } else { Stdio::inherit() })
             .spawn()
             .unwrap();
         let mut key = None;

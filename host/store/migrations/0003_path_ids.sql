@@ -7,3 +7,7 @@ CREATE UNIQUE INDEX hooks_by_path ON hooks (path_dialect, path_id) WHERE path_id
 -- deliveries that tell of the end.
 ALTER TABLE deliveries ADD COLUMN said BLOB;
 CREATE UNIQUE INDEX deliveries_said ON deliveries (said) WHERE said IS NOT NULL;
+
+-- 1: what is to be forgotten in the end is sealed until then; of an execution that is the trigger, which is in `body` too.
+ALTER TABLE executions ADD COLUMN sealed INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE deliveries ADD COLUMN sealed INTEGER NOT NULL DEFAULT 0;
