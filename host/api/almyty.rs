@@ -14,7 +14,7 @@ use super::{Api, House};
 use crate::clock::Timestamp;
 use crate::dialect::Dialect;
 use crate::execution::Outcome;
-use crate::hook::Hook;
+use crate::hook::{self, Hook};
 use crate::id::ExecutionId;
 use crate::problem::{Problem, kind};
 use crate::store::{self, ExecutionFilter};
@@ -152,11 +152,13 @@ const WEBHOOK: &str = "webhook";
 
 /// The hook that is an agent; hooks of other dialects are none.
 async fn agent_of(api: &Api, caller: Caller, agent: &str) -> Result<Hook, Problem> {
-    let hook = api.hooks.get_at(Dialect::Almyty, caller.workspace, agent).await?;
-    if hook.spec.dialect == Dialect::Almyty {
-        return Ok(hook);
+    match api.hooks.get_at(Dialect::Almyty, caller.workspace, agent).await {
+        Ok(hook) if hook.spec.dialect == Dialect::Almyty => Ok(hook),
+        Ok(_) | Err(hook::Error::Unknown(_)) => {
+            Err(Problem::new(&kind::NOT_FOUND, format!("there is no agent `{agent}`")))
+        }
+        Err(error) => Err(error.into()),
     }
-    Err(Problem::new(&kind::NOT_FOUND, format!("there is no agent `{agent}`")))
 }
 
 fn one<T>(data: T) -> Success<T> {
