@@ -17,6 +17,8 @@ pub mod signature;
 
 pub mod dialect;
 
+pub mod event;
+
 pub mod egress;
 
 pub mod telemetry;
