@@ -42,3 +42,17 @@ pub struct Event {
     /// What is known of it.
     pub facts: Facts,
 }
+
+impl Event {
+    /// The conversation that it belongs to, in the caller's own terms.
+    pub fn session(&self) -> Option<&str> {
+        match &self.facts {
+            Facts::Execution(facts) => facts.session_id.as_deref(),
+            Facts::Output(facts) => facts.session_id.as_deref(),
+            Facts::Session(facts) => Some(&facts.session_id),
+            Facts::Message(facts) => Some(&facts.session_id),
+            Facts::Custom(facts) => facts.session_id.as_deref(),
+            Facts::Version(_) | Facts::Promotion(_) | Facts::Delivery(_) | Facts::Subscription(_) => None,
+        }
+    }
+}
