@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-use ring::signature::Ed25519KeyPair;
+use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use ring::{digest, hmac};
+use zeroize::Zeroizing;
 
 use super::{equal, public_key};
 
@@ -72,12 +73,26 @@ impl Algorithm {
         self == Self::Ed25519 && key.len() == ED25519_PAIR_BYTES
     }
 
+    /// A key made of chance that can sign.
+    pub(super) fn make_key(self, random: &[u8; 32]) -> Zeroizing<Vec<u8>> {
+        let mut key = Zeroizing::new(random.to_vec());
+        if self == Self::Ed25519 {
+            let pair = Ed25519KeyPair::from_seed_unchecked(random).expect("a seed is 32 bytes");
+            key.extend_from_slice(pair.public_key().as_ref());
+        }
+        key
+    }
+
+    /// The public part of a key that has one.
+    pub(super) fn public_of(self, key: &[u8]) -> Option<&[u8]> {
+        (self == Self::Ed25519).then(|| if self.is_pair(key) { &key[ED25519_PUBLIC_BYTES..] } else { key })
+    }
+
     /// Whether one of the candidates signs the parts in a row. Looks at all of them, whatever it finds.
     pub(super) fn accepts(self, key: &[u8], parts: &[Cow<'_, [u8]>], candidates: &[Vec<u8>]) -> bool {
         let any = |passes: &dyn Fn(&[u8]) -> bool| candidates.iter().fold(false, |any, one| any | passes(one));
         if self.key_allowed().is_some() {
-            let key = if self.is_pair(key) { &key[ED25519_PUBLIC_BYTES..] } else { key };
-            let Some(public) = public_key::read(self, key) else { return false };
+            let Some(public) = public_key::read(self, self.public_of(key).unwrap_or(key)) else { return false };
             let message = parts.concat();
             return any(&|candidate| public.verify(&message, candidate).is_ok());
         }

@@ -12,7 +12,7 @@ use super::part::Part;
 use super::scheme::Kind;
 use super::stamp::Unit;
 use super::stringify::stringify;
-use super::testing::{Case, cases, secret_for};
+use super::testing::{Case, cases};
 use super::*;
 
 static CASES: LazyLock<Vec<Case>> = LazyLock::new(cases);
@@ -124,7 +124,7 @@ static SCHEMES_NAMED: LazyLock<Vec<Scheme>> =
 fn what_is_signed_passes_and_with_one_bit_flipped_does_not() {
     fuzz!(|grow| {
         let scheme = grow.pick(&SCHEMES_NAMED);
-        let secrets = [secret_for(scheme, 1)];
+        let secrets = [scheme.make_secret(&[1; 32])];
         let body = grow.bytes(&["", "{}", r#"{"a":[1.50,"é"]}"#, "a=1&b=2", "<a/>"]);
         let mut headers = HeaderMap::new();
         let url = Some("https://hooks.example.com/hooks/x?a=1");
@@ -160,7 +160,7 @@ fn what_is_signed_passes_and_with_one_bit_flipped_does_not() {
                 scheme.name()
             );
         }
-        let others = [secret_for(scheme, 2)];
+        let others = [scheme.make_secret(&[2; 32])];
         assert!(scheme.is_none() || verify(scheme, &others, &signed, now_ms).is_err(), "{}", scheme.name());
     });
 }
@@ -186,7 +186,7 @@ fn a_scheme_is_refused_or_kept_and_works_whatever_is_written() {
         assert_eq!(scheme, again);
         let case = grow.pick(&CASES);
         let secret = Secret::new(grow.text(&["hush hush", "00ff", "whsec_AQID", "a:b"]));
-        let secrets = [secret, secret_for(&scheme, 1)];
+        let secrets = [secret, scheme.make_secret(&[1; 32])];
         let grown = Grown::of(case, grow);
         let _ = verify(&scheme, &secrets, &grown.message(), grown.now_ms);
         let _ = sign(&scheme, &secrets, &grown.message(), &grow.text(&["msg_1"]), grown.now_ms);

@@ -1,5 +1,7 @@
 //! How a request proves itself: a row of the table and what a hook changes in it.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use http::HeaderName;
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +21,7 @@ use super::stamp::{Stamp, Unit, Window};
 /// {"scheme":"none"}
 /// {"scheme":"api-key","query":"apiKey"}      {"scheme":"api-key","header":"x-api-key"}
 /// {"scheme":"bearer"}
-/// {"scheme":"basic","user":"flowgate"}       {"scheme":"basic"}, where the secret is `user:password`
+/// {"scheme":"basic","user":"flowgate"}       {"scheme":"basic","user":"*"}, any      {"scheme":"basic"}, where the secret is `user:password`
 /// {"scheme":"github"}
 /// {"scheme":"stripe","tolerance_s":600}
 /// {"scheme":"bearer","handshake":"cloudevents"}
@@ -130,10 +132,33 @@ impl Scheme {
         redacts
     }
 
+    /// A new secret that fits, and that can sign. The caller brings the chance.
+    pub fn make_secret(&self, random: &[u8; 32]) -> Secret {
+        match &self.kind {
+            Kind::Signing(signing) => signing.keying.make(random),
+            Kind::HttpMessage(own) => own.keying.make(random),
+            Kind::Jwt(own) => own.keying.make(random),
+            Kind::Basic { user: User::InSecret } => Secret::new(format!("flowgate:{}", hex::encode(random))),
+            _ => Secret::generate(random),
+        }
+    }
+
+    /// What a receiver verifies with, where that is not the secret itself: the public key, as `whpk_` and base64.
+    pub fn public_key(&self, secret: &Secret) -> Option<String> {
+        let keying = match &self.kind {
+            Kind::Signing(signing) => &signing.keying,
+            Kind::HttpMessage(own) => &own.keying,
+            _ => return None,
+        };
+        let key = keying.key(secret)?;
+        let public = keying.algorithm.public_of(&key)?;
+        Some(format!("whpk_{}", BASE64_STANDARD.encode(public)))
+    }
+
     /// Whether `secret` could ever pass, to be asked before it is kept.
     pub fn check_secret(&self, secret: &Secret) -> Result<(), Error> {
         let (fits, allowed) = match &self.kind {
-            Kind::Basic { user: None } => (secret.expose().contains(':'), "`user:password`"),
+            Kind::Basic { user: User::InSecret } => (secret.expose().contains(':'), "`user:password`"),
             Kind::Signing(signing) => signing.keying.fits(secret),
             Kind::HttpMessage(own) => own.keying.fits(secret),
             Kind::Jwt(own) => own.fits(secret),
@@ -156,10 +181,21 @@ pub(super) enum Kind {
     Query(String),
     Header(HeaderName),
     Bearer,
-    Basic { user: Option<String> },
+    Basic { user: User },
     Signing(Box<Signing>),
     HttpMessage(Box<HttpMessage>),
     Jwt(Box<Jwt>),
+}
+
+/// Whose password the secret of `basic` is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum User {
+    /// The secret says: `user:password`.
+    InSecret,
+    /// This one's.
+    Named(String),
+    /// Whoever gives it.
+    Any,
 }
 
 /// A signature of the request, somewhere in it.

@@ -111,6 +111,20 @@ impl Keying {
         secrets.iter().enumerate().filter_map(|(index, secret)| Some((index, self.key(secret)?))).collect()
     }
 
+    /// A new secret that holds a key which can sign, where keys are made of chance.
+    pub(super) fn make(&self, random: &[u8; 32]) -> Secret {
+        let key = self.algorithm.make_key(random);
+        match self.form {
+            KeyForm::Utf8 => Secret::generate(random),
+            KeyForm::Hex => Secret::new(hex::encode(&*key)),
+            KeyForm::Base64 => {
+                // Of a scheme that has both, the last is the prefix of the key that signs.
+                let prefix = self.prefixes.last().map_or("", String::as_str);
+                Secret::new(format!("{prefix}{}", BASE64_STANDARD.encode(&*key)))
+            }
+        }
+    }
+
     /// Whether a secret holds a key, and what it must be to do so.
     pub(super) fn fits(&self, secret: &Secret) -> (bool, &'static str) {
         let allowed = self.algorithm.key_allowed().unwrap_or_else(|| self.form.allowed());

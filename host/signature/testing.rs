@@ -1,16 +1,11 @@
-//! The vectors of `tests/fixtures/signature`, and secrets that can sign.
+//! The vectors of `tests/fixtures/signature`.
 //!
 //! A file has a `source` and `cases`; what a case leaves out it takes from the file. `expect` is the text of the refusal;
 //! without it the case must pass, with the `secret`, `id` and `timestamp_s` that it names.
 
-use base64::prelude::{BASE64_STANDARD, Engine as _};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use serde_json::{Map, Value};
 
-use super::algorithm::Algorithm;
-use super::scheme::Kind;
-use super::secret::KeyForm;
 use super::*;
 
 /// The fixture files by scheme. A scheme without one fails `every_scheme_has_vectors`.
@@ -106,23 +101,4 @@ pub(super) fn cases() -> Vec<Case> {
         file["cases"].as_array().unwrap().iter().map(|case| Case::read(name, &file, case)).collect::<Vec<_>>()
     };
     FIXTURES.iter().copied().flat_map(read).collect()
-}
-
-/// A secret that fits the scheme, and can sign where that needs more than the sender's public key.
-pub(super) fn secret_for(scheme: &Scheme, seed: u8) -> Secret {
-    let keying = match &scheme.kind {
-        Kind::Signing(signing) => Some(&signing.keying),
-        Kind::HttpMessage(own) => Some(&own.keying),
-        Kind::Jwt(own) => Some(&own.keying),
-        _ => None,
-    };
-    match keying {
-        Some(keying) if keying.algorithm == Algorithm::Ed25519 => {
-            let pair = Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap();
-            let pair = [&[seed; 32], pair.public_key().as_ref()].concat();
-            Secret::new(if keying.form == KeyForm::Hex { hex::encode(pair) } else { BASE64_STANDARD.encode(pair) })
-        }
-        Some(keying) if keying.form == KeyForm::Hex => Secret::new(hex::encode([seed; 32])),
-        _ => Secret::generate(&[seed; 32]),
-    }
 }

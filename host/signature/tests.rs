@@ -3,7 +3,7 @@
 use http::HeaderMap;
 use serde_json::{Value, json};
 
-use super::testing::{cases, headers, secret_for};
+use super::testing::{cases, headers};
 use super::*;
 
 fn scheme(auth: Value) -> Scheme {
@@ -35,7 +35,7 @@ fn every_scheme_has_vectors_that_pass() {
 /// Signs and verifies; the error is why it cannot be signed.
 fn round_trip(scheme: &Scheme, body: &[u8]) -> Result<(), Error> {
     let now_ms = 1_763_654_400_123;
-    let secrets = [secret_for(scheme, 1)];
+    let secrets = [scheme.make_secret(&[1; 32])];
     let headers = headers(json!({"content-type": "application/x-www-form-urlencoded"}).as_object());
     let made = sign(scheme, &secrets, &message(&headers, "", body), "msg_1", now_ms)?;
     let query =
@@ -45,7 +45,7 @@ fn round_trip(scheme: &Scheme, body: &[u8]) -> Result<(), Error> {
     let proof = proof.unwrap_or_else(|refusal| panic!("{}: {refusal}", scheme.name()));
     assert_eq!(proof.secret.is_none(), scheme.is_none(), "{}", scheme.name());
     if !scheme.is_none() {
-        let other = [secret_for(scheme, 2)];
+        let other = [scheme.make_secret(&[2; 32])];
         assert!(verify(scheme, &other, &message(&headers, &query, body), now_ms).is_err(), "{}", scheme.name());
     }
     Ok(())
@@ -57,6 +57,7 @@ fn what_sign_makes_verify_accepts() {
         json!({"scheme": "api-key", "query": "apiKey"}),
         json!({"scheme": "api-key", "header": "x-api-key"}),
         json!({"scheme": "basic", "user": "me"}),
+        json!({"scheme": "basic", "user": "*"}),
         json!({"scheme": "custom", "header": "x-sum", "encoding": "base64", "prefix": "s=",
                "signed": "{method}{url}{body}{timestamp}", "timestamp_header": "x-at", "timestamp_unit": "ms"}),
         json!({"scheme": "custom", "header": "x-sum", "algorithm": "hmac-sha512", "separator": ";", "prefix": "h1=",
@@ -160,7 +161,10 @@ fn a_wrong_entry_names_the_field_the_value_and_what_is_allowed() {
             "`prefix` does not belong to scheme `bearer`; allowed: no other field",
         ),
         (json!({"scheme": "basic", "query": "x"}), "`query` does not belong to scheme `basic`; allowed: `user`"),
-        (json!({"scheme": "basic", "user": "a:b"}), "`user` is `a:b`; allowed: text without a colon"),
+        (
+            json!({"scheme": "basic", "user": "a:b"}),
+            "`user` is `a:b`; allowed: text without a colon, or `*` for anybody",
+        ),
         (json!({"scheme": "api-key"}), "`query` is ``; allowed: the name of a parameter, or `header`"),
         (json!({"scheme": "api-key", "query": "a", "header": "b"}), "`query` is `a`; allowed: the name of a parameter"),
         (json!({"scheme": "api-key", "header": "a b"}), "`header` is `a b`; allowed: the name of an HTTP header"),
