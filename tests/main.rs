@@ -1,5 +1,7 @@
 //! The tests that need the whole house, one module for each subject.
 
+// Who may send to a hook, and what bodies.
+mod admission;
 // Examples and templates.
 mod authors;
 // Outcomes delivered to a receiver.

@@ -70,7 +70,7 @@ pub(super) struct Create {
     #[arg(long, value_name = "FILE", conflicts_with = "secret")]
     pub(super) secret_file: Option<PathBuf>,
     #[command(flatten)]
-    pub(super) spec: Spec,
+    pub(super) spec: Box<Spec>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -84,7 +84,7 @@ pub(super) struct Update {
     #[arg(long)]
     flow: Option<String>,
     #[command(flatten)]
-    spec: Spec,
+    spec: Box<Spec>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -136,6 +136,9 @@ const ONE: Columns<'_> = &[
     ("mode", "/mode"),
     ("sync_wait_ms", "/sync_wait_ms"),
     ("body_bytes_max", "/body_bytes_max"),
+    ("allow_from", "/allow_from"),
+    ("content_types", "/content_types"),
+    ("content_encodings", "/content_encodings"),
     ("record", "/record"),
     ("retry", "/retry"),
     ("limits", "/limits"),

@@ -74,6 +74,7 @@ fn what_makes_no_sense_is_refused() {
         ("hook create h --flow f --header x-a", "--auth"),
         ("hook create h --flow f --mode later", "sync, async, stream"),
         ("hook create h --flow f --callback nowhere", "--callback"),
+        ("hook update h --content-encoding compress", "gzip, deflate, br, zstd"),
         ("signature check --secret s --headers-file h --body-file b", "--scheme"),
         ("key create ci --expires-at tomorrow", "--expires-at"),
         ("--url nowhere flow list", "--url"),
@@ -97,13 +98,15 @@ fn a_hook_is_sent_as_it_was_described() {
     let expected = json!({ "name": "h", "flow": "f", "auth": [{ "scheme": "bearer" }] });
     assert_eq!(create("").unwrap(), expected);
     let line = r#"--auth hmac-sha256 --header X-Sig --prefix sha256= --encoding base64 --auth-json {"scheme":"bearer"}
-                  --mode async --callback https://x.example/cb --secret s --spec {"retry":{"attempts_max":1}}"#;
+                  --mode async --callback https://x.example/cb --secret s
+                  --allow-from 203.0.113.0/24 --allow-from ::1 --content-type text/* --content-encoding br --spec {"retry":{"attempts_max":1}}"#;
     let expected = json!({
         "name": "h", "flow": "f", "secret": "s", "mode": "async", "callback": { "url": "https://x.example/cb" },
         "auth": [
             { "scheme": "hmac-sha256", "header": "X-Sig", "prefix": "sha256=", "encoding": "base64" },
             { "scheme": "bearer" },
         ],
+        "allow_from": ["203.0.113.0/24", "::1"], "content_types": ["text/*"], "content_encodings": ["br"],
         "retry": { "attempts_max": 1 },
     });
     assert_eq!(create(line).unwrap(), expected);

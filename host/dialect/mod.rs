@@ -17,6 +17,8 @@ mod almyty;
 mod autommate;
 mod body;
 mod cognigy;
+mod form;
+mod multipart;
 mod native;
 mod object;
 #[cfg(test)]
@@ -75,6 +77,17 @@ pub enum Malformed {
     /// The body is called JSON and is not.
     #[error("the body is not JSON: {0}")]
     Json(String),
+    /// A line is called JSON and is not.
+    #[error("line {number} cannot be read: {reason}")]
+    Line {
+        /// Counted from 1.
+        number: usize,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The body is called a form and is not.
+    #[error("the form cannot be read: {0}")]
+    Form(String),
     /// A member has the wrong type.
     #[error("`{field}` must be {expected}, not {received}")]
     Type {

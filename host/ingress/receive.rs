@@ -17,7 +17,7 @@ use super::pace::Standing;
 use super::prefer::answering;
 use super::prove::Verdict;
 use super::refuse::Refusal;
-use super::{Ingress, Peer, body, prove};
+use super::{Ingress, Peer, body, decode, peer, prove};
 use crate::clock::Timestamp;
 use crate::dialect::Dialect;
 use crate::execution::Order;
@@ -34,6 +34,7 @@ const KEY_BYTES_MAX: usize = 255;
 /// A request as it came, without its body.
 pub(super) struct Arrival {
     pub(super) at: Timestamp,
+    /// Who sends it, in front of all trusted proxies.
     pub(super) peer: IpAddr,
     pub(super) head: request::Parts,
 }
@@ -51,7 +52,8 @@ pub(super) async fn receive(
     request: Request<Body>,
 ) -> Response {
     let (head, body) = request.into_parts();
-    let peer = head.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
+    let connected = head.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
+    let peer = peer::caller(&ingress.0.options, connected, &head.headers);
     let arrival = Arrival { at: ingress.0.parts.clock.now(), peer, head };
     let mut standing = None;
     let mut response = match ingress.pass(&hook, &arrival, body, &mut standing).await {
@@ -109,7 +111,7 @@ impl Ingress {
         self.execute(&hook, order, how).await.map_err(&refused)
     }
 
-    /// The hook that a path leads to. A product's own path leads only to hooks that speak its dialect.
+    /// The hook that a path leads to, for an address that may send to it. A product's own path leads only to hooks that speak its dialect.
     async fn hook(&self, name: &str, arrival: &Arrival) -> Result<Arc<Hook>, Refusal> {
         let unknown =
             || Refusal::unproven(format!("there is no hook `{}`", name.chars().take(80).collect::<String>()), None);
@@ -117,11 +119,15 @@ impl Ingress {
         let found = self.0.parts.hooks.find(id).await;
         let found = found.map_err(|error| Refusal { problem: error.into(), reason: None, hook: None })?;
         let speaks = |hook: &Arc<Hook>| [Dialect::Native, hook.spec.dialect].contains(&arrival.dialect());
-        found.filter(speaks).ok_or_else(unknown)
+        let hook = found.filter(speaks).ok_or_else(unknown)?;
+        match peer::outside(&hook, arrival.peer) {
+            None => Ok(hook),
+            Some(reason) => Err(Refusal::unproven(reason, Some(hook))),
+        }
     }
 
     async fn order(&self, hook: &Arc<Hook>, arrival: &Arrival, body: Bytes, proof: &Proof) -> Result<Order, Problem> {
-        let request = prove::visible(hook, arrival, body);
+        let request = decode::taken(&hook.spec, prove::visible(hook, arrival, body)).await?;
         let idempotency = idempotency(arrival, proof, &request)?;
         let payload = hook.spec.dialect.parse(&request)?;
         let target = self.0.parts.registry.resolve(hook.flow, &hook.spec.alias).await?;

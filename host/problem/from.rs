@@ -109,7 +109,10 @@ impl From<dialect::Malformed> for Problem {
             dialect::Malformed::Type { field, expected, received } => of_member(text, field, expected, received),
             dialect::Malformed::Missing { field, expected } => of_member(text, field, expected, "null"),
             dialect::Malformed::Incomplete(_) => Self::new(&INVALID_REQUEST, text),
-            dialect::Malformed::Json(_) | dialect::Malformed::Twice(_) => Self::new(&MALFORMED_BODY, text),
+            dialect::Malformed::Json(_)
+            | dialect::Malformed::Line { .. }
+            | dialect::Malformed::Form(_)
+            | dialect::Malformed::Twice(_) => Self::new(&MALFORMED_BODY, text),
         }
     }
 }
