@@ -11,7 +11,7 @@ use crate::dialect::DIALECTS;
 use crate::hook::{Spec, Use};
 use crate::id::{Digest, Id, Kind};
 use crate::problem::{Fault, FieldError};
-use crate::store::{DeliveryStatus, Status, VersionState};
+use crate::store::{DeliveryStatus, Origin, Status, Verdict, VersionState};
 use crate::trigger::Json;
 
 /// An error (RFC 9457).
@@ -82,6 +82,8 @@ schemas! {
     Timestamp, "Timestamp": schema(json!({ "type": "string", "format": "date-time" }));
     Json, "Json": <Value as PartialSchema>::schema();
     Status, "ExecutionStatus": words(Status::ALL.iter().map(|one| one.as_str()));
+    Verdict, "RequestVerdict": words(Verdict::ALL.iter().map(|one| one.as_str()));
+    Origin, "ReplayOrigin": schema(json!({ "type": "string", "pattern": "^(exe|req)_[0-9a-f]{32}$" }));
     VersionState, "VersionState": words(VersionState::ALL.iter().map(|one| one.as_str()));
     DeliveryStatus, "DeliveryStatus": words(DeliveryStatus::ALL.iter().map(|one| one.as_str()));
     Use, "SecretUse": words(["auth", "callback", "callback_password"]);
@@ -157,6 +159,19 @@ fn spec() -> Value {
                     },
                 },
             },
+            "deduplicate": {
+                "description": "How a request is known that came before: by the caller's `Idempotency-Key`, the signed id or the sender's own one (`auto`); not at all; or by a header or member that is named here. What is signed with a timestamp passes only once in any case.",
+                "default": "auto",
+                "oneOf": [
+                    { "type": "string", "enum": ["auto", "off"] },
+                    { "type": "object", "required": ["header"], "properties": { "header": { "type": "string" } } },
+                    { "type": "object", "required": ["pointer"], "properties": { "pointer": { "type": "string" } } },
+                ],
+            },
+            "capture": {
+                "type": "boolean", "default": false,
+                "description": "Whether requests are only recorded, genuine or not, and nothing runs.",
+            },
             "public_url": {
                 "type": "string", "format": "uri",
                 "description": "The URL that senders were told, for the schemes that sign it.",
@@ -200,9 +215,17 @@ mod tests {
         for part in ["callback", "retry"] {
             assert_eq!(names(&described["properties"][part]["properties"]), names(&whole[part]));
         }
-        for name in
-            ["disable_sensitive_logging", "sync_wait_ms", "body_bytes_max", "alias", "mode", "record", "dialect"]
-        {
+        for name in [
+            "disable_sensitive_logging",
+            "capture",
+            "deduplicate",
+            "sync_wait_ms",
+            "body_bytes_max",
+            "alias",
+            "mode",
+            "record",
+            "dialect",
+        ] {
             assert_eq!(described["properties"][name]["default"], whole[name], "{name}");
         }
     }

@@ -12,9 +12,11 @@ use crate::id::{self, FlowId, HookId, WorkspaceId};
 use crate::signature::Secret;
 use crate::store::{self, Page, Store};
 
+mod deduplicate;
 mod secrets;
 mod spec;
 
+pub use deduplicate::Deduplicate;
 pub use secrets::{Held, Secrets, Use};
 pub use spec::{Basic, Callback, Invalid, Limits, Mode, Record, Retry, Spec};
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::deduplicate::Deduplicate;
 use crate::dialect::Dialect;
 use crate::signature::Scheme;
 
@@ -39,6 +40,12 @@ pub struct Spec {
     /// Bounds that are tighter than the server's.
     #[serde(default)]
     pub limits: Limits,
+    /// How a request is known that came before.
+    #[serde(default)]
+    pub deduplicate: Deduplicate,
+    /// Whether requests are only recorded, genuine or not, and nothing runs.
+    #[serde(default)]
+    pub capture: bool,
     /// Where outcomes are delivered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub callback: Option<Callback>,
@@ -183,6 +190,8 @@ impl Spec {
             record: Record::default(),
             retry: Retry::default(),
             limits: Limits::default(),
+            deduplicate: Deduplicate::default(),
+            capture: false,
             callback: None,
             public_url: None,
             disable_sensitive_logging: false,
@@ -231,6 +240,9 @@ impl Spec {
         let (rate, concurrent) = (self.limits.requests_per_minute, self.limits.concurrent);
         wrong(rate == Some(0), "limits.requests_per_minute", "is 0; disable the hook to refuse all".into());
         wrong(concurrent == Some(0), "limits.concurrent", "is 0; disable the hook to refuse all".into());
+        if let Some(why) = self.deduplicate.wrong() {
+            wrong(true, "deduplicate", why);
+        }
         if let Some(url) = &self.public_url {
             wrong(Url::parse(url).is_err(), "public_url", format!("is `{url}`; allowed: an absolute URL"));
         }
