@@ -159,6 +159,11 @@ fn spec() -> Value {
                     },
                 },
             },
+            "filter": {
+                "type": "object",
+                "description": "What a genuine request must be for its flow to run: conditions over `headers`, `query`, `body`, `message`, `user_id`, `session_id`, `data` and `metadata`.",
+                "additionalProperties": true,
+            },
             "deduplicate": {
                 "description": "How a request is known that came before: by the caller's `Idempotency-Key`, the signed id or the sender's own one (`auto`); not at all; or by a header or member that is named here. What is signed with a timestamp passes only once in any case.",
                 "default": "auto",
@@ -208,6 +213,7 @@ mod tests {
             schedule_s: Some(vec![1]),
             basic: Some(Basic { user: "u".to_owned() }),
         });
+        whole.filter = serde_json::from_value(json!({ "body.n": 1 })).unwrap();
         whole.public_url = Some("https://example.com".to_owned());
         let (whole, described) = (serde_json::to_value(whole).unwrap(), spec());
         let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();

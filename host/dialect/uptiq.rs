@@ -19,6 +19,10 @@ pub(super) fn accepted(view: &View<'_>) -> Answer {
     native::accepted(view)
 }
 
+pub(super) fn filtered() -> Answer {
+    native::filtered()
+}
+
 pub(super) fn callback(view: &View<'_>) -> Vec<Callback> {
     native::callback(view)
 }

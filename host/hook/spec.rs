@@ -8,6 +8,7 @@ use url::Url;
 
 use super::deduplicate::Deduplicate;
 use crate::dialect::Dialect;
+use crate::filter::Filter;
 use crate::signature::Scheme;
 
 /// A hook's behaviour. JSON with a member for each field; all but `auth` may be left out.
@@ -40,6 +41,10 @@ pub struct Spec {
     /// Bounds that are tighter than the server's.
     #[serde(default)]
     pub limits: Limits,
+    /// What a genuine request must be for its flow to run. A condition over `{"headers","query","body","message","user_id",
+    /// "session_id","data","metadata"}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Filter>,
     /// How a request is known that came before.
     #[serde(default)]
     pub deduplicate: Deduplicate,
@@ -190,6 +195,7 @@ impl Spec {
             record: Record::default(),
             retry: Retry::default(),
             limits: Limits::default(),
+            filter: None,
             deduplicate: Deduplicate::default(),
             capture: false,
             callback: None,

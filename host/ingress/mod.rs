@@ -33,6 +33,7 @@ mod receive;
 mod record;
 mod refuse;
 mod respond;
+mod sift;
 
 /// How requests are taken in.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]

@@ -17,8 +17,8 @@ use super::prefer::answering;
 use super::prove::Judged;
 use super::record::{Entry, Shows};
 use super::refuse::Refusal;
-use super::respond::Answered;
-use super::{Ingress, Peer, body, claims, prove};
+use super::respond::{Answered, plain};
+use super::{Ingress, Peer, body, claims, prove, sift};
 use crate::clock::{Stopwatch, Timestamp};
 use crate::dialect::Dialect;
 use crate::execution::{Order, Timings, trigger_of};
@@ -27,6 +27,7 @@ use crate::id::HookId;
 use crate::problem::{Problem, kind};
 use crate::signature::{Answer, Proof, Scheme};
 use crate::store::Verdict;
+use crate::trigger;
 
 /// A request as it came, without its body.
 pub(super) struct Arrival {
@@ -142,6 +143,11 @@ impl Ingress {
         let request = prove::visible(hook, arrival, body);
         let (by, claims): (Vec<_>, Vec<_>) = claims::claims(hook, proof, headers, &request)?.into_iter().unzip();
         let trigger = trigger_of(hook, request, arrival.at)?;
+        let unfit = hook.spec.filter.as_ref().and_then(|filter| filter.check(&sift::seen(&trigger)).err());
+        if let Some(why) = unfit {
+            let why = if trigger.confidential { why.without_content() } else { why };
+            return Ok((Verdict::Filtered, self.filtered(hook, arrival, trigger.request, why.to_string()).await));
+        }
         let target = self.0.parts.registry.resolve(hook.flow, &hook.spec.alias).await?;
         let order = Order { target, hook: Some(hook.clone()), trigger, claims, replay_of: None };
         match self.execute(hook, order, answering(&hook.spec, headers)).await? {
@@ -160,6 +166,21 @@ impl Ingress {
                 Ok((Verdict::Duplicate, response))
             }
         }
+    }
+
+    /// The answer to a request that the hook's filter does not want: its sender need not send it again.
+    async fn filtered(&self, hook: &Hook, arrival: &Arrival, request: trigger::Request, why: String) -> Response {
+        let response = plain(hook.spec.dialect.filtered());
+        let entry = Entry {
+            verdict: Verdict::Filtered,
+            status: response.status().as_u16(),
+            code: None,
+            reason: why,
+            execution: None,
+            shows: Shows::Genuine(request),
+        };
+        self.record(arrival, Some(hook), entry).await;
+        response
     }
 
     /// The hook that a path leads to. A product's own path leads only to hooks that speak its dialect.

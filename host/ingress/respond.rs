@@ -140,6 +140,14 @@ const OF_CONNECTION: &[HeaderName] = &[
 ];
 
 fn response(answer: Answer, id: ExecutionId) -> Response {
+    let mut response = plain(answer);
+    let id = HeaderValue::from_str(&id.to_string()).expect("an id is plain text");
+    response.headers_mut().insert("flowgate-execution-id", id);
+    response
+}
+
+/// An answer that is about no execution.
+pub(super) fn plain(answer: Answer) -> Response {
     let mut response = HttpResponse::new(answer.body.into());
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_GATEWAY);
     let headers = response.headers_mut();
@@ -152,8 +160,6 @@ fn response(answer: Answer, id: ExecutionId) -> Response {
             headers.append(name, value);
         }
     }
-    let id = HeaderValue::from_str(&id.to_string()).expect("an id is plain text");
-    headers.insert("flowgate-execution-id", id);
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }
