@@ -452,7 +452,7 @@ async fn of_a_hooks_requests_the_newest_of_each_verdict_are_kept() {
     let list = |verdicts: &[Verdict]| house.store.requests(Some(hook), verdicts.to_vec(), page);
     let record = |one| house.store.request_record(one);
     record(recorded(&house, 0, Verdict::Refused, None)).await.unwrap();
-    for ms in 1..=1_010 {
+    for ms in 1..=1_101 {
         record(recorded(&house, ms, Verdict::Duplicate, None)).await.unwrap();
     }
     house.store.flush().await.unwrap();
@@ -463,10 +463,10 @@ async fn of_a_hooks_requests_the_newest_of_each_verdict_are_kept() {
     assert_eq!(list(Verdict::ALL).await.unwrap().len(), 1_001);
 
     let half = || Some(Bytes::from(vec![b'x'; 1 << 19]));
-    for ms in 0..10 {
+    for ms in 1..=8 {
         record(recorded(&house, ms, Verdict::Captured, half())).await.unwrap();
     }
-    let last = recorded(&house, 11, Verdict::Captured, half());
+    let last = recorded(&house, 9, Verdict::Captured, half());
     house.store.request_record_durably(last.clone()).await.unwrap();
     let kept = list(&[Verdict::Captured]).await.unwrap();
     assert_eq!((kept.len(), kept[0].kept_bytes, &kept[0].body), (8, Some(1 << 19), &None));
