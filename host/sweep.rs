@@ -14,7 +14,7 @@ use crate::store::{Retention, Store};
 pub struct Options {
     /// Days that an ended execution is kept, with all that belongs to it.
     pub executions_days: u64,
-    /// Hours that an idempotency key is remembered.
+    /// Hours that an idempotency key or a delivery id is remembered.
     pub keys_hours: u64,
     /// Days that a request without an execution is kept.
     pub requests_days: u64,

@@ -23,7 +23,7 @@ async fn came(house: &House, hook: &Hook, verdict: &str, n: usize) -> Vec<Value>
     }
 }
 
-fn body(value: Value) -> Bytes {
+fn body(value: impl std::fmt::Display) -> Bytes {
     Bytes::from(value.to_string())
 }
 

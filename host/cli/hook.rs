@@ -18,13 +18,13 @@ use super::spec::Spec;
 #[derive(Debug, Subcommand)]
 pub(super) enum Hook {
     /// Make a hook. Its secret is shown only now.
-    Create(Create),
+    Create(Box<Create>),
     /// List the hooks, newest first.
     List(Paging),
     /// Show a hook.
     Show(Named),
     /// Change a hook: what is given replaces what was.
-    Update(Update),
+    Update(Box<Update>),
     /// Let a hook take requests.
     Enable(Named),
     /// Let a hook refuse every request.

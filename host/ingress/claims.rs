@@ -20,6 +20,9 @@ use crate::trigger::Request;
 /// The longest idempotency key, and the longest id that is one.
 const KEY_BYTES_MAX: usize = 255;
 
+/// An id, and where it was.
+type Found<'a> = (By, Cow<'a, [u8]>);
+
 /// What a claim is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum By {
@@ -74,7 +77,7 @@ fn id<'a>(
     (scheme, proof): (&Scheme, &'a Proof),
     headers: &'a HeaderMap,
     body: &[u8],
-) -> Result<Option<(By, Cow<'a, [u8]>)>, Problem> {
+) -> Result<Option<Found<'a>>, Problem> {
     let found = match place {
         Deduplicate::Off => None,
         Deduplicate::Header(name) => in_header(headers, name),
@@ -107,13 +110,13 @@ fn given(headers: &HeaderMap) -> Result<Option<&[u8]>, Problem> {
     }
 }
 
-fn in_header<'a>(headers: &'a HeaderMap, name: &str) -> Option<(By, Cow<'a, [u8]>)> {
+fn in_header<'a>(headers: &'a HeaderMap, name: &str) -> Option<Found<'a>> {
     let mut values = headers.get_all(name).iter();
     let only = values.next().filter(|_| values.next().is_none())?;
     Some((By::Id(name.to_owned()), only.as_bytes().into()))
 }
 
-fn in_body<'a>(body: &[u8], pointer: &str) -> Option<(By, Cow<'a, [u8]>)> {
+fn in_body<'a>(body: &[u8], pointer: &str) -> Option<Found<'a>> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let id = match body.pointer(pointer)? {
         Value::String(text) => text.clone(),

@@ -78,7 +78,7 @@ impl Ingress {
 
 fn recorded(arrival: &Arrival, hook: Option<&Hook>, entry: Entry) -> Recorded {
     let Entry { verdict, status, code, reason, execution, shows } = entry;
-    let confidential = hook.is_some_and(|hook| hook.spec.disable_sensitive_logging);
+    let confidential = hook.is_some_and(is_confidential);
     let genuine = matches!(shows, Shows::Genuine(_));
     let mut request = match shows {
         Shows::Genuine(request) if !confidential => request,
@@ -112,6 +112,11 @@ fn recorded(arrival: &Arrival, hook: Option<&Hook>, entry: Entry) -> Recorded {
     }
 }
 
+/// Whether nothing that a request says may be on record.
+fn is_confidential(hook: &Hook) -> bool {
+    hook.spec.disable_sensitive_logging
+}
+
 /// The headers that nobody proves anything by.
 const HARMLESS: &[&str] =
     &["accept", "content-encoding", "content-length", "content-type", "host", "prefer", "user-agent"];
@@ -127,7 +132,7 @@ fn little(arrival: &Arrival, hook: Option<&Hook>) -> Request {
         method: head.method.as_str().to_owned(),
         path: head.uri.path().to_owned(),
         // Without a hook nothing says which parameters are credentials.
-        query: hook.map(|_| strip_query(query, &hidden)).unwrap_or_default(),
+        query: hook.filter(|hook| !is_confidential(hook)).map(|_| strip_query(query, &hidden)).unwrap_or_default(),
         headers: prove::headers(&head.headers).filter(shown).collect(),
         peer: arrival.peer.to_string(),
         ..Request::default()

@@ -116,7 +116,7 @@ impl Store {
                 let rows = select.query_map(params![hook, verdict, page.bound(), page.limit], listed)?;
                 all.extend(rows.collect::<rusqlite::Result<Vec<_>>>()?);
             }
-            all.sort_by(|a, b| b.id.cmp(&a.id));
+            all.sort_by_key(|one| std::cmp::Reverse(one.id));
             all.truncate(page.limit as usize);
             Ok(all)
         })
