@@ -31,7 +31,7 @@ impl Executions {
         };
         let target = self.target(old.flow, hook.as_deref(), which).await?;
         let trigger = stored_trigger(&old)?;
-        if trigger.confidential && old.status.is_final() {
+        if trigger.confidential {
             return Err(Error::Forgotten(id));
         }
         let replay_of = Some(Origin::Execution(id));

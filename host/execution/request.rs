@@ -125,11 +125,8 @@ impl Came {
     pub fn keeps_body(&self) -> bool {
         match self {
             Self::Recorded(recorded) => recorded.kept_bytes.is_some(),
-            // What is left of a confidential trigger is never too long for a list.
-            Self::Accepted(execution) => {
-                let confidential = stored_trigger(execution).is_ok_and(|trigger| trigger.confidential);
-                !(confidential && execution.status.is_final())
-            }
+            // What is shown of a confidential trigger is never too long for a list.
+            Self::Accepted(execution) => !stored_trigger(execution).is_ok_and(|trigger| trigger.confidential),
         }
     }
 

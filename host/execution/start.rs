@@ -308,6 +308,7 @@ impl Executions {
             trigger: json(&order.trigger),
             body: order.trigger.request.body.clone(),
             claims: order.claims,
+            trigger_kept: super::attempt::kept(&order.trigger),
         };
         let trigger = Arc::new(order.trigger);
         (new, Attempt { id, n: 1, target: order.target, hook: order.hook, trigger, wall })

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::receive::Arrival;
 use super::record::{Entry, Shows};
-use super::{Ingress, prove};
+use super::{Ingress, decode, prove};
 use crate::hook::Hook;
 use crate::id::RequestId;
 use crate::problem::{Problem, kind};
@@ -38,6 +38,8 @@ impl Ingress {
             return Err(Problem::new(&kind::RATE_LIMITED, detail));
         }
         let request = prove::visible(hook, arrival, body);
+        // As the flow would take it; what it could not take is shown as it came.
+        let request = decode::taken(&hook.spec, request.clone()).await.unwrap_or(request);
         let (reason, shows) = match unproven {
             None => ("genuine".to_owned(), Shows::Genuine(request)),
             Some(why) => (format!("not genuine: {why}"), Shows::Unproven(request)),

@@ -1,10 +1,11 @@
 //! Hooks in.
 //!
 //! A request passes in this order, and each step is cheaper than what it protects: the limit on failures of its address;
-//! the hook; the body, up to the hook's cap; proof over the raw bytes; whether the hook is enabled; the answer to a
-//! handshake; whether the hook only looks; the hook's pace; the dialect; the hook's filter; the flow; the execution, unless
-//! the request came before. Whatever makes no execution is recorded with the exact reason, while its sender learns only what
-//! it may: an unknown hook and a bad credential get the same answer.
+//! A request passes in this order, and each step is cheaper than what it protects: the limit on failures of its address;
+//! the hook and its list of addresses; the body, up to the hook's cap; proof over the raw bytes; whether the hook is enabled;
+//! the answer to a handshake; whether the hook only looks; the hook's pace; the body's type and encoding; the dialect; the
+//! hook's filter; the flow; the execution, unless the request came before. Whatever makes no execution is recorded with the
+//! exact reason, while its sender learns only what it may: an unknown hook and a bad credential get the same answer.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Clock;
 use crate::dialect::DIALECTS;
 use crate::execution::Executions;
-use crate::hook::Hooks;
+use crate::hook::{Hooks, Range};
 use crate::metrics::Metrics;
 use crate::registry::Registry;
 use crate::store::Store;
@@ -26,7 +27,9 @@ use crate::store::Store;
 mod body;
 mod capture;
 mod claims;
+mod decode;
 mod pace;
+mod peer;
 mod prefer;
 mod prove;
 mod receive;
@@ -34,6 +37,8 @@ mod record;
 mod refuse;
 mod respond;
 mod sift;
+
+pub use peer::ForwardedBy;
 
 /// How requests are taken in.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
@@ -46,11 +51,21 @@ pub struct Options {
     /// Requests with the same verdict that are recorded for one hook, per second; more are only answered, and while a hook
     /// captures, refused.
     pub recorded_per_s_max: u32,
+    /// The addresses of proxies that are believed when they say whom they speak for. None unless given.
+    pub trusted_proxies: Vec<Range>,
+    /// How they say it.
+    pub forwarded_by: ForwardedBy,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { body_ms_max: 30_000, failures_per_s_max: 200, recorded_per_s_max: 20 }
+        Self {
+            body_ms_max: 30_000,
+            failures_per_s_max: 200,
+            recorded_per_s_max: 20,
+            trusted_proxies: Vec::new(),
+            forwarded_by: ForwardedBy::default(),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use axum::extract::{Path, State};
 use axum::http::header::ALLOW;
 use axum::http::request;
 use axum::http::{HeaderValue, Method, Request, StatusCode};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use bytes::Bytes;
 
 use super::pace::Standing;
@@ -18,12 +18,11 @@ use super::prove::Judged;
 use super::record::{Entry, Shows};
 use super::refuse::Refusal;
 use super::respond::{Answered, plain};
-use super::{Ingress, Peer, body, claims, prove, sift};
+use super::{Ingress, Peer, body, claims, decode, peer, prove, sift};
 use crate::clock::{Stopwatch, Timestamp};
 use crate::dialect::Dialect;
 use crate::execution::{Order, Timings, trigger_of};
 use crate::hook::Hook;
-use crate::id::HookId;
 use crate::problem::{Problem, kind};
 use crate::signature::{Answer, Proof, Scheme};
 use crate::store::Verdict;
@@ -32,6 +31,7 @@ use crate::trigger;
 /// A request as it came, without its body.
 pub(super) struct Arrival {
     pub(super) at: Timestamp,
+    /// Who sends it, in front of all trusted proxies.
     pub(super) peer: IpAddr,
     pub(super) head: request::Parts,
     pub(super) watch: Stopwatch,
@@ -61,7 +61,8 @@ pub(super) async fn receive(
     request: Request<Body>,
 ) -> Response {
     let (head, body) = request.into_parts();
-    let peer = head.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
+    let connected = head.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
+    let peer = peer::caller(&ingress.0.options, connected, &head.headers);
     let (at, watch) = (ingress.0.parts.clock.now(), Stopwatch::start());
     let mut arrival = Arrival { at, peer, head, watch, timings: Timings::default(), body_bytes: None, standing: None };
     let mut response = match ingress.pass(&hook, &mut arrival, body).await {
@@ -85,7 +86,9 @@ impl Ingress {
         }
         let hook = self.hook(name, arrival).await;
         if arrival.head.method != Method::POST && !hook.as_ref().is_ok_and(|hook| is_asked_by(hook, arrival)) {
-            return Ok((Verdict::Accepted, wrong_method()));
+            let open = hook.ok().filter(|hook| hook.spec.auth.iter().any(Scheme::is_none));
+            let dialect = open.map_or(arrival.dialect(), |hook| hook.spec.dialect);
+            return Ok((Verdict::Accepted, wrong_method(dialect)));
         }
         let hook = hook?;
         let refused = Refusal::of(&hook);
@@ -103,7 +106,7 @@ impl Ingress {
         let (scheme, proof) = match judged {
             Judged::Genuine(scheme, proof) if arrival.head.method == Method::POST => (scheme, proof),
             Judged::Asked(answer) => return Ok((Verdict::Accepted, answered(answer))),
-            _ => return Ok((Verdict::Accepted, wrong_method())),
+            _ => return Ok((Verdict::Accepted, wrong_method(hook.spec.dialect))),
         };
         if captures {
             return self.capture(&hook, arrival, body, None).await.map_err(&refused);
@@ -140,7 +143,7 @@ impl Ingress {
         body: Bytes,
     ) -> Result<(Verdict, Response), Problem> {
         let headers = &arrival.head.headers;
-        let request = prove::visible(hook, arrival, body);
+        let request = decode::taken(&hook.spec, prove::visible(hook, arrival, body)).await?;
         let (by, claims): (Vec<_>, Vec<_>) = claims::claims(hook, proof, headers, &request)?.into_iter().unzip();
         let trigger = trigger_of(hook, request, arrival.at)?;
         let unfit = hook.spec.filter.as_ref().and_then(|filter| filter.check(&sift::seen(&trigger)).err());
@@ -183,15 +186,17 @@ impl Ingress {
         response
     }
 
-    /// The hook that a path leads to. A product's own path leads only to hooks that speak its dialect.
+    /// The hook that a path leads to, for an address that may send to it. A product's own path leads only to hooks that speak its dialect.
     async fn hook(&self, name: &str, arrival: &Arrival) -> Result<Arc<Hook>, Refusal> {
         let unknown =
             || Refusal::unproven(format!("there is no hook `{}`", name.chars().take(80).collect::<String>()), None);
-        let id = name.parse::<HookId>().map_err(|_| unknown())?;
-        let found = self.0.parts.hooks.find(id).await;
+        let found = self.0.parts.hooks.at(arrival.dialect(), name).await;
         let found = found.map_err(|error| Refusal { problem: error.into(), reason: None, hook: None })?;
-        let speaks = |hook: &Arc<Hook>| [Dialect::Native, hook.spec.dialect].contains(&arrival.dialect());
-        found.filter(speaks).ok_or_else(unknown)
+        let hook = found.ok_or_else(unknown)?;
+        match peer::outside(&hook, arrival.peer) {
+            None => Ok(hook),
+            Some(reason) => Err(Refusal::unproven(reason, Some(hook))),
+        }
     }
 }
 
@@ -201,8 +206,8 @@ fn is_asked_by(hook: &Hook, arrival: &Arrival) -> bool {
     hook.spec.auth.iter().any(|scheme| scheme.handshake_method() == method)
 }
 
-fn wrong_method() -> Response {
-    let mut response = Problem::new(&kind::METHOD_NOT_ALLOWED, "a hook takes POST").into_response();
+fn wrong_method(dialect: Dialect) -> Response {
+    let mut response = Problem::new(&kind::METHOD_NOT_ALLOWED, "a hook takes POST").in_dialect(dialect);
     response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
     response
 }

@@ -61,6 +61,8 @@ impl Ingress {
             shows: Shows::Little,
         };
         self.record(arrival, hook.as_deref(), entry).await;
-        problem.in_dialect(hook.map_or(arrival.dialect(), |hook| hook.spec.dialect))
+        // Who has not proven anything hears what he would if there were no hook.
+        let known = hook.as_deref().filter(|_| problem.kind().status != 401);
+        problem.in_dialect(known.map_or(arrival.dialect(), |hook| hook.spec.dialect))
     }
 }
