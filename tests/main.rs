@@ -26,6 +26,8 @@ mod outputs;
 mod path_ids;
 // Bad requests.
 mod refusals;
+// What came to a hook and what became of it.
+mod requests;
 // A running house, and what is needed to talk to it.
 mod support;
 // The repository keeps its own rules: floor plan, pages, tests, prose.

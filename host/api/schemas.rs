@@ -11,7 +11,7 @@ use crate::dialect::DIALECTS;
 use crate::hook::{ENCODINGS, Spec, Use};
 use crate::id::{Digest, Id, Kind};
 use crate::problem::{Fault, FieldError};
-use crate::store::{DeliveryStatus, Status, VersionState};
+use crate::store::{DeliveryStatus, Origin, Status, Verdict, VersionState};
 use crate::trigger::Json;
 
 /// An error (RFC 9457).
@@ -82,6 +82,8 @@ schemas! {
     Timestamp, "Timestamp": schema(json!({ "type": "string", "format": "date-time" }));
     Json, "Json": <Value as PartialSchema>::schema();
     Status, "ExecutionStatus": words(Status::ALL.iter().map(|one| one.as_str()));
+    Verdict, "RequestVerdict": words(Verdict::ALL.iter().map(|one| one.as_str()));
+    Origin, "ReplayOrigin": schema(json!({ "type": "string", "pattern": "^(exe|req)_[0-9a-f]{32}$" }));
     VersionState, "VersionState": words(VersionState::ALL.iter().map(|one| one.as_str()));
     DeliveryStatus, "DeliveryStatus": words(DeliveryStatus::ALL.iter().map(|one| one.as_str()));
     Use, "SecretUse": words(["auth", "callback", "callback_password"]);
@@ -170,6 +172,24 @@ fn spec() -> Value {
                     },
                 },
             },
+            "filter": {
+                "type": "object",
+                "description": "What a genuine request must be for its flow to run: conditions over `headers`, `query`, `body`, `message`, `user_id`, `session_id`, `data` and `metadata`.",
+                "additionalProperties": true,
+            },
+            "deduplicate": {
+                "description": "How a request is known that came before: by the caller's `Idempotency-Key`, the signed id or the sender's own one (`auto`); not at all; or by a header or member that is named here. What is signed with a timestamp passes only once in any case.",
+                "default": "auto",
+                "oneOf": [
+                    { "type": "string", "enum": ["auto", "off"] },
+                    { "type": "object", "required": ["header"], "properties": { "header": { "type": "string" } } },
+                    { "type": "object", "required": ["pointer"], "properties": { "pointer": { "type": "string" } } },
+                ],
+            },
+            "capture": {
+                "type": "boolean", "default": false,
+                "description": "Whether requests are only recorded, genuine or not, and nothing runs.",
+            },
             "public_url": {
                 "type": "string", "format": "uri",
                 "description": "The URL that senders were told, for the schemes that sign it.",
@@ -207,6 +227,7 @@ mod tests {
             schedule_s: Some(vec![1]),
             basic: Some(Basic { user: "u".to_owned() }),
         });
+        whole.filter = serde_json::from_value(json!({ "body.n": 1 })).unwrap();
         whole.public_url = Some("https://example.com".to_owned());
         let (whole, described) = (serde_json::to_value(whole).unwrap(), spec());
         let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();

@@ -16,10 +16,12 @@ use crate::signature::Secret;
 use crate::store::{self, Page, Store};
 
 mod admission;
+mod deduplicate;
 mod path;
 mod spec;
 
 pub use admission::{ContentType, ENCODINGS, Encoding, Range};
+pub use deduplicate::Deduplicate;
 pub use spec::{Basic, Callback, Invalid, Limits, Mode, Record, Retry, Spec};
 
 /// The secrets of a hook.
