@@ -187,6 +187,7 @@ fn hook_change() -> Value {
     let members = change.as_object_mut().expect("a schema is an object");
     members.insert("description".to_owned(), "Any of these; null stands for a member's default.".into());
     change["properties"]["name"] = json!({ "type": "string" });
+    change["properties"]["path_id"] = json!({ "type": ["string", "null"] });
     change["properties"]["flow"] = json!({ "type": "string" });
     change["properties"]["enabled"] = json!({ "type": "boolean" });
     change

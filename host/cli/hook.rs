@@ -63,6 +63,9 @@ pub(super) struct Create {
     /// The flow that it triggers.
     #[arg(long)]
     pub(super) flow: String,
+    /// The id by which senders know it in the paths of its dialect, such as that of the agent it stands in for.
+    #[arg(long, value_name = "ID")]
+    pub(super) path_id: Option<String>,
     /// The secret that senders use; one is made when there is none.
     #[arg(long, value_name = "TEXT")]
     pub(super) secret: Option<String>,
@@ -83,6 +86,9 @@ pub(super) struct Update {
     /// Another flow.
     #[arg(long)]
     flow: Option<String>,
+    /// Another id for the paths of its dialect; an empty one takes it away.
+    #[arg(long, value_name = "ID")]
+    path_id: Option<String>,
     #[command(flatten)]
     spec: Box<Spec>,
 }
@@ -127,6 +133,7 @@ const LIST: Columns<'_> = &[
 const ONE: Columns<'_> = &[
     ("name", "/name"),
     ("id", "/id"),
+    ("path_id", "/path_id"),
     ("url", "/url"),
     ("flow", "/flow"),
     ("alias", "/alias"),
@@ -204,6 +211,7 @@ impl Create {
         }
         body.insert("name".to_owned(), json!(self.name));
         body.insert("flow".to_owned(), json!(self.flow));
+        body.extend(self.path_id.map(|id| ("path_id".to_owned(), json!(id))));
         if let Some(secret) = given(self.secret, self.secret_file)? {
             body.insert("secret".to_owned(), json!(secret));
         }
@@ -228,6 +236,7 @@ impl Update {
         let mut body = self.spec.members()?;
         body.extend(self.name.map(|name| ("name".to_owned(), json!(name))));
         body.extend(self.flow.map(|flow| ("flow".to_owned(), json!(flow))));
+        body.extend(self.path_id.map(|id| ("path_id".to_owned(), json!(Some(id).filter(|id| !id.is_empty())))));
         if body.is_empty() {
             bail!("nothing to change; `flowgate hook update --help` lists what there is");
         }

@@ -65,6 +65,8 @@ fn every_command_is_read() {
 fn what_makes_no_sense_is_refused() {
     for (line, named) in [
         ("send h body.json --message hi", "--message"),
+        ("send h body.json --data {}", "--data"),
+        ("send h --data {", "--data"),
         ("send h --stream --async", "--async"),
         ("send h --header nonsense", "allowed: `Name: value`"),
         ("flow list --limit 0", "1..=200"),
@@ -128,7 +130,7 @@ fn a_scheme_that_cannot_be_is_told_before_anything_is_sent() {
 
 /// What `send … --curl` prints for a hook as the API shows it.
 fn curl(auth: &Value, line: &[&str]) -> anyhow::Result<String> {
-    let hook = json!({ "url_path": "/hooks/hok_1", "auth": auth });
+    let hook = json!({ "url_path": "/hooks/hok_1", "dialect": "native", "auth": auth });
     let words = ["flowgate", "send", "h", "--curl"].iter().chain(line);
     match Args::try_parse_from(words)?.command {
         Command::Send(send) => send.signed(&hook, "http://127.0.0.1:8080/hooks/hok_1".parse()?, NOW)?.curl(None),

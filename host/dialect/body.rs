@@ -58,16 +58,23 @@ pub(super) fn object(request: &Request) -> Result<Object<'_>, Malformed> {
 }
 
 /// The payload of a dialect that prescribes no members: the whole JSON is the data, and a `message` in it that is a
-/// string is the message; a text is the message.
+/// string is the message; a text is the message. JSON is seen as such whatever it is said to be.
 pub(super) fn free(request: &Request) -> Result<Payload, Malformed> {
+    let whole = |text: &str| {
+        let message = first_object(text)?.and_then(|object| object.string("message").ok().flatten());
+        Ok(Payload { message, data: json(text.trim())?, ..Payload::default() })
+    };
     match read(request)? {
-        Body::Json(text) => {
-            let message = first_object(text)?.and_then(|object| object.string("message").ok().flatten());
-            Ok(Payload { message, data: json(text.trim())?, ..Payload::default() })
-        }
-        Body::Text(text) => Ok(Payload { message: Some(text.to_owned()), ..Payload::default() }),
+        Body::Json(text) => whole(text),
+        Body::Text(text) if begins_like_json(text.as_bytes()) => whole(text).or_else(|_| Ok(as_text(text))),
+        Body::Text(text) => Ok(as_text(text)),
+        _ if begins_like_json(&request.body) => Ok(text(&request.body).and_then(whole).unwrap_or_default()),
         _ => Ok(Payload::default()),
     }
+}
+
+fn as_text(text: &str) -> Payload {
+    Payload { message: Some(text.to_owned()), ..Payload::default() }
 }
 
 /// A JSON text as it was written.

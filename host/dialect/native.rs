@@ -6,12 +6,13 @@
 //!
 //! Out: `{"execution_id":…,"status":…,"reply":{"text":…,"data":…}}`, or the flow's own HTTP response.
 
+use bytes::Bytes;
 use serde::Serialize;
 
 use super::body::{self, Body, json};
 use super::{Answer, Callback, Fault, Malformed, Payload, View, first_object, form, multipart};
 use crate::id::{ExecutionId, HookId};
-use crate::trigger::{Failure, Header, Reply, Request};
+use crate::trigger::{Failure, Header, Json, Reply, Request};
 
 const ENVELOPE: &[&str] = &["message", "user_id", "session_id", "data", "metadata"];
 
@@ -42,6 +43,29 @@ fn parse_json(text: &str) -> Result<Payload, Malformed> {
         session_id: object.string("session_id")?,
         data: object.member("data").map(json).transpose()?.unwrap_or_default(),
         metadata: object.object("metadata")?.map(json).transpose()?.unwrap_or_default(),
+    })
+}
+
+pub(super) fn request(payload: &Payload) -> Bytes {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        message: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        user_id: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        session_id: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        data: Option<&'a Json>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        metadata: Option<&'a Json>,
+    }
+    super::bytes(&Body {
+        message: payload.message.as_deref(),
+        user_id: payload.user_id.as_deref(),
+        session_id: payload.session_id.as_deref(),
+        data: super::given(&payload.data),
+        metadata: super::given(&payload.metadata),
     })
 }
 
@@ -98,7 +122,12 @@ struct Ended<'a> {
     failure: Option<&'a Failure>,
 }
 
-pub(super) fn callback(view: &View<'_>) -> Vec<Callback> {
+/// Whoever wants to hear every output streams.
+pub(super) fn said(_: &View<'_>) -> Option<Callback> {
+    None
+}
+
+pub(super) fn callback(view: &View<'_>) -> Option<Callback> {
     let event = format!("execution.{}", view.status);
     let data = Ended {
         execution_id: view.execution,
@@ -112,7 +141,7 @@ pub(super) fn callback(view: &View<'_>) -> Vec<Callback> {
         failure: view.failure,
     };
     let body = super::bytes(&Event { r#type: &event, timestamp: view.finished_at, data });
-    vec![Callback { event, body }]
+    Some(Callback { event, body })
 }
 
 /// Native errors are the house's own, which say more than a fault does.
@@ -122,8 +151,6 @@ pub(super) fn error(_: &Fault<'_>) -> Option<Answer> {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
     use crate::dialect::testing::view;
 
