@@ -14,6 +14,8 @@ mod handshakes;
 mod limits;
 // Bad requests.
 mod refusals;
+// Requests signed by the libraries that senders use.
+mod senders;
 // A running house, and what is needed to talk to it.
 mod support;
 // The repository keeps its own rules: floor plan, pages, tests, prose.
