@@ -4,6 +4,8 @@
 mod authors;
 // Outcomes delivered to a receiver.
 mod callbacks;
+// The API against its own document.
+mod contract;
 // Power cuts and orderly stops.
 mod crash;
 // The documented examples of the products, sent as they are.

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::House;
+use crate::support::{House, installed};
 
 /// Bodies of each library; each is sent twice.
 const BODIES: u32 = 200;
@@ -81,13 +81,6 @@ async fn sends(mut sender: Command, library: &str, scheme: &str) {
 
 fn senders(of: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/senders").join(of)
-}
-
-/// The folder into which the libraries were installed.
-fn installed(of: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/senders").join(of);
-    assert!(folder.join("installed").exists(), "there are no senders for {of}; `cargo xtask senders` installs them");
-    folder
 }
 
 fn python(program: &str) -> Command {

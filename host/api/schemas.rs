@@ -2,15 +2,16 @@
 
 use std::borrow::Cow;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::clock::Timestamp;
 use crate::dialect::DIALECTS;
-use crate::hook::{Spec, Use};
+use crate::hook::{BODY_BYTES_MAX, SCHEDULE_MAX, SCHEDULE_S_MAX, Spec, Use, WAIT_MS_MAX};
 use crate::id::{Digest, Id, Kind};
 use crate::problem::{Fault, FieldError};
+use crate::signature::{FIELDS, SCHEMES};
 use crate::store::{DeliveryStatus, Status, VersionState};
 use crate::trigger::Json;
 
@@ -35,8 +36,14 @@ pub(super) struct Problem {
     errors: Option<Vec<FieldError>>,
 }
 
+/// A hook to be made: itself, and the members of its spec, where null stands for the default.
+pub(super) enum NewHook {}
+
 /// What changes in a hook: any of these, and any member of its spec, where null stands for the default.
 pub(super) enum HookChange {}
+
+/// The name of something that is the caller's.
+pub(super) enum Name {}
 
 /// The bytes of a component.
 pub(super) enum Component {}
@@ -87,76 +94,109 @@ schemas! {
     Use, "SecretUse": words(["auth", "callback", "callback_password"]);
     Component, "Component": schema(json!({ "type": "string", "contentMediaType": "application/wasm" }));
     Spec, "HookSpec": schema(spec());
+    NewHook, "NewHook": schema(new_hook());
     HookChange, "HookChange": schema(hook_change());
+    Name, "Name": schema(json!({ "type": "string", "pattern": NAME, "description": NAME_RULE }));
 }
 
 fn words<'a>(words: impl IntoIterator<Item = &'a str>) -> RefOr<Schema> {
     schema(json!({ "type": "string", "enum": words.into_iter().collect::<Vec<_>>() }))
 }
 
+/// What [`crate::id::check_name`] lets through.
+const NAME: &str = "^[a-z0-9][a-z0-9_-]{0,62}$";
+const NAME_RULE: &str = "1 to 63 of the characters a-z, 0-9, `-` and `_`, the first a letter or digit.";
+
+fn name(description: &str) -> Value {
+    json!({ "type": "string", "pattern": NAME, "description": description })
+}
+
+/// A whole number from `least` to `most`.
+fn whole(description: &str, least: u64, most: u64) -> Value {
+    json!({ "type": "integer", "minimum": least, "maximum": most, "description": description })
+}
+
+/// The same, which takes a default's place.
+fn whole_or(default: u64, description: &str, least: u64, most: u64) -> Value {
+    let mut schema = whole(description, least, most);
+    schema["default"] = default.into();
+    schema
+}
+
+/// The same, null included.
+fn or_null(mut schema: Value) -> Value {
+    schema["type"] = json!([schema["type"], "null"]);
+    if let Some(words) = schema["enum"].as_array_mut() {
+        words.push(Value::Null);
+    }
+    schema
+}
+
+/// An object with these members and no other.
+fn object(description: &str, required: &[&str], properties: Value) -> Value {
+    json!({
+        "type": "object", "description": description,
+        "required": required, "properties": properties, "additionalProperties": false,
+    })
+}
+
 /// The schema of a hook's spec. The room `hook` says more about each member.
 fn spec() -> Value {
-    let whole =
-        |description: &str, default: u64| json!({ "type": "integer", "description": description, "default": default });
-    let limit = |description: &str| json!({ "type": "integer", "description": description });
     let dialects = DIALECTS.iter().map(|(word, _)| *word).collect::<Vec<_>>();
-    let seconds = json!({ "type": "array", "items": { "type": "integer" } });
+    let schedule = json!({
+        "type": "array", "items": whole("Seconds.", 0, SCHEDULE_S_MAX), "maxItems": SCHEDULE_MAX,
+    });
+    let limit = |description: &str, least: u64, most: u64| or_null(whole(description, least, most));
     json!({
         "type": "object",
         "properties": {
             "dialect": { "type": "string", "enum": dialects, "default": "native", "description": "The wire format." },
             "auth": {
                 "type": "array",
+                "minItems": 1,
+                "items": auth(),
                 "description": "How a caller proves itself; one of these is enough. `[{\"scheme\":\"none\"}]` lets everybody in. Needed in the native dialect; the others have their product's.",
-                "items": {
-                    "type": "object",
-                    "required": ["scheme"],
-                    "properties": { "scheme": { "type": "string" } },
-                    "additionalProperties": true,
-                },
             },
-            "alias": { "type": "string", "default": "live", "description": "The alias of the flow that runs." },
+            "alias": {
+                "type": "string", "pattern": NAME, "default": "live", "description": "The alias of the flow that runs.",
+            },
             "mode": {
                 "type": "string", "enum": ["sync", "async", "stream"], "default": "sync",
                 "description": "How a caller gets the answer when it does not say.",
             },
-            "sync_wait_ms": whole("How long a caller waits for the reply before it gets a 202.", 25_000),
-            "body_bytes_max": whole("Bytes of a request's body.", 1 << 20),
+            "sync_wait_ms": whole_or(25_000, "How long a caller waits for the reply before it gets a 202.", 0, WAIT_MS_MAX),
+            "body_bytes_max": whole_or(1 << 20, "Bytes of a request's body.", 0, BODY_BYTES_MAX as u64),
             "record": {
                 "type": "string", "enum": ["relaxed", "strict"], "default": "relaxed",
                 "description": "Whether a synchronous execution is durable before it runs.",
             },
-            "retry": {
-                "type": "object",
-                "description": "What a flow that asks for another attempt gets.",
-                "properties": { "attempts_max": whole("The first included.", 5), "schedule_s": seconds },
-            },
-            "limits": {
-                "type": "object",
-                "description": "Bounds of the hook's requests, and bounds of its executions that are tighter than the server's.",
-                "properties": {
-                    "cpu_ms_max": limit("How long the guest may really run."),
-                    "memory_bytes_max": limit("Bytes of the guest's memory."),
-                    "wall_ms_max": limit("From the start of an attempt to its end."),
-                    "requests_per_minute": limit("Requests in a minute; 100 in the dialect `almyty`, else unbounded."),
-                    "concurrent": limit("Executions that have not ended; 10 in the dialect `almyty`, else unbounded."),
-                },
-            },
-            "callback": {
-                "type": "object",
-                "description": "Where outcomes are delivered.",
-                "required": ["url"],
-                "properties": {
-                    "url": { "type": "string", "format": "uri" },
-                    "schedule_s": seconds,
-                    "basic": {
-                        "type": "object",
-                        "description": "Basic authentication, where the receiver asks for it. The password is written, and not shown.",
-                        "required": ["user"],
-                        "properties": { "user": { "type": "string" }, "password": { "type": "string" } },
-                    },
-                },
-            },
+            "retry": object("What a flow that asks for another attempt gets.", &[], json!({
+                "attempts_max": whole_or(5, "The first included.", 1, 100),
+                "schedule_s": schedule,
+            })),
+            "limits": object(
+                "Bounds of the hook's requests, and bounds of its executions that are tighter than the server's.",
+                &[],
+                json!({
+                    "cpu_ms_max": limit("How long the guest may really run.", 1, u64::MAX),
+                    "memory_bytes_max": limit("Bytes of the guest's memory.", 0, u64::MAX),
+                    "wall_ms_max": limit("From the start of an attempt to its end.", 1, u64::MAX),
+                    "requests_per_minute": limit("Requests in a minute; 100 in the dialect `almyty`, else unbounded.", 1, u32::MAX.into()),
+                    "concurrent": limit("Executions that have not ended; 10 in the dialect `almyty`, else unbounded.", 1, u32::MAX.into()),
+                }),
+            ),
+            "callback": object("Where outcomes are delivered.", &["url"], json!({
+                "url": { "type": "string", "format": "uri" },
+                "schedule_s": or_null(schedule.clone()),
+                "basic": or_null(object(
+                    "Basic authentication, where the receiver asks for it. The password is written, and not shown.",
+                    &["user"],
+                    json!({
+                        "user": { "type": "string", "pattern": "^[^:\\x00-\\x1f\\x7f]*$" },
+                        "password": { "type": "string" },
+                    }),
+                )),
+            })),
             "public_url": {
                 "type": "string", "format": "uri",
                 "description": "The URL that senders were told, for the schemes that sign it.",
@@ -169,14 +209,56 @@ fn spec() -> Value {
     })
 }
 
+/// One way to prove a caller.
+fn auth() -> Value {
+    let schemes = SCHEMES.iter().map(|row| row.name).collect::<Vec<_>>();
+    let mut members = Map::from_iter([("scheme".to_owned(), json!({ "type": "string", "enum": schemes }))]);
+    members.extend(FIELDS.iter().map(|(name, kind)| {
+        let kind = match *kind {
+            "bool" => "boolean",
+            "u32" => "integer",
+            _ => "string",
+        };
+        ((*name).to_owned(), json!({ "type": [kind, "null"] }))
+    }));
+    object("A row of the table of schemes, and what differs from it.", &["scheme"], members.into())
+}
+
+/// The members of a spec, null included, among others.
+fn spec_and(description: &str, required: &[&str], others: Value) -> Value {
+    let Value::Object(members) = spec()["properties"].take() else { unreachable!("a schema has properties") };
+    let mut members = members.into_iter().map(|(name, schema)| (name, or_null(schema))).collect::<Map<_, _>>();
+    members.extend(others.as_object().into_iter().flatten().map(|(name, schema)| (name.clone(), schema.clone())));
+    object(description, required, members.into())
+}
+
+fn new_hook() -> Value {
+    let mut schema = spec_and(
+        "A hook to be made; null stands for a member's default.",
+        &["name", "flow"],
+        json!({
+            "name": name("Unique in the workspace."),
+            "flow": name("The flow that it triggers."),
+            "secret": {
+                "type": ["string", "null"], "minLength": 1,
+            "description": "The secret that callers prove; one is made when this is absent.",
+            },
+        }),
+    );
+    schema["example"] = json!({ "name": "orders", "flow": "support", "auth": [{ "scheme": "github" }] });
+    schema
+}
+
 fn hook_change() -> Value {
-    let mut change = spec();
-    let members = change.as_object_mut().expect("a schema is an object");
-    members.insert("description".to_owned(), "Any of these; null stands for a member's default.".into());
-    change["properties"]["name"] = json!({ "type": "string" });
-    change["properties"]["flow"] = json!({ "type": "string" });
-    change["properties"]["enabled"] = json!({ "type": "boolean" });
-    change
+    spec_and(
+        "Any of these; null stands for a member's default.",
+        &[],
+        json!({
+            "name": or_null(name("Unique in the workspace.")),
+            "flow": or_null(name("The flow that it triggers.")),
+            "enabled": { "type": ["boolean", "null"], "description": "False: every request is refused." },
+        }),
+    )
 }
 
 #[cfg(test)]

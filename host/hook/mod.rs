@@ -16,7 +16,10 @@ mod secrets;
 mod spec;
 
 pub use secrets::{Held, Secrets, Use};
-pub use spec::{Basic, Callback, Invalid, Limits, Mode, Record, Retry, Spec};
+pub use spec::{
+    BODY_BYTES_MAX, Basic, Callback, Invalid, Limits, Mode, Record, Retry, SCHEDULE_MAX, SCHEDULE_S_MAX, Spec,
+    WAIT_MS_MAX,
+};
 
 /// Hooks that are kept in memory.
 const CACHED_MAX: u64 = 10_000;

@@ -26,6 +26,10 @@ macro_rules! entry {
             $field: Option<$type>,)*
         }
 
+        /// The fields of an `auth` entry beside `scheme`, each with the name of its type: `String`, `bool` or `u32`. Which of
+        /// them a scheme takes depends on its row.
+        pub const FIELDS: &[(&str, &str)] = &[$((stringify!($field), stringify!($type)),)*];
+
         impl Entry {
             /// The fields that are set, but for `scheme`.
             fn set(&self) -> Vec<&'static str> {
