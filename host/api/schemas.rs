@@ -1,6 +1,7 @@
 //! Schemas of the types that cross the wire here and live in rooms that know nothing of OpenAPI.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 use utoipa::openapi::{RefOr, Schema};
@@ -11,7 +12,7 @@ use crate::dialect::DIALECTS;
 use crate::hook::{BODY_BYTES_MAX, SCHEDULE_MAX, SCHEDULE_S_MAX, Spec, Use, WAIT_MS_MAX};
 use crate::id::{Digest, Id, Kind};
 use crate::problem::{Fault, FieldError};
-use crate::signature::{FIELDS, SCHEMES};
+use crate::signature::{COMMON_FIELDS, FIELDS, SCHEMES};
 use crate::store::{DeliveryStatus, Status, VersionState};
 use crate::trigger::Json;
 
@@ -209,19 +210,31 @@ fn spec() -> Value {
     })
 }
 
-/// One way to prove a caller.
+/// One way to prove a caller: the schemes that take the same fields, for each such set of fields.
 fn auth() -> Value {
-    let schemes = SCHEMES.iter().map(|row| row.name).collect::<Vec<_>>();
-    let mut members = Map::from_iter([("scheme".to_owned(), json!({ "type": "string", "enum": schemes }))]);
-    members.extend(FIELDS.iter().map(|(name, kind)| {
-        let kind = match *kind {
-            "bool" => "boolean",
-            "u32" => "integer",
-            _ => "string",
-        };
-        ((*name).to_owned(), json!({ "type": [kind, "null"] }))
-    }));
-    object("A row of the table of schemes, and what differs from it.", &["scheme"], members.into())
+    let mut kinds = BTreeMap::<_, Vec<_>>::new();
+    for row in SCHEMES {
+        kinds.entry(row.fields()).or_default().push(row.name);
+    }
+    let entries = kinds.into_iter().map(|(fields, schemes)| {
+        let fields = FIELDS.iter().filter(|(name, _)| fields.contains(name) || COMMON_FIELDS.contains(name));
+        let fields = fields.map(|(name, kind)| ((*name).to_owned(), json!({ "type": [json_type(kind), "null"] })));
+        let scheme = ("scheme".to_owned(), json!({ "type": "string", "enum": schemes }));
+        object(
+            "What differs from the scheme's row in the table of schemes.",
+            &["scheme"],
+            [scheme].into_iter().chain(fields).collect::<Map<_, _>>().into(),
+        )
+    });
+    json!({ "oneOf": entries.collect::<Vec<_>>() })
+}
+
+fn json_type(rust: &str) -> &'static str {
+    match rust {
+        "bool" => "boolean",
+        "u32" => "integer",
+        _ => "string",
+    }
 }
 
 /// The members of a spec, null included, among others.
