@@ -11,6 +11,8 @@ pub mod clock;
 
 pub mod trigger;
 
+pub mod filter;
+
 pub mod signature;
 
 pub mod dialect;

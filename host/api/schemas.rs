@@ -9,7 +9,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::clock::Timestamp;
 use crate::dialect::DIALECTS;
-use crate::hook::{BODY_BYTES_MAX, SCHEDULE_MAX, SCHEDULE_S_MAX, Spec, Use, WAIT_MS_MAX};
+use crate::hook::{BODY_BYTES_MAX, ENCODINGS, LIST_MAX, SCHEDULE_MAX, SCHEDULE_S_MAX, Spec, Use, WAIT_MS_MAX};
 use crate::id::{Digest, Id, Kind};
 use crate::problem::{Fault, FieldError};
 use crate::signature::{COMMON_FIELDS, FIELDS, SCHEMES};
@@ -112,6 +112,13 @@ fn name(description: &str) -> Value {
     json!({ "type": "string", "pattern": NAME, "description": description })
 }
 
+fn path_id() -> Value {
+    json!({
+        "type": "string", "pattern": "^(?!hok_)(?!\\.{1,2}$)[A-Za-z0-9._~-]{1,128}$",
+        "description": "The id by which senders know it in the paths of its dialect, unique there.",
+    })
+}
+
 /// A whole number from `least` to `most`.
 fn whole(description: &str, least: u64, most: u64) -> Value {
     json!({ "type": "integer", "minimum": least, "maximum": most, "description": description })
@@ -133,6 +140,11 @@ fn or_null(mut schema: Value) -> Value {
     schema
 }
 
+/// A list with a bound, empty by default.
+fn list_of(items: Value, description: &str) -> Value {
+    json!({ "type": "array", "items": items, "maxItems": LIST_MAX, "default": [], "description": description })
+}
+
 /// An object with these members and no other.
 fn object(description: &str, required: &[&str], properties: Value) -> Value {
     json!({
@@ -144,6 +156,7 @@ fn object(description: &str, required: &[&str], properties: Value) -> Value {
 /// The schema of a hook's spec. The room `hook` says more about each member.
 fn spec() -> Value {
     let dialects = DIALECTS.iter().map(|(word, _)| *word).collect::<Vec<_>>();
+    let encodings = ENCODINGS.iter().map(|(word, _)| *word).collect::<Vec<_>>();
     let schedule = json!({
         "type": "array", "items": whole("Seconds.", 0, SCHEDULE_S_MAX), "maxItems": SCHEDULE_MAX,
     });
@@ -167,6 +180,18 @@ fn spec() -> Value {
             },
             "sync_wait_ms": whole_or(25_000, "How long a caller waits for the reply before it gets a 202.", 0, WAIT_MS_MAX),
             "body_bytes_max": whole_or(1 << 20, "Bytes of a request's body.", 0, BODY_BYTES_MAX as u64),
+            "allow_from": list_of(
+                json!({ "type": "string", "pattern": "^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$" }),
+                "The addresses and ranges of addresses that may send, such as `198.51.100.7` and `2001:db8::/32`; empty for all.",
+            ),
+            "content_types": list_of(
+                json!({ "type": "string", "pattern": "^(\\*/\\*|[A-Za-z0-9!#$%&'+.^_`|~-]+/(\\*|[A-Za-z0-9!#$%&'+.^_`|~-]+))$" }),
+                "The types of bodies that are taken, such as `application/json` and `text/*`; empty for all.",
+            ),
+            "content_encodings": list_of(
+                json!({ "type": "string", "enum": encodings }),
+                "The encodings of bodies that are undone. Signatures cover the encoded bytes; `body_bytes_max` holds for both.",
+            ),
             "record": {
                 "type": "string", "enum": ["relaxed", "strict"], "default": "relaxed",
                 "description": "Whether a synchronous execution is durable before it runs.",
@@ -251,6 +276,7 @@ fn new_hook() -> Value {
         &["name", "flow"],
         json!({
             "name": name("Unique in the workspace."),
+            "path_id": or_null(path_id()),
             "flow": name("The flow that it triggers."),
             "secret": {
                 "type": ["string", "null"], "minLength": 1,
@@ -268,6 +294,7 @@ fn hook_change() -> Value {
         &[],
         json!({
             "name": or_null(name("Unique in the workspace.")),
+            "path_id": or_null(path_id()),
             "flow": or_null(name("The flow that it triggers.")),
             "enabled": { "type": ["boolean", "null"], "description": "False: every request is refused." },
         }),
@@ -295,10 +322,10 @@ mod tests {
         for part in ["callback", "retry"] {
             assert_eq!(names(&described["properties"][part]["properties"]), names(&whole[part]));
         }
-        for name in
-            ["disable_sensitive_logging", "sync_wait_ms", "body_bytes_max", "alias", "mode", "record", "dialect"]
-        {
-            assert_eq!(described["properties"][name]["default"], whole[name], "{name}");
+        for (name, member) in described["properties"].as_object().unwrap() {
+            if let Some(default) = member.get("default") {
+                assert_eq!(*default, whole[name], "{name}");
+            }
         }
     }
 }

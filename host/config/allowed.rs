@@ -35,6 +35,8 @@ pub(super) static KEYS: &[(&str, Allowed)] = &[
     ("ingress.body_ms_max", Whole(1, DAY_MS)),
     ("ingress.failures_per_s_max", Whole(1, MANY)),
     ("ingress.recorded_per_s_max", Whole(0, MANY)),
+    ("ingress.trusted_proxies", Words("a list of addresses and address ranges, such as [\"10.0.0.0/8\", \"::1\"]")),
+    ("ingress.forwarded_by", Words("\"x-forwarded-for\", \"forwarded\"")),
     (
         "telemetry.log",
         Words("levels by comma, each `level` or `part=level`, from off, error, warn, info, debug, trace"),

@@ -18,7 +18,7 @@ use super::stamp::{Stamp, Unit};
 /// {"scheme":"none"}
 /// {"scheme":"api-key","query":"apiKey"}      {"scheme":"api-key","header":"x-api-key"}
 /// {"scheme":"bearer"}
-/// {"scheme":"basic","user":"flowgate"}       {"scheme":"basic"}, where the secret is `user:password`
+/// {"scheme":"basic","user":"flowgate"}       {"scheme":"basic","user":"*"}, any      {"scheme":"basic"}, where the secret is `user:password`
 /// {"scheme":"github"}
 /// {"scheme":"stripe","tolerance_s":600}
 /// {"scheme":"bearer","handshake":"cloudevents"}
@@ -130,7 +130,7 @@ impl Scheme {
     /// Whether `secret` could ever pass, to be asked before it is kept.
     pub fn check_secret(&self, secret: &Secret) -> Result<(), Error> {
         let (fits, allowed) = match &self.kind {
-            Kind::Basic { user: None } => (secret.expose().contains(':'), "`user:password`"),
+            Kind::Basic { user: User::InSecret } => (secret.expose().contains(':'), "`user:password`"),
             Kind::Signing(signing) => (signing.key(secret).is_some(), signing.key_allowed()),
             _ => (!secret.is_empty(), "any text but the empty one"),
         };
@@ -151,8 +151,19 @@ pub(super) enum Kind {
     Query(String),
     Header(HeaderName),
     Bearer,
-    Basic { user: Option<String> },
+    Basic { user: User },
     Signing(Box<Signing>),
+}
+
+/// Whose password the secret of `basic` is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum User {
+    /// The secret says: `user:password`.
+    InSecret,
+    /// This one's.
+    Named(String),
+    /// Whoever gives it.
+    Any,
 }
 
 /// A signature of the request, somewhere in it.
