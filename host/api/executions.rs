@@ -31,7 +31,7 @@ pub(super) struct Filter {
     hook: Option<String>,
     /// Only with one of these statuses, separated by commas.
     #[serde(deserialize_with = "statuses")]
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<Vec<Status>>, style = Form, explode = false)]
     status: Vec<Status>,
     /// Only of this session.
     session: Option<String>,
@@ -142,7 +142,7 @@ pub(super) async fn list_executions(
 /// `retry-after` says when to ask again while it goes on.
 #[utoipa::path(
     get, path = "/v1/executions/{id}", tag = "executions", params(("id" = ExecutionId, Path)),
-    responses((status = 200, body = Execution), (status = 404, description = "no such execution"))
+    responses((status = 200, body = Execution, headers(("Retry-After" = u32))), (status = 404, description = "no such execution"))
 )]
 pub(super) async fn get_execution(
     caller: Caller,
@@ -198,7 +198,7 @@ pub(super) async fn cancel_execution(
     post, path = "/v1/executions/{id}/replay", tag = "executions", params(("id" = ExecutionId, Path)),
     request_body = Replay,
     responses(
-        (status = 202, body = Started),
+        (status = 202, body = Started, headers(("Location" = String))),
         (status = 404, description = "no such execution or version"),
         (status = 409, description = "the version is not ready"),
     )

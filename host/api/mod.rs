@@ -36,6 +36,7 @@ mod hook_requests;
 mod hook_secrets;
 mod hooks;
 mod keys;
+mod links;
 mod open;
 mod openapi;
 mod page;

@@ -187,14 +187,20 @@ pub(super) fn told(problems: &[Invalid]) -> String {
     problems.iter().map(|one| format!("`{}`: {}", one.field, one.message)).collect::<Vec<_>>().join("; ")
 }
 
-/// The longest of a hook's times: what an asynchronous execution may take by default.
-const WAIT_MS_MAX: u64 = 15 * 60 * 1_000;
+/// The longest that a caller may wait: what an asynchronous execution may take by default.
+pub const WAIT_MS_MAX: u64 = 15 * 60 * 1_000;
 
 /// The largest body that a hook may allow.
-const BODY_BYTES_MAX: usize = 64 << 20;
+pub const BODY_BYTES_MAX: usize = 64 << 20;
+
+/// Entries of a schedule.
+pub const SCHEDULE_MAX: usize = 50;
+
+/// The longest wait in a schedule: 30 days.
+pub const SCHEDULE_S_MAX: u64 = 30 * 24 * 3_600;
 
 /// The longest list of addresses or types, since it is gone through for every request.
-const LIST_MAX: usize = 1_000;
+pub const LIST_MAX: usize = 1_000;
 
 impl Spec {
     /// A spec with the defaults and these ways to prove a caller.
@@ -255,11 +261,23 @@ impl Spec {
         let (wait, body) = (self.sync_wait_ms, self.body_bytes_max);
         wrong(wait > WAIT_MS_MAX, "sync_wait_ms", format!("is {wait}; allowed: 0 to {WAIT_MS_MAX}"));
         wrong(body > BODY_BYTES_MAX, "body_bytes_max", format!("is {body}; allowed: 0 to {BODY_BYTES_MAX}"));
-        for (field, length) in [("allow_from", self.allow_from.len()), ("content_types", self.content_types.len())] {
+        for (field, length) in [
+            ("allow_from", self.allow_from.len()),
+            ("content_types", self.content_types.len()),
+            ("content_encodings", self.content_encodings.len()),
+        ] {
             wrong(length > LIST_MAX, field, format!("has {length} entries; allowed: {LIST_MAX}"));
         }
         let attempts = self.retry.attempts_max;
         wrong(!(1..=100).contains(&attempts), "retry.attempts_max", format!("is {attempts}; allowed: 1 to 100"));
+        let callback_schedule = self.callback.as_ref().and_then(|callback| callback.schedule_s.as_deref());
+        for (field, schedule) in [
+            ("retry.schedule_s", &self.retry.schedule_s[..]),
+            ("callback.schedule_s", callback_schedule.unwrap_or(&[])),
+        ] {
+            let fits = schedule.len() <= SCHEDULE_MAX && schedule.iter().all(|wait| *wait <= SCHEDULE_S_MAX);
+            wrong(!fits, field, format!("has at most {SCHEDULE_MAX} entries, each of at most {SCHEDULE_S_MAX}"));
+        }
         let wall = self.limits.wall_ms_max;
         wrong(wall == Some(0), "limits.wall_ms_max", "is 0; an execution needs time".into());
         wrong(self.limits.cpu_ms_max == Some(0), "limits.cpu_ms_max", "is 0; an execution needs time".into());
@@ -273,8 +291,6 @@ impl Spec {
             wrong(Url::parse(url).is_err(), "public_url", format!("is `{url}`; allowed: an absolute URL"));
         }
         if let Some(callback) = &self.callback {
-            let many = callback.schedule_s.as_ref().is_some_and(|schedule| schedule.len() > 50);
-            wrong(many, "callback.schedule_s", "has more than 50 entries".into());
             let user = callback.basic.as_ref().map_or("", |basic| basic.user.as_str());
             let bad = user.contains(':') || user.chars().any(char::is_control);
             wrong(bad, "callback.basic.user", "has a colon or a control character".into());

@@ -35,6 +35,7 @@ mod verify;
 
 use http::HeaderMap;
 
+pub use entry::{COMMON_FIELDS, FIELDS};
 pub use equal::equal;
 pub use facts::Facts;
 pub use handshake::{Answer, handshake};
