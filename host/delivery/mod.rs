@@ -31,6 +31,8 @@ use crate::queue::Queue;
 use crate::signature::standard;
 use crate::store::{self, Attempt, Delivery, DeliveryStatus, Job, Page, Step, Store};
 
+#[cfg(test)]
+mod fuzz;
 mod schedule;
 
 /// The kind of the job that sends a delivery.
