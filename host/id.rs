@@ -52,6 +52,8 @@ kinds! {
     Execution ExecutionId "exe";
     /// One inbound request, accepted or refused.
     Request RequestId "trg";
+    /// An outgoing webhook.
+    Subscription SubscriptionId "sub";
     /// One message to one receiver.
     Delivery DeliveryId "dlv";
     /// One HTTP request of a delivery.
@@ -73,7 +75,7 @@ impl<K: Kind> Id<K> {
     }
 
     /// The id with these 16 bytes, as the store keeps them.
-    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self::from_uuid(Uuid::from_bytes(bytes))
     }
 
@@ -82,7 +84,7 @@ impl<K: Kind> Id<K> {
         self.uuid.as_bytes()
     }
 
-    fn from_uuid(uuid: Uuid) -> Self {
+    const fn from_uuid(uuid: Uuid) -> Self {
         Self { uuid, kind: PhantomData }
     }
 }

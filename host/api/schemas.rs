@@ -11,7 +11,7 @@ use crate::dialect::DIALECTS;
 use crate::hook::{Spec, Use};
 use crate::id::{Digest, Id, Kind};
 use crate::problem::{Fault, FieldError};
-use crate::store::{DeliveryStatus, Status, VersionState};
+use crate::store::{Blame, DeliveryStatus, Standing, Status, Target, VersionState};
 use crate::trigger::Json;
 
 /// An error (RFC 9457).
@@ -84,6 +84,9 @@ schemas! {
     Status, "ExecutionStatus": words(Status::ALL.iter().map(|one| one.as_str()));
     VersionState, "VersionState": words(VersionState::ALL.iter().map(|one| one.as_str()));
     DeliveryStatus, "DeliveryStatus": words(DeliveryStatus::ALL.iter().map(|one| one.as_str()));
+    Blame, "Blame": words(Blame::ALL.iter().map(|one| one.as_str()));
+    Standing, "TargetStanding": words(Standing::ALL.iter().map(|one| one.as_str()));
+    Target, "Target": schema(json!({ "type": "string", "pattern": "^(hok|sub)_[0-9a-f]{32}$" }));
     Use, "SecretUse": words(["auth", "callback", "callback_password"]);
     Component, "Component": schema(json!({ "type": "string", "contentMediaType": "application/wasm" }));
     Spec, "HookSpec": schema(spec());

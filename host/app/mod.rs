@@ -151,6 +151,7 @@ impl House {
             registry: registry.clone(),
             hooks: hooks.clone(),
             queue: queue.clone(),
+            deliveries: deliveries.clone(),
             metrics: metrics.clone(),
         };
         let executions = Executions::new(parts, config.execution.clone());

@@ -10,7 +10,6 @@ use super::outcome::{Verdict, verdict};
 use super::work::trigger_of;
 use super::{Done, Executions, Outcome};
 use crate::clock::Timestamp;
-use crate::delivery;
 use crate::dialect::{self, View};
 use crate::engine::{self, Call, End, Run, Stop};
 use crate::hook::Hook;
@@ -232,12 +231,12 @@ impl Attempt {
         let told = (done.at.unix_ms_unsigned()..).zip(hook.spec.dialect.callback(&view));
         let delivery = |(at, told): (u64, dialect::Callback)| NewDelivery {
             id: DeliveryId::at(at),
-            hook: hook.id,
+            target: store::Target::Hook(hook.id),
+            lane: Some(self.id.to_string()),
             created_at: done.at,
             url: callback.url.to_string(),
             event: told.event,
             body: told.body,
-            job: delivery::SEND,
         };
         told.map(delivery).collect()
     }

@@ -20,6 +20,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, Timestamp};
+use crate::delivery::Deliveries;
 use crate::engine::Engine;
 use crate::hook::{Hook, Hooks};
 use crate::id::{self, Digest, ExecutionId, FlowId, WorkspaceId};
@@ -148,6 +149,8 @@ pub struct Parts {
     pub hooks: Hooks,
     /// Holds those that wait.
     pub queue: Queue,
+    /// Sends their callbacks.
+    pub deliveries: Deliveries,
     /// Counts how they end.
     pub metrics: Metrics,
 }

@@ -115,6 +115,7 @@ impl House {
             registry: registry.clone(),
             hooks: hooks.clone(),
             queue,
+            deliveries: deliveries.clone(),
             metrics: metrics.clone(),
         };
         let executions = Executions::new(parts, execution::Options::default());
