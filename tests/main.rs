@@ -6,6 +6,8 @@ mod authors;
 mod callbacks;
 // Power cuts and orderly stops.
 mod crash;
+// Targets that fail, hang, or want less, beside others that do not.
+mod deliveries;
 // The documented examples of the products, sent as they are.
 mod dialects;
 // Senders that ask whether they may send.

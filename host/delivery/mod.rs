@@ -38,6 +38,8 @@ mod recovery;
 mod schedule;
 mod send;
 mod stats;
+#[cfg(test)]
+mod tests;
 mod turn;
 mod turns;
 

@@ -32,6 +32,12 @@ impl Turns {
         self.with(|turns| turns.get(&target).map(|signal| signal.notify_one())).is_some()
     }
 
+    /// Whether nobody has a turn.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.with(|turns| turns.is_empty())
+    }
+
     fn with<T>(&self, act: impl FnOnce(&mut HashMap<Target, Arc<Notify>>) -> T) -> T {
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
