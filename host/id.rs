@@ -54,13 +54,15 @@ kinds! {
     Request RequestId "trg";
     /// An outgoing webhook.
     Subscription SubscriptionId "sub";
+    /// Something that happened.
+    Event EventId "evt";
     /// One message to one receiver.
     Delivery DeliveryId "dlv";
     /// One HTTP request of a delivery.
     Attempt AttemptId "att";
     /// One API key.
     Key KeyId "key";
-    /// One secret of a hook.
+    /// One secret of a hook or a subscription.
     Secret SecretId "sec";
     /// One unit of background work.
     Job JobId "job";

@@ -105,8 +105,12 @@ fn wish(answer: &egress::Answer) -> Wish {
     }
 }
 
-fn blame(_error: &egress::Error) -> Blame {
-    Blame::Receiver
+fn blame(error: &egress::Error) -> Blame {
+    match error.kind() {
+        egress::Kind::Proxy => Blame::Proxy,
+        _ if error.is_local() => Blame::Host,
+        _ => Blame::Receiver,
+    }
 }
 
 fn in_words(answer: &egress::Answer) -> String {
@@ -141,9 +145,11 @@ mod tests {
         let answer = egress::Answer {
             status: StatusCode::from_u16(status).unwrap(),
             headers: HeaderMap::from_iter(header),
+            version: http::Version::HTTP_11,
+            remote: None,
             body: "née \u{fffd}".into(),
             truncated: false,
-            timings: egress::Timings { first_byte_ms: 1, total_ms: 2 },
+            timings: egress::Timings::default(),
         };
         Verdict::of(&Ok(answer), Timestamp::from_unix_ms(0), MAX)
     }

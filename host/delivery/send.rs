@@ -5,7 +5,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method};
-use serde_json::json;
 
 use super::answer::Verdict;
 use super::receivers::Receiver;
@@ -93,17 +92,21 @@ fn request(
         headers,
         body: delivery.body.clone().into(),
         deadline: Duration::from_millis(options.attempt_ms_max),
+        identity: None,
     })
 }
 
 /// Puts what came back on record.
 fn note(attempt: &mut Attempt, sent: &Result<egress::Answer, egress::Error>, options: &Options) {
+    let timings = match sent {
+        Ok(answer) => answer.timings,
+        Err(error) => error.timings(),
+    };
+    attempt.timings = serde_json::to_string(&timings).ok();
     let Ok(answer) = sent else { return };
     attempt.status = Some(answer.status.as_u16());
     attempt.response = Some(pairs(&answer.headers, HEADER_BYTES_MAX));
     attempt.answer = answer.body.slice(..answer.body.len().min(options.answer_bytes_max));
-    let timings = &answer.timings;
-    attempt.timings = Some(json!({ "first_byte_ms": timings.first_byte_ms, "total_ms": timings.total_ms }).to_string());
 }
 
 /// Leaves nothing that the receiver may have repeated.

@@ -121,6 +121,7 @@ impl House {
             spec,
             secret: None,
             callback_password: None,
+            path_id: None,
         };
         let target = Target::Hook(hooks.create(new).await.unwrap().id);
         let parts = Parts { store, clock: clock.clone(), queue, hooks, client, metrics: Metrics::default() };
@@ -149,6 +150,8 @@ impl House {
                 url: String::new(),
                 event: "test".to_owned(),
                 body: "{}".into(),
+                said: None,
+                confidential: false,
             };
             ids.push(new.id);
             self.store().delivery_create(self.workspace, new).await.unwrap();

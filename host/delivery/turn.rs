@@ -244,7 +244,7 @@ impl Turn {
         let forget = self.receiver.as_ref().is_none_or(|receiver| receiver.confidential);
         let (store, lease) = (self.deliveries.0.parts.store.clone(), self.job.lease);
         self.running.push(Box::pin(async move {
-            let recorded = store.delivery_step(lease, delivery.workspace, delivery.id, attempt, step, forget).await;
+            let recorded = store.delivery_step(lease, &delivery, attempt, step, forget).await;
             Event::Recorded(delivery.id, recorded)
         }));
     }

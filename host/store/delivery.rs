@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, params, params_from_iter};
 
-use super::{Attempt, Lease, Page, Result, Store, Target, text_enum};
+use super::{Attempt, Lease, OutputRow, Page, Result, Store, Target, text_enum};
 use crate::clock::Timestamp;
 use crate::id::{self, DeliveryId, ExecutionId, WorkspaceId};
 
@@ -47,6 +47,10 @@ pub struct NewDelivery {
     pub event: String,
     /// The bytes to send, the same in every attempt.
     pub body: Bytes,
+    /// Of what an execution says: the same when another attempt says the same in the same place, which is not sent again.
+    pub said: Option<[u8; 32]>,
+    /// Whether its body is sealed as long as it is there.
+    pub confidential: bool,
 }
 
 /// A message for a receiver.
@@ -115,12 +119,39 @@ pub struct DeliveryFilter {
 }
 
 pub(super) const DELIVERY: &str = "id, workspace, target, lane, execution, status, attempts, created_at, began_at, began_after, next_at, \
-     finished_at, url, event, error, body";
+     finished_at, url, event, error, body, sealed";
 
 impl Store {
     /// Makes a delivery that tells of no execution.
-    pub async fn delivery_create(&self, workspace: WorkspaceId, new: NewDelivery) -> Result<()> {
+    pub async fn delivery_create(&self, workspace: WorkspaceId, mut new: NewDelivery) -> Result<()> {
+        self.seal_bodies(std::slice::from_mut(&mut new));
         self.write(move |c| insert(c, workspace, None, &new)).await
+    }
+
+    /// Writes what a running execution says, and those who are told of it at once. False when `attempt` is not the one that
+    /// runs: then nothing is written.
+    pub async fn output_deliver(
+        &self,
+        workspace: WorkspaceId,
+        execution: ExecutionId,
+        attempt: u32,
+        outputs: Vec<OutputRow>,
+        mut deliveries: Vec<NewDelivery>,
+    ) -> Result<bool> {
+        self.seal_bodies(&mut deliveries);
+        self.write(move |c| {
+            let runs = c
+                .prepare_cached(
+                    "SELECT 1 FROM executions WHERE workspace = ? AND id = ? AND attempt = ? AND finished_at IS NULL",
+                )?
+                .exists(params![workspace, execution, attempt])?;
+            if runs {
+                super::life::add_outputs(c, execution, &outputs)?;
+                deliveries.iter().try_for_each(|one| insert(c, workspace, Some(execution), one))?;
+            }
+            Ok(runs)
+        })
+        .await
     }
 
     /// Records an attempt and what it leads to. `forget`: at the end the body goes. [`super::Error::LeaseLost`] when
@@ -128,12 +159,12 @@ impl Store {
     pub async fn delivery_step(
         &self,
         lease: Lease,
-        workspace: WorkspaceId,
-        id: DeliveryId,
+        delivery: &Delivery,
         attempt: Attempt,
         step: Step,
         forget: bool,
     ) -> Result<()> {
+        let (workspace, id, target) = (delivery.workspace, delivery.id, delivery.target);
         self.write(move |c| {
             super::job::check(c, &lease)?;
             let (status, next_at) = match step {
@@ -145,7 +176,7 @@ impl Store {
             let mut update = c.prepare_cached(
                 "UPDATE deliveries SET status = ?, attempts = ?, began_after = began_after + ?, next_at = ?,
                    finished_at = ?, url = ?, error = ?, body = CASE WHEN ? THEN x'' ELSE body END
-                 WHERE workspace = ? AND id = ? AND status = 'pending' RETURNING target, lane",
+                 WHERE workspace = ? AND id = ? AND status = 'pending' RETURNING lane",
             )?;
             let values = params![
                 status,
@@ -159,14 +190,13 @@ impl Store {
                 workspace,
                 id
             ];
-            // One that was given up meanwhile stays so.
-            let row = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
-            let Some((target, lane)) = update.query_row(values, row).optional()? else { return Ok(()) };
+            let lane: Option<Option<String>> = update.query_row(values, |row| row.get(0)).optional()?;
             super::attempt::record(c, id, target, &attempt)?;
-            if ended {
-                super::lane::advance(c, target, lane, attempt.at)?;
+            // One that was given up meanwhile stays so, and others have its turn.
+            match lane {
+                Some(lane) if ended => super::lane::advance(c, target, lane, attempt.at),
+                _ => Ok(()),
             }
-            Ok(())
         })
         .await
     }
@@ -229,7 +259,7 @@ impl DeliveryFilter {
     }
 }
 
-/// Adds a delivery, and sees to the job of its target.
+/// Adds a delivery, unless it is there, and sees to the job of its target.
 pub(super) fn insert(
     c: &Connection,
     workspace: WorkspaceId,
@@ -237,12 +267,12 @@ pub(super) fn insert(
     new: &NewDelivery,
 ) -> Result<()> {
     let waits = super::lane::is_busy(c, new.target, new.lane.as_deref())?;
-    c.prepare_cached(
+    let mut add = c.prepare_cached(
         "INSERT INTO deliveries (id, workspace, target, lane, execution, status, attempts, created_at, began_at, began_after,
-           next_at, url, event, body)
-         VALUES (?, ?, ?, ?, ?, 'pending', 0, ?, ?, 0, ?, ?, ?, ?)",
-    )?
-    .execute(params![
+           next_at, url, event, body, said, sealed)
+         VALUES (?, ?, ?, ?, ?, 'pending', 0, ?, ?, 0, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+    )?;
+    let added = add.execute(params![
         new.id,
         workspace,
         new.target,
@@ -253,13 +283,34 @@ pub(super) fn insert(
         (!waits).then_some(new.created_at),
         new.url,
         new.event,
-        &new.body[..]
+        &new.body[..],
+        new.said,
+        new.confidential
     ])?;
-    if waits { Ok(()) } else { super::target::ensure_job(c, workspace, new.target, new.created_at) }
+    if added == 0 || waits {
+        return Ok(());
+    }
+    super::target::ensure_job(c, workspace, new.target, new.created_at)
 }
 
+/// Forgets the digests of what an execution said, which would tell somebody who guesses right that he did.
+pub(super) fn forget_said(c: &Connection, execution: ExecutionId) -> Result<()> {
+    c.prepare_cached("UPDATE deliveries SET said = NULL WHERE execution = ?")?.execute([execution])?;
+    Ok(())
+}
+
+/// A delivery; its body is empty where it is sealed.
 pub(super) fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
-    let body: Vec<u8> = row.get(15)?;
+    let body = if row.get(16)? { Vec::new() } else { row.get(15)? };
+    with_body(row, body)
+}
+
+/// A delivery with its body as it is in the row, and whether that is sealed.
+pub(super) fn whole(row: &Row<'_>) -> rusqlite::Result<(Delivery, bool)> {
+    Ok((with_body(row, row.get(15)?)?, row.get(16)?))
+}
+
+fn with_body(row: &Row<'_>, body: Vec<u8>) -> rusqlite::Result<Delivery> {
     Ok(Delivery {
         id: row.get(0)?,
         workspace: row.get(1)?,

@@ -1,7 +1,7 @@
 //! Durable rows, blobs and sealed secrets.
 //!
 //! One [`Store`] per data folder. The verbs are methods of [`Store`], grouped by what they are about: `key`, `flow`,
-//! `hook`, `execution`, `job`, `delivery`, `target`, `session`, `retention`. The rules:
+//! `hook`, `execution`, `job`, `delivery`, `target`, `session`, `subscription`, `retention`. The rules:
 //!
 //! - A lookup returns an `Option`; only a broken store is an error.
 //! - Time is an argument. The store asks no clock.
@@ -25,6 +25,7 @@ use crate::id::{Digest, Id, Kind};
 
 mod attempt;
 mod blob;
+mod confidential;
 mod dead;
 mod delivery;
 mod execution;
@@ -39,6 +40,7 @@ mod reader;
 mod retention;
 mod seal;
 mod session;
+mod subscription;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -57,6 +59,7 @@ pub use life::{Accepted, Finish, Idempotency, NewExecution, Outcome, Start};
 pub use retention::{Retention, Swept};
 pub use seal::KeyRing;
 pub use session::{Entry, Message, NewMessage, Set};
+pub use subscription::Subscription;
 pub use target::{Due, GiveUp, Health, Standing, Target};
 
 /// How the store behaves.

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::delivery::{DELIVERY, delivery};
+use super::delivery::{DELIVERY, whole};
 use super::{Delivery, DeliveryStatus, Lease, Result, Store, text_enum};
 use crate::clock::Timestamp;
 use crate::id::{BadId, HookId, SubscriptionId, WorkspaceId};
@@ -157,14 +157,21 @@ impl Store {
 
     /// What is due to a target by `now`, at most `limit` deliveries.
     pub async fn target_due(&self, target: Target, now: Timestamp, limit: u32) -> Result<Due> {
+        let this = self.clone();
         self.read(move |c| {
             let sql = format!(
                 "SELECT {DELIVERY} FROM deliveries INDEXED BY deliveries_due
                  WHERE target = ? AND status = 'pending' AND next_at <= ? ORDER BY next_at, seq LIMIT ?"
             );
             let mut select = c.prepare_cached(&sql)?;
-            let deliveries =
-                select.query_map(params![target, now, limit], delivery)?.collect::<rusqlite::Result<_>>()?;
+            let opened = select.query_map(params![target, now, limit], whole)?.map(|row| {
+                let (mut delivery, sealed) = row?;
+                if sealed {
+                    delivery.body = this.open_body(delivery.id, &delivery.body)?;
+                }
+                Ok(delivery)
+            });
+            let deliveries = opened.collect::<Result<_>>()?;
             let mut select = c.prepare_cached(
                 "SELECT min(next_at) FROM deliveries INDEXED BY deliveries_due
                  WHERE target = ? AND status = 'pending' AND next_at > ?",

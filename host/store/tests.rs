@@ -56,6 +56,7 @@ impl House {
             trigger: "{}".into(),
             body: Bytes::from_static(b"\x00raw"),
             idempotency: None,
+            trigger_kept: None,
         }
     }
 
@@ -90,6 +91,8 @@ impl House {
             workspace: self.workspace,
             flow: self.flow,
             name: name.into(),
+            path_dialect: "native".into(),
+            path_id: None,
             enabled: true,
             spec: "{}".into(),
             secrets: b"whsec_hidden".to_vec().into(),
@@ -109,6 +112,8 @@ impl House {
             url: "https://example.com/".into(),
             event: "execution.succeeded".into(),
             body: Bytes::from_static(b"{}"),
+            said: None,
+            confidential: false,
         }
     }
 
@@ -363,6 +368,26 @@ async fn a_hook_keeps_its_secret_off_the_disk() {
     let changed = Hook { enabled: false, updated_at: later(1), ..found };
     assert!(house.store.hook_update(changed.clone(), NOW).await.unwrap());
     assert!(!house.store.hook_update(changed, NOW).await.unwrap(), "changed by somebody else meanwhile");
+}
+
+#[tokio::test]
+async fn a_path_id_is_unique_in_its_dialect_and_no_id_is_no_clash() {
+    let house = house().await;
+    let (one, other) = (house.hook("one").await, house.hook("other").await);
+    let named = |hook: &Hook, dialect: &str| Hook {
+        path_dialect: dialect.into(),
+        path_id: Some("abc".into()),
+        updated_at: later(1),
+        ..hook.clone()
+    };
+    assert!(house.store.hook_update(named(&one, "almyty"), NOW).await.unwrap());
+    let clash = house.store.hook_update(named(&other, "almyty"), NOW).await;
+    assert!(matches!(clash, Err(Error::Taken)), "{clash:?}");
+    assert!(house.store.hook_update(named(&other, "autommate"), NOW).await.unwrap());
+    let found = |dialect: &str| house.store.hook_by_path(dialect.into(), "abc".into());
+    assert_eq!(found("almyty").await.unwrap(), Some(one.id));
+    assert_eq!(found("autommate").await.unwrap(), Some(other.id));
+    assert_eq!(found("native").await.unwrap(), None);
 }
 
 #[tokio::test]

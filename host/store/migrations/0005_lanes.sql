@@ -34,17 +34,20 @@ CREATE TABLE deliveries_with_lanes (
   event TEXT NOT NULL,
   error TEXT,
   body BLOB NOT NULL,
+  said BLOB,
+  sealed INTEGER NOT NULL,
   UNIQUE (workspace, id)
 ) STRICT;
 
 INSERT INTO deliveries_with_lanes
   SELECT seq, id, workspace, CAST(x'68' || hook AS BLOB), 'exe_' || lower(hex(execution)), execution, status, attempts, created_at,
-    created_at, 0, next_at, finished_at, url, event, NULL, body
+    created_at, 0, next_at, finished_at, url, event, NULL, body, said, sealed
   FROM deliveries;
 DROP TABLE deliveries;
 ALTER TABLE deliveries_with_lanes RENAME TO deliveries;
 
 CREATE INDEX deliveries_by_execution ON deliveries (execution) WHERE execution IS NOT NULL;
+CREATE UNIQUE INDEX deliveries_said ON deliveries (said) WHERE said IS NOT NULL;
 CREATE INDEX deliveries_by_target ON deliveries (target, id);
 CREATE INDEX deliveries_due ON deliveries (target, next_at) WHERE status = 'pending';
 CREATE INDEX deliveries_in_lanes ON deliveries (target, lane) WHERE status = 'pending' AND lane IS NOT NULL;

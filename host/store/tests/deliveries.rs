@@ -51,7 +51,7 @@ impl House {
     }
 
     async fn step(&self, lease: Lease, id: DeliveryId, attempt: Attempt, step: Step) {
-        self.store.delivery_step(lease, self.workspace, id, attempt, step, false).await.unwrap();
+        self.store.delivery_step(lease, &self.found(id).await, attempt, step, false).await.unwrap();
     }
 
     async fn end(&self, lease: Lease, id: DeliveryId, status: DeliveryStatus) {
@@ -156,7 +156,7 @@ async fn whoever_lost_the_turn_records_nothing() {
     let held = house.turn(Standing::New, later(61)).await;
     let end = Step::End(DeliveryStatus::Succeeded);
     let store = &house.store;
-    let step = store.delivery_step(lost, house.workspace, id, attempt(1, 200), end, false).await;
+    let step = store.delivery_step(lost, &house.found(id).await, attempt(1, 200), end, false).await;
     assert!(matches!(step, Err(Error::LeaseLost)));
     let health = Some(Health { failures: 9, ..Health::default() });
     assert!(matches!(store.target_release(lost, TARGET, health, NOW).await, Err(Error::LeaseLost)));
@@ -189,6 +189,30 @@ async fn a_lane_is_sent_in_order_and_others_beside_it() {
     assert_eq!(house.due(later(70)).await, [b1, free, a1]);
     house.store.delivery_discard(house.workspace, a1, later(70)).await.unwrap();
     assert_eq!(house.due(later(70)).await, [b1, free, a3]);
+}
+
+#[tokio::test]
+async fn what_an_execution_says_is_delivered_once_however_often_it_is_written() {
+    let house = house().await;
+    let hook = house.hook("chatty").await.id;
+    let id = house.accepted().await;
+    let job = house.claim(RUN, NOW).await.pop().unwrap();
+    house.store.execution_begin(job.lease, id, NOW).await.unwrap().unwrap();
+    let said = |n: u64| NewDelivery { id: DeliveryId::at(n), said: Some([n as u8; 32]), ..house.delivery(hook) };
+    let row = OutputRow { attempt: 1, n: 1, at: NOW, data: "{}".into() };
+    let tell = |attempt, one| house.store.output_deliver(house.workspace, id, attempt, vec![row.clone()], vec![one]);
+    assert!(tell(1, said(1)).await.unwrap());
+    let new = Standing::New.job();
+    let target = Target::Hook(hook);
+    let due = || async { house.store.target_due(target, NOW, 9).await.unwrap().deliveries.len() };
+    assert_eq!((house.claim(new, NOW).await.len(), due().await), (1, 1), "it is sent while the execution runs");
+    assert!(!tell(2, said(2)).await.unwrap(), "another attempt runs");
+    assert!(tell(1, said(1)).await.unwrap());
+    let finish = Finish { deliveries: vec![said(1), said(2), house.delivery(hook)], ..succeeded() };
+    let finish = Finish { outputs: vec![row.clone()], ..finish };
+    house.store.execution_finish(house.workspace, id, job.lease, finish).await.unwrap();
+    assert_eq!(due().await, 3);
+    assert!(!tell(1, said(3)).await.unwrap(), "it has ended");
 }
 
 #[tokio::test]
