@@ -24,12 +24,13 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::clock::{Clock, Timestamp};
-use crate::egress::{self, Client};
+use crate::egress::{self, Client, Tokens};
 use crate::hook::Hooks;
 use crate::id::{self, DeliveryId, WorkspaceId};
 use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::store::{self, Attempt, Delivery, DeliveryFilter, DeliveryStatus, Job, Page, Standing, Store, Target};
+use crate::subscription::Subscriptions;
 
 mod answer;
 mod breaker;
@@ -152,6 +153,8 @@ pub struct Parts {
     pub queue: Queue,
     /// Knows where callbacks go, and the secrets that sign them.
     pub hooks: Hooks,
+    /// Knows where events go, and what proves them.
+    pub subscriptions: Subscriptions,
     /// Sends them.
     pub client: Client,
     /// Counts how they end.
@@ -162,6 +165,7 @@ struct Inner {
     parts: Parts,
     options: Options,
     receivers: receivers::Receivers,
+    tokens: Tokens,
     turns: turns::Turns,
     /// Places for attempts, in the order of [`STANDINGS`].
     places: [Arc<Semaphore>; 3],
@@ -170,9 +174,11 @@ struct Inner {
 impl Deliveries {
     /// The deliveries in `parts`.
     pub fn new(parts: Parts, options: Options) -> Self {
-        let receivers = receivers::Receivers { hooks: parts.hooks.clone() };
+        let (hooks, subscriptions) = (parts.hooks.clone(), parts.subscriptions.clone());
+        let receivers = receivers::Receivers { hooks, subscriptions };
+        let tokens = Tokens::new(parts.client.clone(), parts.clock.clone());
         let places = STANDINGS.map(|standing| Arc::new(Semaphore::new(options.places(standing))));
-        Self(Arc::new(Inner { parts, options, receivers, turns: Default::default(), places }))
+        Self(Arc::new(Inner { parts, options, receivers, tokens, turns: Default::default(), places }))
     }
 
     /// Sends what is due, until `stop`; returns when the last attempt has ended.

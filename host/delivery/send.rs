@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, USER_AGENT};
+use http::header::USER_AGENT;
 use http::{HeaderMap, HeaderValue, Method};
 
 use super::answer::Verdict;
@@ -12,8 +12,8 @@ use super::{Deliveries, Options};
 use crate::clock::{Stopwatch, Timestamp};
 use crate::egress;
 use crate::id::AttemptId;
-use crate::signature::{self, Message};
 use crate::store::{Attempt, Delivery};
+use crate::subscription::Signed;
 
 /// Bytes of all headers of an answer that are recorded.
 const HEADER_BYTES_MAX: usize = 8 << 10;
@@ -46,11 +46,14 @@ impl Deliveries {
         let verdict = match request(delivery, receiver, at, options) {
             Ok(request) => {
                 attempt.request = pairs(&request.headers, usize::MAX);
-                let sent = parts.client.send(request).await;
+                let sent = match &receiver.credentials {
+                    Some(credentials) => self.0.tokens.send(credentials, request).await,
+                    None => parts.client.send(request).await,
+                };
                 note(&mut attempt, &sent, options);
                 Verdict::of(&sent, parts.clock.now(), Duration::from_secs(options.retry_after_s_max))
             }
-            Err(error) => Verdict::unsendable(error.to_string()),
+            Err(error) => Verdict::unsendable(error),
         };
         attempt.duration_ms = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX);
         attempt.error = verdict.failure.as_ref().map(|failure| failure.error.clone());
@@ -62,37 +65,24 @@ impl Deliveries {
     }
 }
 
+/// The request, or why there can be none.
 fn request(
     delivery: &Delivery,
     receiver: &Receiver,
     at: Timestamp,
     options: &Options,
-) -> Result<egress::Request, signature::Error> {
-    let mut headers = receiver.headers.clone();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("flowgate/", env!("CARGO_PKG_VERSION"))));
-    let mut url = receiver.url.clone();
-    let message = Message {
-        method: "POST",
-        path: receiver.url.path(),
-        query: receiver.url.query().unwrap_or_default(),
-        headers: &HeaderMap::new(),
-        body: &delivery.body,
-        public_url: Some(receiver.url.as_str()),
-    };
-    let id = delivery.id.to_string();
-    let proof = signature::sign(&receiver.scheme, &receiver.secrets, &message, &id, at.unix_ms())?;
-    headers.extend(proof.headers);
-    if !proof.query.is_empty() {
-        url.query_pairs_mut().extend_pairs(proof.query);
-    }
+) -> Result<egress::Request, String> {
+    let identity = receiver.identity.clone().transpose().map_err(|error| error.to_string())?;
+    let Signed { url, mut headers } = receiver.request(delivery, at).map_err(|error| error.to_string())?;
+    let agent = HeaderValue::from_static(concat!("flowgate/", env!("CARGO_PKG_VERSION")));
+    headers.entry(USER_AGENT).or_insert(agent);
     Ok(egress::Request {
         method: Method::POST,
         url,
         headers,
         body: delivery.body.clone().into(),
         deadline: Duration::from_millis(options.attempt_ms_max),
-        identity: None,
+        identity,
     })
 }
 

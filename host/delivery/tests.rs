@@ -14,8 +14,9 @@ use super::*;
 use crate::hook::{Callback, NewHook, Spec};
 use crate::id::FlowId;
 use crate::queue;
-use crate::signature::Scheme;
+use crate::signature::{Scheme, Secret};
 use crate::store::{NewDelivery, Wished};
+use crate::subscription::{self, Authentication, NewSubscription};
 
 const NOW: Timestamp = Timestamp::from_unix_ms(1_763_654_400_000);
 
@@ -124,11 +125,26 @@ impl House {
             path_id: None,
         };
         let target = Target::Hook(hooks.create(new).await.unwrap().id);
-        let parts = Parts { store, clock: clock.clone(), queue, hooks, client, metrics: Metrics::default() };
+        let subscriptions = Subscriptions::new(store.clone(), clock.clone());
+        let metrics = Metrics::default();
+        let parts = Parts { store, clock: clock.clone(), queue, hooks, subscriptions, client, metrics };
         let deliveries = Deliveries::new(parts, Options::default());
         let (stop, worker) = (CancellationToken::new(), None);
         let mut house = Self { deliveries, clock, workspace, target, made: 0, stop, worker, _folder: folder };
         house.begin();
+        house
+    }
+
+    /// The same with a subscription for the target.
+    async fn subscribed(receiver: &Receiver, change: impl FnOnce(&mut subscription::Spec)) -> Self {
+        let mut house = Self::new(receiver, &[]).await;
+        let events = serde_json::from_value(serde_json::json!(["*"])).unwrap();
+        let mut spec = subscription::Spec::new(receiver.url.clone(), events);
+        change(&mut spec);
+        let credential = spec.authentication.is_some().then(|| Secret::new("a token"));
+        let new = NewSubscription { workspace: house.workspace, name: None, spec, secret: None, credential };
+        let made = house.deliveries.0.parts.subscriptions.create(new).await.unwrap();
+        house.target = Target::Subscription(made.id);
         house
     }
 
@@ -309,6 +325,46 @@ async fn a_discarded_delivery_is_not_sent() {
     house.add(1).await;
     house.advance_until(Duration::from_secs(1), DeliveryStatus::Succeeded, 1).await;
     assert_eq!(receiver.got(), 2);
+}
+
+#[tokio::test]
+async fn a_target_gets_no_more_in_a_second_than_it_wants() {
+    let receiver = Receiver::start(&[]).await;
+    let mut house = House::subscribed(&receiver, |spec| spec.rate_per_s = Some(2)).await;
+    house.add(5).await;
+    for n in 1..=5 {
+        house.advance_until(STILL, DeliveryStatus::Succeeded, n).await;
+        house.clock.advance(Duration::from_millis(499));
+        assert_eq!((receiver.got(), house.count(DeliveryStatus::Succeeded).await), (n, n));
+        house.clock.advance(Duration::from_millis(1));
+    }
+}
+
+#[tokio::test]
+async fn a_subscription_that_is_gone_is_disabled() {
+    let receiver = Receiver::start(&[500, 500, 410]).await;
+    let mut house = House::subscribed(&receiver, |spec| {
+        spec.authentication = Some(Authentication::Bearer {});
+        spec.schedule = serde_json::from_value(serde_json::json!([3_600])).unwrap();
+    })
+    .await;
+    let id = house.add(3).await[0];
+    house.advance_until(STILL, DeliveryStatus::Abandoned, 3).await;
+    let (_, attempts) = house.deliveries.find(house.workspace, id).await.unwrap();
+    assert!(attempts[0].request.contains(r#"["authorization","[redacted]"]"#), "{}", attempts[0].request);
+    let subscriptions = &house.deliveries.0.parts.subscriptions;
+    let watch = crate::clock::Stopwatch::start();
+    loop {
+        let found = subscriptions.get(house.workspace, &house.target.to_string()).await.unwrap();
+        if !found.enabled {
+            assert_eq!(found.disabled_reason.as_deref(), Some("the receiver wants no more"));
+            break;
+        }
+        assert!(watch.elapsed() < Duration::from_secs(60), "it is not disabled");
+    }
+    house.add(1).await;
+    house.advance_until(STILL, DeliveryStatus::Abandoned, 4).await;
+    assert_eq!(receiver.got(), 3);
 }
 
 #[test]
