@@ -214,8 +214,8 @@ impl Deliveries {
     /// Tells whoever sends that something was added for these targets. To be called after the transaction that adds it;
     /// without it the deliveries are on their way a little later.
     pub fn wake(&self, targets: impl IntoIterator<Item = Target>) {
-        let told = targets.into_iter().fold(true, |told, target| self.0.turns.tell(target) && told);
-        if !told {
+        let without_turn = targets.into_iter().filter(|target| !self.0.turns.tell(*target)).count();
+        if without_turn > 0 {
             STANDINGS.iter().for_each(|standing| self.0.parts.queue.wake(standing.job()));
         }
     }

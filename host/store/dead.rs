@@ -22,7 +22,7 @@ pub struct Recovery {
 
 impl Recovery {
     /// The subject of the job that does it.
-    pub fn to_bytes(&self) -> Vec<u8> {
+    pub fn to_bytes(self) -> Vec<u8> {
         let times = [self.since, self.until].map(|moment| moment.unix_ms().to_be_bytes());
         [&self.target.to_bytes()[..], &times[0], &times[1]].concat()
     }
