@@ -25,6 +25,7 @@ use crate::queue::Queue;
 use crate::registry::Registry;
 use crate::signature::Secret;
 use crate::store::{self, Key, Store, Workspace};
+use crate::subscription::Subscriptions;
 use crate::{server, sweep, telemetry};
 
 /// The workspace that the first start makes.
@@ -133,6 +134,7 @@ impl House {
         }
         let registry = Registry::new(store.clone(), engine.clone(), queue.clone(), clock.clone());
         let hooks = Hooks::new(store.clone(), clock.clone());
+        let subscriptions = Subscriptions::new(store.clone(), clock.clone());
         let client = Client::new(&config.egress);
         let metrics = Metrics::default();
         let parts = delivery::Parts {
@@ -140,6 +142,7 @@ impl House {
             clock: clock.clone(),
             queue: queue.clone(),
             hooks: hooks.clone(),
+            subscriptions: subscriptions.clone(),
             client,
             metrics: metrics.clone(),
         };
@@ -151,6 +154,7 @@ impl House {
             registry: registry.clone(),
             hooks: hooks.clone(),
             queue: queue.clone(),
+            deliveries: deliveries.clone(),
             metrics: metrics.clone(),
         };
         let executions = Executions::new(parts, config.execution.clone());
