@@ -2,7 +2,7 @@
 
 use super::kind::*;
 use super::{FieldError, Problem};
-use crate::{delivery, dialect, egress, engine, execution, hook, registry, signature, store};
+use crate::{delivery, dialect, egress, engine, execution, hook, registry, signature, store, subscription};
 
 impl From<store::Error> for Problem {
     fn from(error: store::Error) -> Self {
@@ -60,6 +60,23 @@ impl From<hook::Error> for Problem {
             }),
             E::Unknown(_) | E::UnknownSecret(_) => Self::new(&NOT_FOUND, text),
             E::Taken(_) => Self::new(&NAME_TAKEN, text),
+            E::Changed => Self::new(&CHANGED, text),
+            E::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<subscription::Error> for Problem {
+    fn from(error: subscription::Error) -> Self {
+        use subscription::Error as E;
+        let text = error.to_string();
+        match error {
+            E::Invalid(fields) => fields.into_iter().fold(Self::new(&INVALID_REQUEST, text), |problem, one| {
+                problem.with(FieldError { field: one.field, message: one.message, expected: None, received: None })
+            }),
+            E::Unknown(_) | E::Ambiguous(_) | E::UnknownSecret(_) => Self::new(&NOT_FOUND, text),
+            E::LastSecret(_) => Self::new(&IN_USE, text),
+            E::Full => Self::new(&INVALID_REQUEST, text),
             E::Changed => Self::new(&CHANGED, text),
             E::Store(error) => error.into(),
         }
