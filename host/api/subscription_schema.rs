@@ -68,7 +68,10 @@ fn spec() -> Value {
             "type": "string", "enum": ["native", "agenticflow"], "default": "native",
             "description": "What is around an event's `data`.",
         },
-        "filter": { "description": "What `data` must be like; docs/subscriptions.md has the operators." },
+        "filter": {
+            "type": ["object", "array", "string", "number", "boolean"],
+            "description": "What `data` must be like; docs/subscriptions.md has the operators.",
+        },
         "conditions": {
             "type": "object", "additionalProperties": true,
             "description": "The same in AgenticFlow's words: `{\"message_count\":{\"gt\":10}}`.",
