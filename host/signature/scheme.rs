@@ -20,7 +20,7 @@ use super::stamp::{Stamp, Unit};
 /// {"scheme":"none"}
 /// {"scheme":"api-key","query":"apiKey"}      {"scheme":"api-key","header":"x-api-key"}
 /// {"scheme":"bearer"}
-/// {"scheme":"basic","user":"flowgate"}       {"scheme":"basic"}, where the secret is `user:password`
+/// {"scheme":"basic","user":"flowgate"}       {"scheme":"basic","user":"*"}, any      {"scheme":"basic"}, where the secret is `user:password`
 /// {"scheme":"github"}
 /// {"scheme":"stripe","tolerance_s":600}
 /// {"scheme":"bearer","handshake":"cloudevents"}
@@ -133,7 +133,7 @@ impl Scheme {
     pub fn make_secret(&self, random: &[u8; 32]) -> Secret {
         match &self.kind {
             Kind::Signing(signing) => signing.make_secret(random),
-            Kind::Basic { user: None } => Secret::new(format!("flowgate:{}", hex::encode(random))),
+            Kind::Basic { user: User::InSecret } => Secret::new(format!("flowgate:{}", hex::encode(random))),
             _ => Secret::generate(random),
         }
     }
@@ -149,7 +149,7 @@ impl Scheme {
     /// Whether `secret` could ever pass, to be asked before it is kept.
     pub fn check_secret(&self, secret: &Secret) -> Result<(), Error> {
         let (fits, allowed) = match &self.kind {
-            Kind::Basic { user: None } => (secret.expose().contains(':'), "`user:password`"),
+            Kind::Basic { user: User::InSecret } => (secret.expose().contains(':'), "`user:password`"),
             Kind::Signing(signing) => (signing.key(secret).is_some(), signing.key_allowed()),
             _ => (!secret.is_empty(), "any text but the empty one"),
         };
@@ -170,8 +170,19 @@ pub(super) enum Kind {
     Query(String),
     Header(HeaderName),
     Bearer,
-    Basic { user: Option<String> },
+    Basic { user: User },
     Signing(Box<Signing>),
+}
+
+/// Whose password the secret of `basic` is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum User {
+    /// The secret says: `user:password`.
+    InSecret,
+    /// This one's.
+    Named(String),
+    /// Whoever gives it.
+    Any,
 }
 
 /// A signature of the request, somewhere in it.

@@ -24,6 +24,7 @@ use crate::clock::Timestamp;
 use crate::id::{Digest, Id, Kind};
 
 mod blob;
+mod confidential;
 mod delivery;
 mod execution;
 mod flow;
