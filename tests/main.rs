@@ -10,6 +10,8 @@ mod callbacks;
 mod commands;
 // What must not be kept.
 mod confidential;
+// The API against its own document.
+mod contract;
 // Power cuts and orderly stops.
 mod crash;
 // The documented examples of the products, sent as they are.
@@ -26,6 +28,10 @@ mod outputs;
 mod path_ids;
 // Bad requests.
 mod refusals;
+// What came to a hook and what became of it.
+mod requests;
+// Requests signed by the libraries that senders use.
+mod senders;
 // A running house, and what is needed to talk to it.
 mod support;
 // The repository keeps its own rules: floor plan, pages, tests, prose.

@@ -38,10 +38,12 @@ mod hook_requests;
 mod hook_secrets;
 mod hooks;
 mod keys;
+mod links;
 mod open;
 mod openapi;
 mod page;
 mod request;
+mod request_view;
 mod schemas;
 mod subscription_draft;
 mod subscription_schema;
@@ -58,7 +60,7 @@ pub use keys::mint;
 /// What the API works on.
 #[derive(Clone)]
 pub struct Api {
-    /// Keys and refused requests.
+    /// Keys.
     pub store: Store,
     /// Tells the time.
     pub clock: Clock,
@@ -147,6 +149,8 @@ endpoints! {
     get "/v1/hooks/{hook}/private-key" hook_private_key::get_hook_private_key;
     get "/v1/hooks/{hook}/requests" hook_requests::list_hook_requests;
     get "/v1/requests" hook_requests::list_stray_requests;
+    get "/v1/requests/{id}" hook_requests::get_request;
+    post "/v1/requests/{id}/replay" hook_requests::replay_request;
 
     get "/v1/events" event_types::list_event_types;
 

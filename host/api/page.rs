@@ -1,11 +1,14 @@
 //! Lists, a page at a time.
 
+use std::fmt::Display;
+use std::str::FromStr;
+
 use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::id::{Id, Kind};
-use crate::problem::Problem;
+use crate::problem::{Problem, kind};
 use crate::store::Page;
 
 /// A page of a list.
@@ -71,14 +74,17 @@ impl Paging {
     }
 
     /// The page of a list that the store gives whole.
-    pub(super) fn of_all<R>(&self, mut rows: Vec<R>, place: impl Fn(&R) -> String) -> Result<List<R>, Problem> {
+    pub(super) fn of_all<R, P>(&self, mut rows: Vec<R>, place: impl Fn(&R) -> P) -> Result<List<R>, Problem>
+    where
+        P: FromStr<Err: Display> + Display + PartialEq,
+    {
         if let Some(cursor) = &self.cursor {
-            let last = rows.iter().position(|row| place(row) == *cursor);
-            let last =
-                last.ok_or_else(|| Problem::field("cursor", "is no place in this list; begin anew without it"))?;
+            let cursor: P = cursor.parse().map_err(|error: P::Err| Problem::field("cursor", error.to_string()))?;
+            let gone = || Problem::new(&kind::NOT_FOUND, format!("`{cursor}` is not in this list; begin anew"));
+            let last = rows.iter().position(|row| place(row) == cursor).ok_or_else(gone)?;
             rows.drain(..=last);
         }
-        Ok(self.cut(rows, place))
+        Ok(self.cut(rows, |row| place(row).to_string()))
     }
 }
 

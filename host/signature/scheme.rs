@@ -9,7 +9,7 @@ use super::algorithm::Algorithm;
 use super::entry::{Entry, names};
 use super::handshake::Handshake;
 use super::part::Part;
-use super::schemes::Row;
+use super::schemes::{IdPlace, Row};
 use super::secret::{KeyForm, Secret};
 use super::stamp::{Stamp, Unit};
 
@@ -101,6 +101,11 @@ impl Scheme {
     /// The name of its row.
     pub fn name(&self) -> &'static str {
         self.row.name
+    }
+
+    /// Where its sender names a delivery.
+    pub fn event_id(&self) -> Option<IdPlace> {
+        self.row.event_id
     }
 
     /// Whether anybody may call.

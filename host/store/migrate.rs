@@ -7,6 +7,7 @@ use super::{Error, Result};
 /// In order; the schema's number is the position, counted from 1. A released file never changes.
 const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_house.sql"),
+    include_str!("migrations/0002_requests.sql"),
     include_str!("migrations/0003_path_ids.sql"),
     include_str!("migrations/0004_subscriptions.sql"),
 ];

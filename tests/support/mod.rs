@@ -299,6 +299,13 @@ pub(crate) fn component(name: &str) -> Bytes {
     std::fs::read(found).unwrap().into()
 }
 
+/// The folder into which `cargo xtask senders` has installed programs of others.
+pub(crate) fn installed(of: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/senders").join(of);
+    assert!(folder.join("installed").exists(), "there are no senders for {of}; `cargo xtask senders` installs them");
+    folder
+}
+
 pub(crate) fn now_ms() -> i64 {
     flowgate::clock::Clock::system().now().unix_ms()
 }

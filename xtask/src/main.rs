@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask test`, `demo`, `guests`.
+//! The project's own commands: `cargo xtask test`, `demo`, `guests`, `senders`.
 
 use std::process::ExitCode;
 
@@ -6,6 +6,7 @@ mod demo;
 mod guests;
 mod receiver;
 mod run;
+mod senders;
 mod test;
 
 const HELP: &str = "\
@@ -13,6 +14,7 @@ cargo xtask test           installs what is missing, builds the guests, checks a
 cargo xtask demo [--once]  builds everything, starts a server with the examples, sends triggers, keeps serving
                            (--once: stops afterwards; exit code 1 if an answer was wrong)
 cargo xtask guests         builds the guests, the examples and the templates
+cargo xtask senders        installs the programs of others that the tests run
 ";
 
 #[expect(clippy::print_stderr, reason = "a command line tool talks to whoever started it")]
@@ -23,6 +25,7 @@ fn main() -> ExitCode {
         ["demo"] => demo::play_all(false),
         ["demo", "--once"] => demo::play_all(true),
         ["guests"] => guests::build(),
+        ["senders"] => senders::install(),
         _ => {
             eprint!("{HELP}");
             return ExitCode::from(2);
