@@ -48,7 +48,8 @@ impl EventType {
 
 /// The kinds of events, each with a JSON Schema and an example: the native ones, then the views of them.
 #[utoipa::path(
-    get, path = "/v1/events", tag = "subscriptions", params(Paging), responses((status = 200, body = List<EventType>))
+    get, path = "/v1/events", tag = "subscriptions", params(Paging),
+    responses((status = 200, body = List<EventType>), (status = 404, description = "the cursor's event is gone"))
 )]
 pub(super) async fn list_event_types(
     _caller: Caller,

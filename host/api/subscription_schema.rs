@@ -2,147 +2,159 @@
 
 use std::borrow::Cow;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::schemas::{auth, object, or_null, schema, whole, whole_or};
 use crate::subscription::{Spec, Use};
+
+/// A subscription to be made: itself, and the members of its spec, where null stands for the default.
+pub(super) enum NewSubscription {}
 
 /// What changes in a subscription: any of these, and any member of its spec, where null stands for the default.
 pub(super) enum SubscriptionChange {}
 
-fn schema(json: Value) -> RefOr<Schema> {
-    serde_json::from_value(json).expect("a schema that is written here can be read")
+/// Gives a type the schema that stands beside it.
+macro_rules! schemas {
+    ($($type:ty, $name:literal: $schema:expr;)*) => {$(
+        impl PartialSchema for $type {
+            fn schema() -> RefOr<Schema> {
+                schema($schema)
+            }
+        }
+
+        impl ToSchema for $type {
+            fn name() -> Cow<'static, str> {
+                $name.into()
+            }
+        }
+    )*};
 }
 
-impl PartialSchema for Spec {
-    fn schema() -> RefOr<Schema> {
-        let mut spec = spec();
-        spec["required"] = json!(["url", "events"]);
-        schema(spec)
-    }
+schemas! {
+    Spec, "SubscriptionSpec": json!({ "type": "object", "properties": spec() });
+    Use, "SubscriptionSecretUse": json!({ "type": "string", "enum": ["signing", "credential"] });
+    NewSubscription, "NewSubscription": new();
+    SubscriptionChange, "SubscriptionChange": change();
 }
 
-impl ToSchema for Spec {
-    fn name() -> Cow<'static, str> {
-        "SubscriptionSpec".into()
-    }
+fn new() -> Value {
+    let mut schema = spec_and(
+        "A subscription to be made; null stands for a member's default.",
+        &["url", "events"],
+        json!({
+            "name": name(),
+            "secret": {
+                "type": ["string", "null"], "minLength": 1,
+                "description": "What signs its deliveries; one is made when this is absent.",
+            },
+        }),
+    );
+    schema["example"] = json!({ "url": "https://receiver.example/hooks", "events": ["execution.*"] });
+    schema
 }
 
-impl PartialSchema for Use {
-    fn schema() -> RefOr<Schema> {
-        schema(json!({ "type": "string", "enum": ["signing", "credential"] }))
-    }
+fn change() -> Value {
+    let enabled = json!({ "type": ["boolean", "null"], "description": "False: it is told of nothing." });
+    let about = "Any of these; null stands for a member's default.";
+    spec_and(about, &[], json!({ "name": name(), "enabled": enabled }))
 }
 
-impl ToSchema for Use {
-    fn name() -> Cow<'static, str> {
-        "SubscriptionSecretUse".into()
-    }
+fn name() -> Value {
+    json!({
+        "type": ["string", "null"], "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*[^\\u0000-\\u001f\\u007f-\\u009f\\s][^\\u0000-\\u001f\\u007f-\\u009f]*$",
+        "maxLength": 100, "description": "For people; need not be unique. Its id when absent.",
+    })
 }
 
-impl PartialSchema for SubscriptionChange {
-    fn schema() -> RefOr<Schema> {
-        let mut change = spec();
-        change["description"] = json!("Any of these; null stands for a member's default.");
-        change["properties"]["name"] = json!({ "type": "string" });
-        change["properties"]["enabled"] = json!({ "type": "boolean" });
-        schema(change)
-    }
+/// The members of a spec, null included where there is a default, among others.
+fn spec_and(description: &str, required: &[&str], others: Value) -> Value {
+    let with_null = |(name, schema): (String, Value)| {
+        let schema = if required.contains(&name.as_str()) { schema } else { or_null(schema) };
+        (name, schema)
+    };
+    let Value::Object(members) = spec() else { unreachable!("members are an object") };
+    let mut members = members.into_iter().map(with_null).collect::<Map<_, _>>();
+    members.extend(others.as_object().into_iter().flatten().map(|(name, schema)| (name.clone(), schema.clone())));
+    object(description, required, members.into())
 }
 
-impl ToSchema for SubscriptionChange {
-    fn name() -> Cow<'static, str> {
-        "SubscriptionChange".into()
-    }
-}
-
-/// The room `subscription` says more about each member.
+/// The members of a spec. The room `subscription` says more about each.
 fn spec() -> Value {
-    let whole = |description: &str, least: u64, most: u64| json!({ "type": "integer", "minimum": least, "maximum": most, "description": description });
-    let texts = json!({ "type": "array", "items": { "type": "string" }, "minItems": 1, "maxItems": 64 });
-    let mut properties = json!({
+    let texts = |description: &str| {
+        json!({
+            "type": "array", "items": { "type": "string" }, "minItems": 1, "maxItems": 64, "description": description,
+        })
+    };
+    json!({
         "url": { "type": "string", "format": "uri", "description": "The receiver." },
-        "events": texts,
+        "events": texts("Names and wildcards, such as `execution.*`; GET /v1/events lists them."),
         "format": {
             "type": "string", "enum": ["native", "agenticflow"], "default": "native",
             "description": "What is around an event's `data`.",
         },
         "filter": {
-            "type": ["object", "array", "string", "number", "boolean"],
+            "type": "object", "additionalProperties": true,
             "description": "What `data` must be like; docs/subscriptions.md has the operators.",
         },
         "conditions": {
             "type": "object", "additionalProperties": true,
             "description": "The same in AgenticFlow's words: `{\"message_count\":{\"gt\":10}}`.",
         },
-        "include_fields": texts,
-        "batch": {
-            "type": "object", "additionalProperties": false,
-            "description": "Several events in one delivery. Whatever comes first sends them.",
-            "properties": {
-                "events_max": whole("Events.", 1, 1_000),
-                "wait_s": whole("Seconds that the first event waits.", 1, 86_400),
-                "bytes_max": whole("Bytes of the payloads together.", 1_024, 4 << 20),
-            },
-        },
+        "include_fields": texts("Dotted paths of the part of `data` that is sent; all of it when absent."),
+        "batch": object(
+            "Several events in one delivery. Whatever comes first sends them.",
+            &[],
+            json!({
+                "events_max": whole_or(100, "Events.", 1, 1_000),
+                "wait_s": whole_or(300, "Seconds that the first event waits.", 1, 86_400),
+                "bytes_max": whole_or(1 << 20, "Bytes of the payloads together.", 1_024, 4 << 20),
+            }),
+        ),
         "order": {
-            "description": "Which deliveries are sent one after the other: `none`, those of one `session`, or those with the same value at a JSON pointer.",
+            "description": "Which deliveries are sent one after the other: none, those of one session, or those with the same value at a JSON pointer.",
             "oneOf": [
                 { "type": "string", "enum": ["none", "session"] },
-                {
-                    "type": "object", "additionalProperties": false, "required": ["pointer"],
-                    "properties": { "pointer": { "type": "string", "pattern": "^/", "maxLength": 256 } },
-                },
+                object("", &["pointer"], json!({
+                    "pointer": { "type": "string", "pattern": "^/[ -~]*$", "maxLength": 256 },
+                })),
             ],
         },
         "schedule": {
             "description": "When a failed attempt is followed by another: the server's schedule, AgenticFlow's, or seconds to wait.",
             "oneOf": [
                 { "type": "string", "enum": ["standard", "agenticflow"] },
-                {
-                    "type": "array", "maxItems": 50,
-                    "items": { "type": "integer", "minimum": 0, "maximum": 604_800 },
-                },
+                { "type": "array", "maxItems": 50, "items": whole("Seconds.", 0, 604_800) },
             ],
         },
-        "signature": {
-            "type": "object", "required": ["scheme"], "additionalProperties": true,
-            "description": "How a delivery proves that it is ours: a scheme of docs/schemes.md. The format's own way when absent.",
-            "properties": { "scheme": { "type": "string" } },
-        },
+        "signature": auth(),
+        "authentication": authentication(),
         "headers": {
-            "type": "object", "additionalProperties": { "type": "string" }, "maxProperties": 32,
-            "description": "Own headers, but for those that are the server's.",
+            "type": "object", "additionalProperties": { "type": "string" },
+            "description": "Own headers, 32 at most, but for those that are the server's.",
         },
-        "in_flight_max": whole("Deliveries under way at one time.", 1, 256),
+        "in_flight_max": whole_or(8, "Deliveries under way at one time.", 1, 256),
         "rate_per_s": whole("Deliveries begun in a second.", 1, 10_000),
-    });
-    properties["events"]["description"] =
-        json!("Names and wildcards, such as `execution.*`; GET /v1/events lists them.");
-    properties["include_fields"]["description"] = json!("Dotted paths of the part of `data` that is sent.");
-    properties["authentication"] = authentication();
-    properties["in_flight_max"]["default"] = json!(8);
-    json!({ "type": "object", "properties": properties })
+    })
 }
 
 fn authentication() -> Value {
     let text = json!({ "type": "string" });
-    let one = |kind: &str, required: &[&str], more: Value| {
-        let mut properties = more;
-        properties["type"] = json!({ "type": "string", "enum": [kind] });
-        let required = std::iter::once(&"type").chain(required).collect::<Vec<_>>();
-        json!({ "type": "object", "additionalProperties": false, "required": required, "properties": properties })
+    let one = |kind: &str, required: &[&str], mut members: Value| {
+        members["type"] = json!({ "type": "string", "enum": [kind] });
+        object("", &[&["type"], required].concat(), members)
     };
     json!({
         "description": "What else the receiver asks for. What is secret in it is taken in and not given out.",
         "oneOf": [
             one("bearer", &[], json!({ "token": text })),
-            one("basic", &[], json!({ "user": text, "username": text, "password": text })),
+            one("basic", &["user"], json!({ "user": text, "password": text })),
             one("header", &["name"], json!({ "name": text, "value": text })),
             one("oauth2", &["token_url", "client_id"], json!({
                 "token_url": { "type": "string", "format": "uri" }, "client_id": text, "client_secret": text,
-                "scope": text, "client_auth": { "type": "string", "enum": ["basic", "body"] },
+                "scope": { "type": ["string", "null"] },
+                "client_auth": { "type": "string", "enum": ["basic", "body"] },
             })),
             one("mtls", &["certificate"], json!({ "certificate": text, "private_key": text })),
         ],
@@ -163,9 +175,9 @@ mod tests {
         let read: Spec = serde_json::from_value(whole).unwrap();
         let written = serde_json::to_value(&read).unwrap();
         let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-        assert_eq!(names(&spec()["properties"]), names(&written));
-        assert_eq!(names(&spec()["properties"]["batch"]["properties"]), names(&written["batch"]));
-        assert_eq!(spec()["properties"]["in_flight_max"]["default"], written["in_flight_max"]);
-        assert_eq!(spec()["properties"]["format"]["default"], written["format"]);
+        assert_eq!(names(&spec()), names(&written));
+        assert_eq!(names(&spec()["batch"]["properties"]), names(&written["batch"]));
+        assert_eq!(spec()["in_flight_max"]["default"], written["in_flight_max"]);
+        assert_eq!(spec()["format"]["default"], written["format"]);
     }
 }

@@ -13,7 +13,7 @@ use super::auth::Caller;
 use super::page::{List, Paging};
 use super::request::{At, JsonBody, Params};
 use super::subscription_draft::Draft;
-use super::subscription_schema::SubscriptionChange;
+use super::subscription_schema::{NewSubscription, SubscriptionChange};
 use crate::clock::Timestamp;
 use crate::id::{SecretId, SubscriptionId};
 use crate::problem::Problem;
@@ -52,18 +52,6 @@ pub(super) struct SubscriptionSecret {
     created_at: Timestamp,
     /// From when on it signs nothing.
     expires_at: Option<Timestamp>,
-}
-
-/// A subscription to be made: itself, and the members of its spec.
-#[expect(dead_code, reason = "describes what `Draft` reads")]
-#[derive(ToSchema)]
-pub(super) struct NewSubscription {
-    /// For people; need not be unique. Its id when absent.
-    name: Option<String>,
-    /// What signs its deliveries; one is made when this is absent.
-    secret: Option<String>,
-    #[serde(flatten)]
-    spec: Spec,
 }
 
 impl SubscriptionSecret {
@@ -119,7 +107,7 @@ pub(super) async fn list_subscriptions(
 /// The text of the secret that signs is in this answer and in no later one.
 #[utoipa::path(
     post, path = "/v1/subscriptions", tag = "subscriptions", request_body = NewSubscription,
-    responses((status = 201, body = Subscription))
+    responses((status = 201, body = Subscription, headers(("Location" = String))))
 )]
 pub(super) async fn create_subscription(
     caller: Caller,
