@@ -43,6 +43,12 @@ impl Timestamp {
         Self(self.0.saturating_sub(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))
     }
 
+    /// RFC 3339 in whole seconds, `2024-01-15T10:30:00Z`, for those who write it so.
+    pub fn whole_seconds(self) -> String {
+        let text = Self(self.0.div_euclid(1_000) * 1_000).to_string();
+        text.replace(".000Z", "Z")
+    }
+
     /// How long after `earlier` this is; zero when it is not.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
@@ -157,6 +163,7 @@ mod tests {
         let moment = Timestamp::from_unix_ms(1_763_654_400_005);
         assert_eq!(moment.to_string(), "2025-11-20T16:00:00.005Z");
         assert_eq!(moment.to_string().parse::<Timestamp>().unwrap(), moment);
+        assert_eq!(moment.whole_seconds(), "2025-11-20T16:00:00Z");
     }
 
     #[tokio::test]

@@ -9,7 +9,7 @@ use super::Options;
 use super::peer::{ForwardedBy, caller};
 use super::prefer::{Answering, answering};
 use super::prove::with_query;
-use super::receive::{KEY_BYTES_MAX, given_key};
+use super::claims::{KEY_BYTES_MAX, given_key};
 use crate::dialect::DIALECTS;
 use crate::hook::{Mode, Range, Spec};
 use crate::signature::Scheme;

@@ -31,6 +31,9 @@ macro_rules! entry {
             $field: Option<$type>,)*
         }
 
+        /// The fields of an `auth` entry beside `scheme`, each with the name of its type: `String`, `bool` or `u32`.
+        pub const FIELDS: &[(&str, &str)] = &[$((stringify!($field), stringify!($type)),)*];
+
         impl Entry {
             /// The fields that are set, but for `scheme`.
             fn set(&self) -> Vec<&'static str> {
@@ -75,8 +78,8 @@ entry! {
     verify_token: String,
 }
 
-/// What every scheme can have.
-const COMMON_FIELDS: [&str; 2] = ["handshake", "verify_token"];
+/// The fields that go with every scheme.
+pub const COMMON_FIELDS: [&str; 2] = ["handshake", "verify_token"];
 
 const SIGNING_FIELDS: &[&str] = &[
     "header",
@@ -115,6 +118,20 @@ const JWT_FIELDS: &[&str] = &[
     "key_prefix",
 ];
 
+impl Row {
+    /// The fields that an `auth` entry may have with this scheme, beside those that go with all.
+    pub fn fields(&self) -> &'static [&'static str] {
+        match self.preset {
+            Preset::None | Preset::Token(_) | Preset::Bearer => &[],
+            Preset::ApiKey => &["query", "header"],
+            Preset::Basic => &["user"],
+            Preset::Signing(_) => SIGNING_FIELDS,
+            Preset::HttpMessage => HTTP_MESSAGE_FIELDS,
+            Preset::Jwt => JWT_FIELDS,
+        }
+    }
+}
+
 impl From<Scheme> for Entry {
     fn from(scheme: Scheme) -> Self {
         scheme.entry
@@ -150,14 +167,7 @@ impl Entry {
     }
 
     fn only(&self, row: &Row) -> Result<(), Error> {
-        let allowed: &[&str] = match row.preset {
-            Preset::None | Preset::Token(_) | Preset::Bearer => &[],
-            Preset::ApiKey => &["query", "header"],
-            Preset::Basic => &["user"],
-            Preset::Signing(_) => SIGNING_FIELDS,
-            Preset::HttpMessage => HTTP_MESSAGE_FIELDS,
-            Preset::Jwt => JWT_FIELDS,
-        };
+        let allowed = row.fields();
         match self.set().into_iter().find(|field| !allowed.contains(field) && !COMMON_FIELDS.contains(field)) {
             None => Ok(()),
             Some(field) => Err(Error::Foreign { field, scheme: row.name, allowed: list(allowed.iter().copied()) }),

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::handshake::Handshake;
 use super::http_message::PRESET;
 use super::jwt;
-use super::schemes::{Preset, Row, SigningRow};
+use super::schemes::{IdPlace, Preset, Row, SigningRow};
 
 /// A row of [`SCHEMES`](super::SCHEMES) as text. What a scheme does not have is left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -32,6 +32,9 @@ pub struct Facts {
     /// How many seconds the timestamp may be off, either way.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tolerance_s: Option<u32>,
+    /// Where the sender names a delivery: a header or a JSON pointer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_id: Option<&'static str>,
     /// How the secret becomes a key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
@@ -50,6 +53,7 @@ impl Row {
         let facts = Facts {
             name: self.name,
             about: self.about,
+            event_id: self.event_id.map(IdPlace::name),
             handshake: self.handshake.map(Handshake::name),
             source: self.source,
             seen: self.seen,
@@ -84,6 +88,15 @@ impl Row {
     }
 }
 
+impl IdPlace {
+    /// The header or the pointer.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Header(name) | Self::Pointer(name) => name,
+        }
+    }
+}
+
 impl SigningRow {
     fn fill(&self, mut facts: Facts) -> Facts {
         let place = self.header.or(self.signature_pointer);
@@ -101,6 +114,7 @@ impl SigningRow {
         facts.tolerance_s = stamp.is_some().then_some(self.tolerance_s);
         let unit = name(&super::stamp::Unit::NAMES, self.timestamp_unit);
         facts.timestamp = stamp.map(|stamp| format!("{stamp}, {unit}"));
+        facts.event_id = facts.event_id.or(self.id_header);
         facts.key = Some(if prefixes.is_empty() { key.to_owned() } else { format!("{key} after {prefixes}") });
         facts
     }

@@ -19,7 +19,7 @@ use super::content_digest::{self, CONTENT_DIGEST};
 use super::secret::{KeyForm, Keying, Secret};
 use super::stamp::Window;
 use super::verify::only_header;
-use super::{CANDIDATES_MAX, Message, Proof, Refusal, components};
+use super::{CANDIDATES_MAX, Message, Once, Proof, Refusal, components};
 
 /// The header that holds the signatures, by label.
 pub(super) static SIGNATURE: HeaderName = HeaderName::from_static("signature");
@@ -127,7 +127,8 @@ impl HttpMessage {
             }
         }
         let secret = matched.ok_or(Refusal::OtherDigest)?;
-        Ok(Proof { secret: Some(secret), id: nonce.map(str::to_owned), timestamp_s: Some(created) })
+        let once = Some(Once::of(&base, self.window));
+        Ok(Proof { secret: Some(secret), id: nonce.map(str::to_owned), timestamp_s: Some(created), once })
     }
 
     fn covers_enough(&self, input: &InnerList, message: &Message<'_>) -> Result<(), Refusal> {

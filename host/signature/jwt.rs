@@ -18,7 +18,7 @@ use super::algorithm::Algorithm;
 use super::secret::{Keying, Secret};
 use super::stamp::Window;
 use super::verify::{credentials, only_header};
-use super::{Message, Proof, Refusal, equal, jwk};
+use super::{Message, Once, Proof, Refusal, equal, jwk};
 
 /// Base64url without padding, as tokens and keys have it.
 pub(super) const BASE64_URL: GeneralPurpose = GeneralPurpose::new(
@@ -89,7 +89,9 @@ impl Jwt {
         let secret = matched.ok_or(Refusal::OtherDigest)?;
         let timestamp_s = self.in_time(&token.claims, now_unix_ms)?;
         self.is_for_us(&token.claims, message)?;
-        Ok(Proof { secret: Some(secret), id: None, timestamp_s })
+        // A token that speaks of no body may be sent with many, as long as it lives.
+        let once = self.body_claim.as_ref().map(|_| Once::of(&signed, self.window));
+        Ok(Proof { secret: Some(secret), id: None, timestamp_s, once })
     }
 
     /// Whether a secret holds a key, and what it must be to do so.

@@ -45,17 +45,18 @@ mod verify;
 
 use http::HeaderMap;
 
+pub use entry::{COMMON_FIELDS, FIELDS};
 pub use equal::equal;
 pub use facts::Facts;
 pub use handshake::{Answer, handshake};
 pub use query::strip_query;
 pub use refusal::Refusal;
 pub use scheme::{Error, Redacts, Scheme};
-pub use schemes::{Row, SCHEMES};
+pub use schemes::{IdPlace, Row, SCHEMES};
 pub use secret::Secret;
 pub use sign::{Credentials, sign};
 pub use stringify::stringify;
-pub use verify::{Proof, verify};
+pub use verify::{Once, Proof, verify};
 
 /// How many signatures one header may offer; more are refused, since each costs a comparison per secret.
 pub const CANDIDATES_MAX: usize = 16;

@@ -10,7 +10,7 @@ use super::handshake::Handshake;
 use super::http_message::{self, HttpMessage};
 use super::jwt::Jwt;
 use super::part::Part;
-use super::schemes::Row;
+use super::schemes::{IdPlace, Row};
 use super::secret::{Keying, Secret};
 use super::stamp::{Stamp, Unit, Window};
 
@@ -102,6 +102,11 @@ impl Scheme {
     /// The name of its row.
     pub fn name(&self) -> &'static str {
         self.row.name
+    }
+
+    /// Where its sender names a delivery.
+    pub fn event_id(&self) -> Option<IdPlace> {
+        self.row.event_id
     }
 
     /// Whether anybody may call.

@@ -52,6 +52,7 @@ impl Case {
             secret: case["secret"].as_u64().map(|index| usize::try_from(index).unwrap()),
             id: case["id"].as_str().map(str::to_owned),
             timestamp_s: case["timestamp_s"].as_i64(),
+            once: None,
         };
         let secrets = member("secrets").unwrap();
         Self {

@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask test`, `demo`, `guests`, `fuzz`.
+//! The project's own commands: `cargo xtask test`, `demo`, `guests`, `senders`, `fuzz`.
 
 use std::process::ExitCode;
 
@@ -7,6 +7,7 @@ mod fuzz;
 mod guests;
 mod receiver;
 mod run;
+mod senders;
 mod test;
 
 const HELP: &str = "\
@@ -14,6 +15,7 @@ cargo xtask test           installs what is missing, builds the guests, checks a
 cargo xtask demo [--once]  builds everything, starts a server with the examples, sends triggers, keeps serving
                            (--once: stops afterwards; exit code 1 if an answer was wrong)
 cargo xtask guests         builds the guests, the examples and the templates
+cargo xtask senders        installs the programs of others that the tests run
 cargo xtask fuzz [TARGET] [--seconds N]
                            runs the fuzz targets whose path contains TARGET, each for N seconds (60)
 ";
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
         ["demo"] => demo::play_all(false),
         ["demo", "--once"] => demo::play_all(true),
         ["guests"] => guests::build(),
+        ["senders"] => senders::install(),
         ["fuzz", ref args @ ..] => fuzz::targets(args),
         _ => {
             eprint!("{HELP}");
