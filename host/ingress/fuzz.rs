@@ -6,10 +6,10 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use flowgate_fuzz::fuzz;
 
 use super::Options;
+use super::claims::{KEY_BYTES_MAX, given_key};
 use super::peer::{ForwardedBy, caller};
 use super::prefer::{Answering, answering};
 use super::prove::with_query;
-use super::claims::{KEY_BYTES_MAX, given_key};
 use crate::dialect::DIALECTS;
 use crate::hook::{Mode, Range, Spec};
 use crate::signature::Scheme;
