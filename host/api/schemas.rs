@@ -270,7 +270,7 @@ pub(super) fn auth() -> Value {
     }
     let entries = kinds.into_iter().map(|(fields, schemes)| {
         let fields = FIELDS.iter().filter(|(name, _)| fields.contains(name) || COMMON_FIELDS.contains(name));
-        let fields = fields.map(|(name, kind)| ((*name).to_owned(), json!({ "type": [json_type(kind), "null"] })));
+        let fields = fields.map(|(name, kind)| ((*name).to_owned(), or_null(json_type(kind))));
         let scheme = ("scheme".to_owned(), json!({ "type": "string", "enum": schemes }));
         object(
             "What differs from the scheme's row in the table of schemes.",
@@ -281,11 +281,15 @@ pub(super) fn auth() -> Value {
     json!({ "oneOf": entries.collect::<Vec<_>>() })
 }
 
-fn json_type(rust: &str) -> &'static str {
+fn json_type(rust: &str) -> Value {
+    let text = json!({ "type": "string" });
     match rust {
-        "bool" => "boolean",
-        "u32" => "integer",
-        _ => "string",
+        "bool" => json!({ "type": "boolean" }),
+        "u32" => json!({ "type": "integer" }),
+        "Vec<String>" => json!({ "type": "array", "items": text, "minItems": 1 }),
+        "BTreeMap<String, String>" => json!({ "type": "object", "additionalProperties": text }),
+        "String" => text,
+        other => unreachable!("`{other}` is no type of an entry's field"),
     }
 }
 
