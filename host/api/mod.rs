@@ -33,6 +33,7 @@ mod flows;
 mod hook_draft;
 mod hook_private_key;
 mod hook_requests;
+mod hook_schema;
 mod hook_secrets;
 mod hooks;
 mod keys;
