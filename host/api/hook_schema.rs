@@ -37,29 +37,29 @@ pub(super) fn spec() -> Value {
             "sync_wait_ms": whole_or(25_000, "How long a caller waits for the reply before it gets a 202.", 0, WAIT_MS_MAX),
             "body_bytes_max": whole_or(1 << 20, "Bytes of a request's body.", 0, BODY_BYTES_MAX as u64),
             "allow_from": list_of(
-                json!({ "type": "string", "pattern": "^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$" }),
+                &json!({ "type": "string", "pattern": "^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$" }),
                 "The addresses and ranges of addresses that may send, such as `198.51.100.7` and `2001:db8::/32`; empty for all.",
             ),
             "content_types": list_of(
-                json!({ "type": "string", "pattern": "^(\\*/\\*|[A-Za-z0-9!#$%&'+.^_`|~-]+/(\\*|[A-Za-z0-9!#$%&'+.^_`|~-]+))$" }),
+                &json!({ "type": "string", "pattern": "^(\\*/\\*|[A-Za-z0-9!#$%&'+.^_`|~-]+/(\\*|[A-Za-z0-9!#$%&'+.^_`|~-]+))$" }),
                 "The types of bodies that are taken, such as `application/json` and `text/*`; empty for all.",
             ),
             "content_encodings": list_of(
-                json!({ "type": "string", "enum": encodings }),
+                &json!({ "type": "string", "enum": encodings }),
                 "The encodings of bodies that are undone. Signatures cover the encoded bytes; `body_bytes_max` holds for both.",
             ),
             "record": {
                 "type": "string", "enum": ["relaxed", "strict"], "default": "relaxed",
                 "description": "Whether a synchronous execution is durable before it runs.",
             },
-            "retry": object("What a flow that asks for another attempt gets.", &[], json!({
+            "retry": object("What a flow that asks for another attempt gets.", &[], &json!({
                 "attempts_max": whole_or(5, "The first included.", 1, 100),
                 "schedule_s": schedule,
             })),
             "limits": object(
                 "Bounds of the hook's requests, and bounds of its executions that are tighter than the server's.",
                 &[],
-                json!({
+                &json!({
                     "cpu_ms_max": limit("How long the guest may really run.", 1, u64::MAX),
                     "memory_bytes_max": limit("Bytes of the guest's memory.", 0, u64::MAX),
                     "wall_ms_max": limit("From the start of an attempt to its end.", 1, u64::MAX),
@@ -67,13 +67,13 @@ pub(super) fn spec() -> Value {
                     "concurrent": limit("Executions that have not ended; 10 in the dialect `almyty`, else unbounded.", 1, u32::MAX.into()),
                 }),
             ),
-            "callback": object("Where outcomes are delivered.", &["url"], json!({
+            "callback": object("Where outcomes are delivered.", &["url"], &json!({
                 "url": { "type": "string", "format": "uri" },
                 "schedule_s": or_null(schedule.clone()),
                 "basic": or_null(object(
                     "Basic authentication, where the receiver asks for it. The password is written, and not shown.",
                     &["user"],
-                    json!({
+                    &json!({
                         "user": { "type": "string", "pattern": "^[^:\\x00-\\x1f\\x7f]*$" },
                         "password": { "type": "string" },
                     }),
@@ -96,7 +96,7 @@ pub(super) fn new_hook() -> Value {
     let mut schema = spec_and(
         "A hook to be made; null stands for a member's default.",
         &["name", "flow"],
-        json!({
+        &json!({
             "name": name("Unique in the workspace."),
             "path_id": or_null(path_id()),
             "flow": name("The flow that it triggers."),
@@ -115,7 +115,7 @@ pub(super) fn hook_change() -> Value {
     spec_and(
         "Any of these; null stands for a member's default.",
         &[],
-        json!({
+        &json!({
             "name": or_null(name("Unique in the workspace.")),
             "path_id": or_null(path_id()),
             "flow": or_null(name("The flow that it triggers.")),
@@ -125,11 +125,11 @@ pub(super) fn hook_change() -> Value {
 }
 
 /// The members of a spec, null included, among others.
-fn spec_and(description: &str, required: &[&str], others: Value) -> Value {
+fn spec_and(description: &str, required: &[&str], others: &Value) -> Value {
     let Value::Object(members) = spec()["properties"].take() else { unreachable!("a schema has properties") };
     let mut members = members.into_iter().map(|(name, schema)| (name, or_null(schema))).collect::<Map<_, _>>();
     members.extend(others.as_object().into_iter().flatten().map(|(name, schema)| (name.clone(), schema.clone())));
-    object(description, required, members.into())
+    object(description, required, &members.into())
 }
 
 /// One way to prove a caller: the schemes that take the same fields, for each such set of fields.
@@ -145,7 +145,7 @@ fn auth() -> Value {
         object(
             "What differs from the scheme's row in the table of schemes.",
             &["scheme"],
-            [scheme].into_iter().chain(fields).collect::<Map<_, _>>().into(),
+            &[scheme].into_iter().chain(fields).collect::<Map<_, _>>().into(),
         )
     });
     json!({ "oneOf": entries.collect::<Vec<_>>() })

@@ -132,12 +132,12 @@ pub(super) fn or_null(mut schema: Value) -> Value {
 }
 
 /// A list with a bound, empty by default.
-pub(super) fn list_of(items: Value, description: &str) -> Value {
+pub(super) fn list_of(items: &Value, description: &str) -> Value {
     json!({ "type": "array", "items": items, "maxItems": LIST_MAX, "default": [], "description": description })
 }
 
 /// An object with these members and no other.
-pub(super) fn object(description: &str, required: &[&str], properties: Value) -> Value {
+pub(super) fn object(description: &str, required: &[&str], properties: &Value) -> Value {
     json!({
         "type": "object", "description": description,
         "required": required, "properties": properties, "additionalProperties": false,
