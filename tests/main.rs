@@ -28,6 +28,8 @@ mod outputs;
 mod path_ids;
 // Bad requests.
 mod refusals;
+// What came to a hook and what became of it.
+mod requests;
 // Requests signed by the libraries that senders use.
 mod senders;
 // A running house, and what is needed to talk to it.

@@ -14,6 +14,7 @@ use super::execution_view::Execution;
 use super::flows::Names;
 use super::page::{Limit, List, Paging};
 use super::request::{At, JsonBody, Params};
+use crate::execution::Which;
 use crate::id::{Digest, ExecutionId};
 use crate::problem::Problem;
 use crate::store::{self, ExecutionFilter, Status};
@@ -76,13 +77,27 @@ pub(super) struct Standing {
     status: Status,
 }
 
-/// How to replay.
-#[derive(Deserialize, ToSchema)]
+/// Which version gets a trigger again; what the hook's alias stands for now when nothing is said.
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Replay {
-    /// The version to run; what the hook's alias stands for now when absent.
+    /// This one.
     #[serde(default)]
     version: Option<Digest>,
+    /// The one that this alias of the flow stands for now.
+    #[serde(default)]
+    alias: Option<String>,
+}
+
+impl Replay {
+    pub(super) fn which(self) -> Result<Which, Problem> {
+        match (self.version, self.alias) {
+            (Some(_), Some(_)) => Err(Problem::field("alias", "is there beside `version`; one of them says which")),
+            (Some(version), None) => Ok(Which::Version(version)),
+            (None, Some(alias)) => Ok(Which::Alias(alias)),
+            (None, None) => Ok(Which::Current),
+        }
+    }
 }
 
 /// An execution that was started.
@@ -184,7 +199,7 @@ pub(super) async fn cancel_execution(
     request_body = Replay,
     responses(
         (status = 202, body = Started, headers(("Location" = String))),
-        (status = 404, description = "no such execution or version"),
+        (status = 404, description = "no such execution, version or alias"),
         (status = 409, description = "the version is not ready"),
     )
 )]
@@ -194,7 +209,7 @@ pub(super) async fn replay_execution(
     At(id): At<ExecutionId>,
     JsonBody(replay): JsonBody<Replay>,
 ) -> Result<impl IntoResponse, Problem> {
-    let execution_id = api.executions.replay(caller.workspace, id, replay.version).await?;
+    let execution_id = api.executions.replay(caller.workspace, id, &replay.which()?).await?;
     let location = [(header::LOCATION, format!("/v1/executions/{execution_id}"))];
     Ok((StatusCode::ACCEPTED, location, Json(Started { execution_id })))
 }

@@ -9,6 +9,11 @@ use crate::dialect::DIALECTS;
 use crate::hook::{BODY_BYTES_MAX, ENCODINGS, SCHEDULE_MAX, SCHEDULE_S_MAX, WAIT_MS_MAX};
 use crate::signature::{COMMON_FIELDS, FIELDS, SCHEMES};
 
+/// A token (RFC 9110 §5.6.2), such as the name of a header.
+const TOKEN: &str = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
+/// A JSON pointer to a member (RFC 6901).
+const POINTER: &str = "^/";
+
 /// The schema of a hook's spec. The room `hook` says more about each member.
 pub(super) fn spec() -> Value {
     let dialects = DIALECTS.iter().map(|(word, _)| *word).collect::<Vec<_>>();
@@ -79,6 +84,24 @@ pub(super) fn spec() -> Value {
                     }),
                 )),
             })),
+            "filter": {
+                "type": "object",
+                "description": "What a genuine request must be for its flow to run: conditions over `headers`, `query`, `body`, `message`, `user_id`, `session_id`, `data` and `metadata`.",
+                "additionalProperties": true,
+            },
+            "deduplicate": {
+                "description": "How a request is known that came before: by the caller's `Idempotency-Key`, the signed id or the sender's own one (`auto`); not at all; or by a header or member that is named here. What is signed with a timestamp passes only once in any case.",
+                "default": "auto",
+                "oneOf": [
+                    { "type": "string", "enum": ["auto", "off"] },
+                    object("A header.", &["header"], &json!({ "header": { "type": "string", "pattern": TOKEN } })),
+                    object("A member.", &["pointer"], &json!({ "pointer": { "type": "string", "pattern": POINTER } })),
+                ],
+            },
+            "capture": {
+                "type": "boolean", "default": false,
+                "description": "Whether requests are only recorded, genuine or not, and nothing runs.",
+            },
             "public_url": {
                 "type": "string", "format": "uri",
                 "description": "The URL that senders were told, for the schemes that sign it.",
@@ -180,6 +203,7 @@ mod tests {
             schedule_s: Some(vec![1]),
             basic: Some(Basic { user: "u".to_owned() }),
         });
+        whole.filter = serde_json::from_value(json!({ "body.n": 1 })).unwrap();
         whole.public_url = Some("https://example.com".to_owned());
         let (whole, described) = (serde_json::to_value(whole).unwrap(), spec());
         let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();

@@ -30,6 +30,9 @@ leads! {
     "create_hook" "201" "/id" => "/v1/hooks/{hook}";
     "get_hook" "200" "/secrets/0/id" => "/v1/hooks/{hook}/secrets/{secret}";
     "rotate_hook_secret" "201" "/id" => "/v1/hooks/{hook}/secrets/{secret}";
+    "list_hook_requests" "200" "/data/0/id" => "/v1/requests/{id}";
+    "list_stray_requests" "200" "/data/0/id" => "/v1/requests/{id}";
+    "replay_request" "202" "/execution_id" => "/v1/executions/{id}";
     "list_executions" "200" "/data/0/id" => "/v1/executions/{id}";
     "replay_execution" "202" "/execution_id" => "/v1/executions/{id}";
     "list_deliveries" "200" "/data/0/id" => "/v1/deliveries/{id}";

@@ -42,6 +42,7 @@ mod open;
 mod openapi;
 mod page;
 mod request;
+mod request_view;
 mod schemas;
 #[cfg(test)]
 mod tests;
@@ -53,7 +54,7 @@ pub use keys::mint;
 /// What the API works on.
 #[derive(Clone)]
 pub struct Api {
-    /// Keys and refused requests.
+    /// Keys.
     pub store: Store,
     /// Tells the time.
     pub clock: Clock,
@@ -140,6 +141,8 @@ endpoints! {
     get "/v1/hooks/{hook}/private-key" hook_private_key::get_hook_private_key;
     get "/v1/hooks/{hook}/requests" hook_requests::list_hook_requests;
     get "/v1/requests" hook_requests::list_stray_requests;
+    get "/v1/requests/{id}" hook_requests::get_request;
+    post "/v1/requests/{id}/replay" hook_requests::replay_request;
 
     get "/v1/executions" executions::list_executions;
     get "/v1/executions/{id}" executions::get_execution;

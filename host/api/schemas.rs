@@ -6,12 +6,13 @@ use serde_json::{Value, json};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::executions::Replay;
 use super::hook_schema;
 use crate::clock::Timestamp;
 use crate::hook::{LIST_MAX, Spec, Use};
-use crate::id::{Digest, Id, Kind};
+use crate::id::{self, Digest, Id, Kind};
 use crate::problem::{Fault, FieldError};
-use crate::store::{DeliveryStatus, Status, VersionState};
+use crate::store::{DeliveryStatus, Origin, Status, Verdict, VersionState};
 use crate::trigger::Json;
 
 /// An error (RFC 9457).
@@ -88,11 +89,16 @@ schemas! {
     Timestamp, "Timestamp": schema(json!({ "type": "string", "format": "date-time" }));
     Json, "Json": <Value as PartialSchema>::schema();
     Status, "ExecutionStatus": words(Status::ALL.iter().map(|one| one.as_str()));
+    Verdict, "RequestVerdict": words(Verdict::ALL.iter().map(|one| one.as_str()));
+    Origin, "ReplayOrigin": schema(json!({
+        "type": "string", "pattern": format!("^({}|{})_[0-9a-f]{{32}}$", id::Execution::PREFIX, id::Request::PREFIX),
+    }));
     VersionState, "VersionState": words(VersionState::ALL.iter().map(|one| one.as_str()));
     DeliveryStatus, "DeliveryStatus": words(DeliveryStatus::ALL.iter().map(|one| one.as_str()));
     Use, "SecretUse": words(["auth", "callback", "callback_password"]);
     Component, "Component": schema(json!({ "type": "string", "contentMediaType": "application/wasm" }));
     Spec, "HookSpec": schema(hook_schema::spec());
+    Replay, "Replay": schema(replay());
     NewHook, "NewHook": schema(hook_schema::new_hook());
     HookChange, "HookChange": schema(hook_schema::hook_change());
     Name, "Name": schema(json!({ "type": "string", "pattern": NAME, "description": NAME_RULE }));
@@ -100,6 +106,23 @@ schemas! {
 
 fn words<'a>(words: impl IntoIterator<Item = &'a str>) -> RefOr<Schema> {
     schema(json!({ "type": "string", "enum": words.into_iter().collect::<Vec<_>>() }))
+}
+
+/// Which version gets a trigger again: `version` or `alias`, and not both.
+fn replay() -> Value {
+    let (version, alias) = (schema_of::<Digest>("This one."), "The one that this alias of the flow stands for now.");
+    let alias = json!({ "type": ["string", "null"], "description": alias });
+    let none = json!({ "type": "null" });
+    json!({ "anyOf": [
+        object("A version.", &[], &json!({ "version": or_null(version), "alias": none })),
+        object("An alias.", &[], &json!({ "version": none, "alias": alias })),
+    ]})
+}
+
+fn schema_of<T: PartialSchema>(description: &str) -> Value {
+    let mut schema = serde_json::to_value(T::schema()).expect("a schema has a JSON form");
+    schema["description"] = description.into();
+    schema
 }
 
 /// What [`crate::id::check_name`] lets through.
@@ -124,6 +147,10 @@ pub(super) fn whole_or(default: u64, description: &str, least: u64, most: u64) -
 
 /// The same, null included.
 pub(super) fn or_null(mut schema: Value) -> Value {
+    if let Some(kinds) = schema["oneOf"].as_array_mut() {
+        kinds.push(json!({ "type": "null" }));
+        return schema;
+    }
     schema["type"] = json!([schema["type"], "null"]);
     if let Some(words) = schema["enum"].as_array_mut() {
         words.push(Value::Null);

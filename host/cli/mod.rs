@@ -15,6 +15,7 @@ mod events;
 mod execution;
 mod flow;
 mod hook;
+mod hook_request;
 mod key;
 mod out;
 mod problem;

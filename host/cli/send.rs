@@ -86,7 +86,7 @@ impl Send {
         }
         let deadline = if stream { LONG } else { Duration::from_secs(wait.into()) + PATIENCE };
         let Signed { url, headers, body } = signed;
-        let request = Request { method: Method::POST, url, headers, body: Body::from(body), deadline };
+        let request = Request { method: Method::POST, url, headers, body: Body::from(body), deadline, identity: None };
         if stream { streamed(request, remote, out).await } else { answered(request, remote, out).await }
     }
 

@@ -39,7 +39,12 @@ fn every_command_is_read() {
         "hook update h --auth basic --user u --sync-wait-ms 5 --body-bytes-max 9",
         "hook rotate h --use callback --overlap-s 0",
         "hook revoke h sec_1",
-        "hook requests h",
+        "hook create h --flow bot --capture --deduplicate pointer:/event/id --filter {}",
+        "hook update h --capture=false --deduplicate off",
+        "hook requests h --verdict refused,filtered --limit 5",
+        "hook requests",
+        "hook request req_1",
+        "hook replay req_1 --alias next",
         "send h body.json --wait 5 --header x-a:b",
         "send h - --async",
         "send h --message hi --session s --stream --secret-file f",
@@ -76,6 +81,8 @@ fn what_makes_no_sense_is_refused() {
         ("hook create h --flow f --header x-a", "--auth"),
         ("hook create h --flow f --mode later", "sync, async, stream"),
         ("hook create h --flow f --callback nowhere", "--callback"),
+        ("hook create h --flow f --deduplicate x-id", "header:NAME"),
+        ("hook replay req_1 --alias next --version sha256:00", "--version"),
         ("hook update h --content-encoding compress", "gzip, deflate, br, zstd"),
         ("signature check --secret s --headers-file h --body-file b", "--scheme"),
         ("key create ci --expires-at tomorrow", "--expires-at"),
@@ -122,6 +129,7 @@ fn a_scheme_that_cannot_be_is_told_before_anything_is_sent() {
         ("--auth api-key --auth github --header x-a", "it is not clear which one has the --header"),
         ("--auth-json {", "--auth-json: "),
         ("--spec []", "--spec is not a JSON object"),
+        ("--filter {", "--filter is not JSON"),
     ] {
         let error = format!("{:#}", create(line).unwrap_err());
         assert!(error.contains(told), "{line}: {error}");

@@ -68,14 +68,14 @@ impl Executions {
             n: execution.attempt,
             target: target.map_err(|error| error.to_string())?,
             hook,
-            trigger: Arc::new(trigger_of(execution).map_err(|error| error.to_string())?),
+            trigger: Arc::new(stored_trigger(execution).map_err(|error| error.to_string())?),
             wall: Duration::from_millis(execution.deadline_ms),
         })
     }
 }
 
 /// The trigger of a stored execution, body included.
-pub(super) fn trigger_of(execution: &Execution) -> Result<Trigger, Error> {
+pub(super) fn stored_trigger(execution: &Execution) -> Result<Trigger, Error> {
     let mut trigger: Trigger =
         serde_json::from_str(&execution.trigger).map_err(|_| Error::Store(store::Error::Corrupt("trigger")))?;
     trigger.request.body = execution.body.clone();

@@ -6,23 +6,44 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::cache::Cache;
 use crate::clock::{Clock, Timestamp};
 use crate::id::{self, FlowId, HookId, WorkspaceId};
+use crate::secrets;
 use crate::signature::Secret;
 use crate::store::{self, Page, Store};
 
 mod admission;
+mod deduplicate;
 mod path;
-mod secrets;
 mod spec;
 
 pub use admission::{ContentType, ENCODINGS, Encoding, Range};
-pub use secrets::{Held, Secrets, Use};
+pub use deduplicate::Deduplicate;
 pub use spec::{
     BODY_BYTES_MAX, Basic, Callback, Invalid, LIST_MAX, Limits, Mode, Record, Retry, SCHEDULE_MAX, SCHEDULE_S_MAX,
     Spec, WAIT_MS_MAX,
 };
+
+/// The secrets of a hook.
+pub type Secrets = secrets::Secrets<Use>;
+
+/// One secret of a hook.
+pub type Held = secrets::Held<Use>;
+
+/// What a secret of a hook is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Use {
+    /// Proves callers.
+    Auth,
+    /// Signs callbacks.
+    Callback,
+    /// The password that a callback's receiver asks for.
+    CallbackPassword,
+}
 
 /// Hooks that are kept in memory.
 const CACHED_MAX: u64 = 10_000;
@@ -214,8 +235,7 @@ impl Hooks {
     /// Gives `hook` another password for the receiver of its callbacks, to be stored by [`Hooks::update`].
     pub fn set_callback_password(&self, hook: &mut Hook, password: Secret) {
         let now = self.0.clock.now();
-        hook.secrets.expire(Use::CallbackPassword, now, now);
-        hook.secrets.add(Use::CallbackPassword, password, now);
+        hook.secrets.replace(Use::CallbackPassword, password, now);
     }
 
     /// Adds a secret and lets the others of the same use live only for `overlap` longer. Returns the hook and the new

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::admission::{ContentType, Encoding, Range};
+use super::deduplicate::Deduplicate;
 use crate::dialect::Dialect;
+use crate::filter::Filter;
 use crate::signature::Scheme;
 
 /// A hook's behaviour. JSON with a member for each field; all but `auth` may be left out.
@@ -50,6 +52,16 @@ pub struct Spec {
     /// Bounds that are tighter than the server's.
     #[serde(default)]
     pub limits: Limits,
+    /// What a genuine request must be for its flow to run. A condition over `{"headers","query","body","message","user_id",
+    /// "session_id","data","metadata"}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Filter>,
+    /// How a request is known that came before.
+    #[serde(default)]
+    pub deduplicate: Deduplicate,
+    /// Whether requests are only recorded, genuine or not, and nothing runs.
+    #[serde(default)]
+    pub capture: bool,
     /// Where outcomes are delivered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub callback: Option<Callback>,
@@ -206,6 +218,9 @@ impl Spec {
             record: Record::default(),
             retry: Retry::default(),
             limits: Limits::default(),
+            filter: None,
+            deduplicate: Deduplicate::default(),
+            capture: false,
             callback: None,
             public_url: None,
             disable_sensitive_logging: false,
@@ -269,6 +284,11 @@ impl Spec {
         let (rate, concurrent) = (self.limits.requests_per_minute, self.limits.concurrent);
         wrong(rate == Some(0), "limits.requests_per_minute", "is 0; disable the hook to refuse all".into());
         wrong(concurrent == Some(0), "limits.concurrent", "is 0; disable the hook to refuse all".into());
+        let conditions = self.filter.as_ref().is_none_or(|filter| filter.source().is_object());
+        wrong(!conditions, "filter", "must be an object: a request is one".into());
+        if let Some(why) = self.deduplicate.wrong() {
+            wrong(true, "deduplicate", why);
+        }
         if let Some(url) = &self.public_url {
             wrong(Url::parse(url).is_err(), "public_url", format!("is `{url}`; allowed: an absolute URL"));
         }

@@ -42,10 +42,11 @@ pub use handshake::{Answer, handshake};
 pub use query::strip_query;
 pub use refusal::Refusal;
 pub use scheme::{Error, Redacts, Scheme};
-pub use schemes::{Row, SCHEMES};
+pub use schemes::{IdPlace, Row, SCHEMES};
 pub use secret::Secret;
 pub use sign::{Credentials, sign};
-pub use verify::{Proof, verify};
+pub use stringify::stringify;
+pub use verify::{Once, Proof, verify};
 
 /// How many signatures one header may offer; more are refused, since each costs a comparison per secret.
 pub const CANDIDATES_MAX: usize = 16;

@@ -1,5 +1,7 @@
 //! How a request proves itself: a row of the table and what a hook changes in it.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use http::HeaderName;
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +9,7 @@ use super::algorithm::Algorithm;
 use super::entry::{Entry, names};
 use super::handshake::Handshake;
 use super::part::Part;
-use super::schemes::Row;
+use super::schemes::{IdPlace, Row};
 use super::secret::{KeyForm, Secret};
 use super::stamp::{Stamp, Unit};
 
@@ -101,6 +103,11 @@ impl Scheme {
         self.row.name
     }
 
+    /// Where its sender names a delivery.
+    pub fn event_id(&self) -> Option<IdPlace> {
+        self.row.event_id
+    }
+
     /// Whether anybody may call.
     pub fn is_none(&self) -> bool {
         matches!(self.kind, Kind::None)
@@ -125,6 +132,23 @@ impl Scheme {
             redacts.query_params.push("hub.verify_token".to_owned());
         }
         redacts
+    }
+
+    /// A new secret that fits, and that can sign. The caller brings the chance.
+    pub fn make_secret(&self, random: &[u8; 32]) -> Secret {
+        match &self.kind {
+            Kind::Signing(signing) => signing.make_secret(random),
+            Kind::Basic { user: User::InSecret } => Secret::new(format!("flowgate:{}", hex::encode(random))),
+            _ => Secret::generate(random),
+        }
+    }
+
+    /// What a receiver verifies with, where that is not the secret itself: the public key, as `whpk_` and base64.
+    pub fn public_key(&self, secret: &Secret) -> Option<String> {
+        let Kind::Signing(signing) = &self.kind else { return None };
+        let key = signing.key(secret)?;
+        let public = signing.algorithm.public_of(&key)?;
+        Some(format!("whpk_{}", BASE64_STANDARD.encode(public)))
     }
 
     /// Whether `secret` could ever pass, to be asked before it is kept.
@@ -194,6 +218,19 @@ impl Signing {
     pub(super) fn key(&self, secret: &Secret) -> Option<zeroize::Zeroizing<Vec<u8>>> {
         let prefixes = self.key_prefixes.iter().map(String::as_str);
         self.key_form.key(secret, prefixes).filter(|key| self.algorithm.takes(key))
+    }
+
+    fn make_secret(&self, random: &[u8; 32]) -> Secret {
+        let key = self.algorithm.make_key(random);
+        match self.key_form {
+            KeyForm::Utf8 => Secret::generate(random),
+            KeyForm::Hex => Secret::new(hex::encode(&*key)),
+            KeyForm::Base64 => {
+                // Of a scheme that has both, the last is the prefix of the key that signs.
+                let prefix = self.key_prefixes.last().map_or("", String::as_str);
+                Secret::new(format!("{prefix}{}", BASE64_STANDARD.encode(&*key)))
+            }
+        }
     }
 
     fn key_allowed(&self) -> &'static str {

@@ -52,6 +52,7 @@ impl Case {
             secret: case["secret"].as_u64().map(|index| usize::try_from(index).unwrap()),
             id: case["id"].as_str().map(str::to_owned),
             timestamp_s: case["timestamp_s"].as_i64(),
+            once: None,
         };
         let secrets = member("secrets").unwrap();
         Self {
@@ -114,8 +115,30 @@ fn message<'a>(headers: &'a HeaderMap, query: &'a str, body: &'a [u8]) -> Messag
 fn vectors_pass_or_are_refused_for_their_reason() {
     for case in cases() {
         let outcome = verify(&case.scheme, &case.secrets, &case.message(), case.now_ms);
+        if let Ok(proof) = &outcome {
+            assert_eq!(proof.once.is_some(), proof.timestamp_s.is_some(), "{}", case.name);
+        }
+        let outcome = outcome.map(|proof| Proof { once: None, ..proof });
         assert_eq!(outcome.map_err(|refusal| refusal.to_string()), case.expect, "{}", case.name);
     }
+}
+
+#[test]
+fn a_replay_is_known_by_what_was_signed() {
+    let (scheme, secrets) = (scheme(json!({ "scheme": "stripe", "tolerance_s": 60 })), [Secret::new("s")]);
+    let (body, empty) = (br#"{"id":"evt_1"}"#, HeaderMap::new());
+    let once = |change: &dyn Fn(&str) -> String, now_ms| {
+        let signed = sign(&scheme, &secrets, &message(&empty, "", body), "", now_ms).unwrap().headers;
+        let mut headers = HeaderMap::from_iter(signed);
+        let text = headers["stripe-signature"].to_str().unwrap().to_owned();
+        headers.insert("stripe-signature", change(&text).parse().unwrap());
+        headers.insert("x-unsigned", now_ms.to_string().parse().unwrap());
+        verify(&scheme, &secrets, &message(&headers, "", body), now_ms).unwrap().once.unwrap()
+    };
+    let first = once(&str::to_owned, 1_000_000);
+    assert_eq!(first, once(&|text| format!("v1=00,{text},v0=ff"), 1_000_000), "what is not signed changes nothing");
+    assert_ne!(first.digest, once(&str::to_owned, 1_001_000).digest, "the sender has signed it anew");
+    assert_eq!(first.seconds, 120);
 }
 
 #[test]

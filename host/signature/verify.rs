@@ -6,6 +6,7 @@ use base64::Engine as _;
 use http::HeaderName;
 use http::header::AUTHORIZATION;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::handshake::{self, Handshake};
@@ -25,6 +26,18 @@ pub struct Proof {
     pub id: Option<String>,
     /// When it was signed, in Unix seconds, where the scheme says.
     pub timestamp_s: Option<i64>,
+    /// How a second use of the same signature is known, where the scheme signs a timestamp.
+    pub once: Option<Once>,
+}
+
+/// What a signed request and every replay of it have in common, whatever is changed in what is not signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Once {
+    /// The sha-256 of the signed bytes. Of some algorithms one signature can be made into another, so it is not that of the
+    /// signature.
+    pub digest: [u8; 32],
+    /// For how many seconds to remember it: twice the tolerance.
+    pub seconds: u64,
 }
 
 /// Proves that `message` was made by somebody who holds one of `secrets`.
@@ -88,25 +101,38 @@ fn signature(signing: &Signing, secrets: &[Secret], message: &Message<'_>, now_u
             let parts = found.parts(signing)?;
             for (index, key) in &keys {
                 if signing.algorithm.accepts(key, &parts, &candidates) {
-                    matched = Some(*index);
+                    matched = Some(Proof {
+                        secret: Some(*index),
+                        id: id.map(str::to_owned),
+                        timestamp_s,
+                        once: timestamp_s.map(|_| signing.once(&parts)),
+                    });
                 }
             }
         }
         Ok(matched)
     };
-    let proof = |secret| Proof { secret: Some(secret), id: id.map(str::to_owned), timestamp_s };
-    if let Some(secret) = matching(message)? {
-        return Ok(proof(secret));
+    if let Some(proof) = matching(message)? {
+        return Ok(proof);
     }
     match stringify(message.body) {
         Some(body) if body != message.body && signing.signed.contains(&Part::Body) => {
             match matching(&Message { body: &body, ..*message })? {
-                Some(secret) if signing.accept_compact_json => Ok(proof(secret)),
+                Some(proof) if signing.accept_compact_json => Ok(proof),
                 Some(_) => Err(Refusal::CompactDigest),
                 None => Err(Refusal::OtherDigest),
             }
         }
         _ => Err(Refusal::OtherDigest),
+    }
+}
+
+impl Signing {
+    fn once(&self, signed: &[Cow<'_, [u8]>]) -> Once {
+        let mut hash = Sha256::new();
+        signed.iter().for_each(|part| hash.update(part));
+        let tolerance_s = self.tolerance_past_s.max(self.tolerance_future_s);
+        Once { digest: hash.finalize().into(), seconds: 2 * tolerance_s.unsigned_abs() }
     }
 }
 

@@ -5,7 +5,12 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::{Error, Result};
 
 /// In order; the schema's number is the position, counted from 1. A released file never changes.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_house.sql"), include_str!("migrations/0003_path_ids.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_house.sql"),
+    include_str!("migrations/0002_requests.sql"),
+    include_str!("migrations/0003_path_ids.sql"),
+    include_str!("migrations/0004_subscriptions.sql"),
+];
 
 /// Runs the migrations that the database has not seen. `PRAGMA user_version` counts them.
 pub(super) fn to_newest(connection: &mut Connection) -> Result<()> {

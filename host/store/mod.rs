@@ -1,7 +1,7 @@
 //! Durable rows, blobs and sealed secrets.
 //!
 //! One [`Store`] per data folder. The verbs are methods of [`Store`], grouped by what they are about: `key`, `flow`,
-//! `hook`, `execution`, `job`, `delivery`, `session`, `retention`. The rules:
+//! `hook`, `request`, `execution`, `job`, `delivery`, `session`, `subscription`, `retention`. The rules:
 //!
 //! - A lookup returns an `Option`; only a broken store is an error.
 //! - Time is an argument. The store asks no clock.
@@ -34,24 +34,28 @@ mod key;
 mod life;
 mod migrate;
 mod reader;
+mod request;
 mod retention;
 mod seal;
 mod session;
+mod subscription;
 #[cfg(test)]
 mod tests;
 mod writer;
 
 pub use blob::Upload;
 pub use delivery::{Attempt, Delivery, DeliveryStatus, NewDelivery, Step};
-pub use execution::{Execution, ExecutionFilter, Logs, OutputRow, Status};
+pub use execution::{Execution, ExecutionFilter, Logs, Origin, OutputRow, Status};
 pub use flow::{Alias, Flow, NewVersion, Version, VersionState};
-pub use hook::{Hook, Refused};
+pub use hook::Hook;
 pub use job::{Claim, Job, Lease};
 pub use key::{Key, Workspace};
 pub use life::{Accepted, Finish, Idempotency, NewExecution, Outcome, Start};
+pub use request::{BODY_KEPT_BYTES_MAX, Recorded, Verdict};
 pub use retention::{Retention, Swept};
 pub use seal::KeyRing;
 pub use session::{Entry, Message, NewMessage, Set};
+pub use subscription::Subscription;
 
 /// How the store behaves.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]

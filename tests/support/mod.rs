@@ -156,7 +156,7 @@ impl House {
         body: Bytes,
     ) -> Result<Answer, egress::Error> {
         let url = self.url.join(path).unwrap();
-        let request = egress::Request { method, url, headers, body: body.into(), deadline: PATIENCE };
+        let request = egress::Request { method, url, headers, body: body.into(), deadline: PATIENCE, identity: None };
         let answer = self.client.send(request).await?;
         Ok(Answer { status: answer.status, headers: answer.headers, body: answer.body })
     }

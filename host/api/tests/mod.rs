@@ -189,7 +189,7 @@ impl House {
             target: self.api.registry.resolve(flow.id, &Arc::from(LIVE)).await.unwrap(),
             hook,
             trigger: Trigger { message: Some("hi".to_owned()), request, ..Trigger::default() },
-            idempotency: None,
+            claims: Vec::new(),
             replay_of: None,
         };
         self.api.executions.accept(order).await.unwrap().id()
