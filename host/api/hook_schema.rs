@@ -156,14 +156,14 @@ fn spec_and(description: &str, required: &[&str], others: &Value) -> Value {
 }
 
 /// One way to prove a caller: the schemes that take the same fields, for each such set of fields.
-fn auth() -> Value {
+pub(super) fn auth() -> Value {
     let mut kinds = BTreeMap::<_, Vec<_>>::new();
     for row in SCHEMES {
         kinds.entry(row.fields()).or_default().push(row.name);
     }
     let entries = kinds.into_iter().map(|(fields, schemes)| {
         let fields = FIELDS.iter().filter(|(name, _)| fields.contains(name) || COMMON_FIELDS.contains(name));
-        let fields = fields.map(|(name, kind)| ((*name).to_owned(), json!({ "type": [json_type(kind), "null"] })));
+        let fields = fields.map(|(name, kind)| ((*name).to_owned(), or_null(of_type(kind))));
         let scheme = ("scheme".to_owned(), json!({ "type": "string", "enum": schemes }));
         object(
             "What differs from the scheme's row in the table of schemes.",
@@ -174,11 +174,16 @@ fn auth() -> Value {
     json!({ "oneOf": entries.collect::<Vec<_>>() })
 }
 
-fn json_type(rust: &str) -> &'static str {
+/// The schema of a field by its type.
+fn of_type(rust: &str) -> Value {
+    let text = json!({ "type": "string" });
     match rust {
-        "bool" => "boolean",
-        "u32" => "integer",
-        _ => "string",
+        "String" => text,
+        "bool" => json!({ "type": "boolean" }),
+        "u32" => whole("Seconds.", 0, u32::MAX.into()),
+        "Vec<String>" => json!({ "type": "array", "items": text }),
+        "BTreeMap<String, String>" => json!({ "type": "object", "additionalProperties": text }),
+        other => unreachable!("a field of the type `{other}` has no schema"),
     }
 }
 

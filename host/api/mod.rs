@@ -21,15 +21,20 @@ use crate::metrics::Metrics;
 use crate::problem::{Problem, kind};
 use crate::registry::Registry;
 use crate::store::Store;
+use crate::subscription::Subscriptions;
 
 mod aliases;
 mod almyty;
 mod auth;
 mod deliveries;
+mod delivery_targets;
+mod event_types;
 mod execution_events;
 mod execution_view;
 mod executions;
 mod flows;
+#[cfg(test)]
+mod fuzz;
 mod hook_draft;
 mod hook_private_key;
 mod hook_requests;
@@ -44,9 +49,14 @@ mod page;
 mod request;
 mod request_view;
 mod schemas;
+mod subscription_draft;
+mod subscription_schema;
+mod subscription_secrets;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 mod versions;
+mod webhooks;
 
 pub use auth::{Caller, Role};
 pub use keys::mint;
@@ -62,6 +72,8 @@ pub struct Api {
     pub registry: Registry,
     /// Hooks.
     pub hooks: Hooks,
+    /// Outgoing webhooks.
+    pub subscriptions: Subscriptions,
     /// Executions.
     pub executions: Executions,
     /// Deliveries.
@@ -75,7 +87,7 @@ pub struct Api {
 /// The API and `others` as one router, which answers what nobody knows with a problem.
 pub fn router(api: Api, others: Router) -> Router {
     let keys = auth::Keys::new(api.store.clone(), api.clock.clone());
-    let all = routes().merge(almyty::routes()).with_state(House { api, keys }).merge(others);
+    let all = routes().merge(almyty::routes()).merge(webhooks::routes()).with_state(House { api, keys }).merge(others);
     all.method_not_allowed_fallback(not_allowed).fallback(not_found)
 }
 
@@ -144,6 +156,16 @@ endpoints! {
     get "/v1/requests/{id}" hook_requests::get_request;
     post "/v1/requests/{id}/replay" hook_requests::replay_request;
 
+    get "/v1/events" event_types::list_event_types;
+
+    get "/v1/subscriptions" subscriptions::list_subscriptions;
+    post "/v1/subscriptions" subscriptions::create_subscription;
+    get "/v1/subscriptions/{subscription}" subscriptions::get_subscription;
+    patch "/v1/subscriptions/{subscription}" subscriptions::update_subscription;
+    delete "/v1/subscriptions/{subscription}" subscriptions::delete_subscription;
+    post "/v1/subscriptions/{subscription}/secrets" subscription_secrets::rotate_subscription_secret;
+    delete "/v1/subscriptions/{subscription}/secrets/{secret}" subscription_secrets::revoke_subscription_secret;
+
     get "/v1/executions" executions::list_executions;
     get "/v1/executions/{id}" executions::get_execution;
     get "/v1/executions/{id}/logs" executions::list_execution_logs;
@@ -154,6 +176,9 @@ endpoints! {
     get "/v1/deliveries" deliveries::list_deliveries;
     get "/v1/deliveries/{id}" deliveries::get_delivery;
     post "/v1/deliveries/{id}/redeliver" deliveries::redeliver_delivery;
+    post "/v1/deliveries/{id}/discard" deliveries::discard_delivery;
+    post "/v1/deliveries/recover" delivery_targets::recover_deliveries;
+    get "/v1/deliveries/stats" delivery_targets::get_delivery_stats;
 
     get "/v1/keys" keys::list_keys;
     post "/v1/keys" keys::create_key;

@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::hook::{LIST_MAX, Spec, Use};
 use crate::id::{self, Digest, Id, Kind};
 use crate::problem::{Fault, FieldError};
-use crate::store::{DeliveryStatus, Origin, Status, Verdict, VersionState};
+use crate::store::{Blame, DeliveryStatus, Origin, Standing, Status, Target, Verdict, VersionState};
 use crate::trigger::Json;
 
 /// An error (RFC 9457).
@@ -48,7 +48,7 @@ pub(super) enum Name {}
 /// The bytes of a component.
 pub(super) enum Component {}
 
-fn schema(json: Value) -> RefOr<Schema> {
+pub(super) fn schema(json: Value) -> RefOr<Schema> {
     serde_json::from_value(json).expect("a schema that is written here can be read")
 }
 
@@ -95,6 +95,9 @@ schemas! {
     }));
     VersionState, "VersionState": words(VersionState::ALL.iter().map(|one| one.as_str()));
     DeliveryStatus, "DeliveryStatus": words(DeliveryStatus::ALL.iter().map(|one| one.as_str()));
+    Blame, "Blame": words(Blame::ALL.iter().map(|one| one.as_str()));
+    Standing, "TargetStanding": words(Standing::ALL.iter().map(|one| one.as_str()));
+    Target, "Target": schema(json!({ "type": "string", "pattern": "^(hok|sub)_[0-9a-f]{32}$" }));
     Use, "SecretUse": words(["auth", "callback", "callback_password"]);
     Component, "Component": schema(json!({ "type": "string", "contentMediaType": "application/wasm" }));
     Spec, "HookSpec": schema(hook_schema::spec());
@@ -147,12 +150,12 @@ pub(super) fn whole_or(default: u64, description: &str, least: u64, most: u64) -
 
 /// The same, null included.
 pub(super) fn or_null(mut schema: Value) -> Value {
-    if let Some(kinds) = schema["oneOf"].as_array_mut() {
-        kinds.push(json!({ "type": "null" }));
+    if let Some(choices) = schema.get_mut("oneOf").and_then(Value::as_array_mut) {
+        choices.push(json!({ "type": "null" }));
         return schema;
     }
     schema["type"] = json!([schema["type"], "null"]);
-    if let Some(words) = schema["enum"].as_array_mut() {
+    if let Some(words) = schema.get_mut("enum").and_then(Value::as_array_mut) {
         words.push(Value::Null);
     }
     schema

@@ -25,6 +25,7 @@ use crate::queue::Queue;
 use crate::registry::Registry;
 use crate::signature::Secret;
 use crate::store::{self, Key, Store, Workspace};
+use crate::subscription::Subscriptions;
 use crate::{server, sweep, telemetry};
 
 /// The workspace that the first start makes.
@@ -106,6 +107,7 @@ struct House {
     queue: Queue,
     registry: Registry,
     hooks: Hooks,
+    subscriptions: Subscriptions,
     executions: Executions,
     deliveries: Deliveries,
     ingress: Ingress,
@@ -133,6 +135,7 @@ impl House {
         }
         let registry = Registry::new(store.clone(), engine.clone(), queue.clone(), clock.clone());
         let hooks = Hooks::new(store.clone(), clock.clone());
+        let subscriptions = Subscriptions::new(store.clone(), clock.clone());
         let client = Client::new(&config.egress);
         let metrics = Metrics::default();
         let parts = delivery::Parts {
@@ -140,6 +143,7 @@ impl House {
             clock: clock.clone(),
             queue: queue.clone(),
             hooks: hooks.clone(),
+            subscriptions: subscriptions.clone(),
             client,
             metrics: metrics.clone(),
         };
@@ -151,6 +155,7 @@ impl House {
             registry: registry.clone(),
             hooks: hooks.clone(),
             queue: queue.clone(),
+            deliveries: deliveries.clone(),
             metrics: metrics.clone(),
         };
         let executions = Executions::new(parts, config.execution.clone());
@@ -166,7 +171,19 @@ impl House {
         let ingress = Ingress::new(parts, config.ingress.clone());
         // Last, when nothing can fail any more: a key that was made and not shown would lock everybody out.
         let first_key = first_key(&store, &clock).await?;
-        Ok(Self { store, clock, queue, registry, hooks, executions, deliveries, ingress, metrics, first_key })
+        Ok(Self {
+            store,
+            clock,
+            queue,
+            registry,
+            hooks,
+            subscriptions,
+            executions,
+            deliveries,
+            ingress,
+            metrics,
+            first_key,
+        })
     }
 
     fn router(&self, stopping: CancellationToken) -> axum::Router {
@@ -175,6 +192,7 @@ impl House {
             clock: self.clock.clone(),
             registry: self.registry.clone(),
             hooks: self.hooks.clone(),
+            subscriptions: self.subscriptions.clone(),
             executions: self.executions.clone(),
             deliveries: self.deliveries.clone(),
             metrics: self.metrics.clone(),
