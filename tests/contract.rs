@@ -47,6 +47,8 @@ async fn furnish(house: &House, receiver: &Receiver) -> String {
     let inbox = json!({ "name": "inbox", "auth": [{ "scheme": "bearer" }], "mode": "async", "callback": callback });
     let inbox = house.hook("support", inbox).await;
     house.hook("support", json!({ "name": "documents", "dialect": "uptiq" })).await;
+    let warehouse = json!({ "name": "warehouse", "url": receiver.url, "events": ["custom.*"] });
+    house.post("/v1/subscriptions", warehouse).await.expect(201);
     let mut executions = String::new();
     for turn in 0..5 {
         let accepted = house.send(&inbox, json!({ "message": format!("turn {turn}") })).await.expect(202);

@@ -30,6 +30,10 @@ leads! {
     "create_hook" "201" "/id" => "/v1/hooks/{hook}";
     "get_hook" "200" "/secrets/0/id" => "/v1/hooks/{hook}/secrets/{secret}";
     "rotate_hook_secret" "201" "/id" => "/v1/hooks/{hook}/secrets/{secret}";
+    "list_subscriptions" "200" "/data/0/id" => "/v1/subscriptions/{subscription}";
+    "create_subscription" "201" "/id" => "/v1/subscriptions/{subscription}";
+    "get_subscription" "200" "/secrets/0/id" => "/v1/subscriptions/{subscription}/secrets/{secret}";
+    "rotate_subscription_secret" "201" "/id" => "/v1/subscriptions/{subscription}/secrets/{secret}";
     "list_executions" "200" "/data/0/id" => "/v1/executions/{id}";
     "replay_execution" "202" "/execution_id" => "/v1/executions/{id}";
     "list_deliveries" "200" "/data/0/id" => "/v1/deliveries/{id}";

@@ -21,16 +21,20 @@ use crate::metrics::Metrics;
 use crate::problem::{Problem, kind};
 use crate::registry::Registry;
 use crate::store::Store;
+use crate::subscription::Subscriptions;
 
 mod aliases;
 mod almyty;
 mod auth;
 mod deliveries;
 mod delivery_targets;
+mod event_types;
 mod execution_events;
 mod execution_view;
 mod executions;
 mod flows;
+#[cfg(test)]
+mod fuzz;
 mod hook_draft;
 mod hook_private_key;
 mod hook_requests;
@@ -44,9 +48,14 @@ mod page;
 mod request;
 mod request_view;
 mod schemas;
+mod subscription_draft;
+mod subscription_schema;
+mod subscription_secrets;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 mod versions;
+mod webhooks;
 
 pub use auth::{Caller, Role};
 pub use keys::mint;
@@ -62,6 +71,8 @@ pub struct Api {
     pub registry: Registry,
     /// Hooks.
     pub hooks: Hooks,
+    /// Outgoing webhooks.
+    pub subscriptions: Subscriptions,
     /// Executions.
     pub executions: Executions,
     /// Deliveries.
@@ -75,7 +86,7 @@ pub struct Api {
 /// The API and `others` as one router, which answers what nobody knows with a problem.
 pub fn router(api: Api, others: Router) -> Router {
     let keys = auth::Keys::new(api.store.clone(), api.clock.clone());
-    let all = routes().merge(almyty::routes()).with_state(House { api, keys }).merge(others);
+    let all = routes().merge(almyty::routes()).merge(webhooks::routes()).with_state(House { api, keys }).merge(others);
     all.method_not_allowed_fallback(not_allowed).fallback(not_found)
 }
 
@@ -143,6 +154,16 @@ endpoints! {
     get "/v1/requests" hook_requests::list_stray_requests;
     get "/v1/requests/{id}" hook_requests::get_request;
     post "/v1/requests/{id}/replay" hook_requests::replay_request;
+
+    get "/v1/events" event_types::list_event_types;
+
+    get "/v1/subscriptions" subscriptions::list_subscriptions;
+    post "/v1/subscriptions" subscriptions::create_subscription;
+    get "/v1/subscriptions/{subscription}" subscriptions::get_subscription;
+    patch "/v1/subscriptions/{subscription}" subscriptions::update_subscription;
+    delete "/v1/subscriptions/{subscription}" subscriptions::delete_subscription;
+    post "/v1/subscriptions/{subscription}/secrets" subscription_secrets::rotate_subscription_secret;
+    delete "/v1/subscriptions/{subscription}/secrets/{secret}" subscription_secrets::revoke_subscription_secret;
 
     get "/v1/executions" executions::list_executions;
     get "/v1/executions/{id}" executions::get_execution;

@@ -49,7 +49,7 @@ pub(super) enum Name {}
 /// The bytes of a component.
 pub(super) enum Component {}
 
-fn schema(json: Value) -> RefOr<Schema> {
+pub(super) fn schema(json: Value) -> RefOr<Schema> {
     serde_json::from_value(json).expect("a schema that is written here can be read")
 }
 
@@ -125,21 +125,25 @@ fn path_id() -> Value {
 }
 
 /// A whole number from `least` to `most`.
-fn whole(description: &str, least: u64, most: u64) -> Value {
+pub(super) fn whole(description: &str, least: u64, most: u64) -> Value {
     json!({ "type": "integer", "minimum": least, "maximum": most, "description": description })
 }
 
 /// The same, which takes a default's place.
-fn whole_or(default: u64, description: &str, least: u64, most: u64) -> Value {
+pub(super) fn whole_or(default: u64, description: &str, least: u64, most: u64) -> Value {
     let mut schema = whole(description, least, most);
     schema["default"] = default.into();
     schema
 }
 
 /// The same, null included.
-fn or_null(mut schema: Value) -> Value {
+pub(super) fn or_null(mut schema: Value) -> Value {
+    if let Some(choices) = schema.get_mut("oneOf").and_then(Value::as_array_mut) {
+        choices.push(json!({ "type": "null" }));
+        return schema;
+    }
     schema["type"] = json!([schema["type"], "null"]);
-    if let Some(words) = schema["enum"].as_array_mut() {
+    if let Some(words) = schema.get_mut("enum").and_then(Value::as_array_mut) {
         words.push(Value::Null);
     }
     schema
@@ -151,7 +155,7 @@ fn list_of(items: Value, description: &str) -> Value {
 }
 
 /// An object with these members and no other.
-fn object(description: &str, required: &[&str], properties: Value) -> Value {
+pub(super) fn object(description: &str, required: &[&str], properties: Value) -> Value {
     json!({
         "type": "object", "description": description,
         "required": required, "properties": properties, "additionalProperties": false,
@@ -259,7 +263,7 @@ fn spec() -> Value {
 }
 
 /// One way to prove a caller: the schemes that take the same fields, for each such set of fields.
-fn auth() -> Value {
+pub(super) fn auth() -> Value {
     let mut kinds = BTreeMap::<_, Vec<_>>::new();
     for row in SCHEMES {
         kinds.entry(row.fields()).or_default().push(row.name);

@@ -107,6 +107,7 @@ struct House {
     queue: Queue,
     registry: Registry,
     hooks: Hooks,
+    subscriptions: Subscriptions,
     executions: Executions,
     deliveries: Deliveries,
     ingress: Ingress,
@@ -170,7 +171,19 @@ impl House {
         let ingress = Ingress::new(parts, config.ingress.clone());
         // Last, when nothing can fail any more: a key that was made and not shown would lock everybody out.
         let first_key = first_key(&store, &clock).await?;
-        Ok(Self { store, clock, queue, registry, hooks, executions, deliveries, ingress, metrics, first_key })
+        Ok(Self {
+            store,
+            clock,
+            queue,
+            registry,
+            hooks,
+            subscriptions,
+            executions,
+            deliveries,
+            ingress,
+            metrics,
+            first_key,
+        })
     }
 
     fn router(&self, stopping: CancellationToken) -> axum::Router {
@@ -179,6 +192,7 @@ impl House {
             clock: self.clock.clone(),
             registry: self.registry.clone(),
             hooks: self.hooks.clone(),
+            subscriptions: self.subscriptions.clone(),
             executions: self.executions.clone(),
             deliveries: self.deliveries.clone(),
             metrics: self.metrics.clone(),

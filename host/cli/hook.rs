@@ -209,7 +209,7 @@ impl Create {
         body.insert("name".to_owned(), json!(self.name));
         body.insert("flow".to_owned(), json!(self.flow));
         body.extend(self.path_id.map(|id| ("path_id".to_owned(), json!(id))));
-        if let Some(secret) = given(self.secret, self.secret_file)? {
+        if let Some(secret) = secret::given(self.secret, self.secret_file)? {
             body.insert("secret".to_owned(), json!(secret));
         }
         Ok(Value::Object(body))
@@ -253,7 +253,7 @@ impl Rotate {
             Use::Callback => "callback",
         };
         let mut body = json!({ "use": for_use, "overlap_s": self.overlap_s });
-        if let Some(secret) = given(self.secret, self.secret_file)? {
+        if let Some(secret) = secret::given(self.secret, self.secret_file)? {
             body["secret"] = json!(secret);
         }
         let secret = remote.send(Method::POST, &["v1", "hooks", &self.hook, "secrets"], &body).await?;
@@ -270,13 +270,6 @@ async fn change(hook: &str, body: Value, remote: &Remote, out: Out) -> anyhow::R
         out.data(&hook)?;
     }
     Ok(hook)
-}
-
-fn given(text: Option<String>, file: Option<PathBuf>) -> anyhow::Result<Option<String>> {
-    match file {
-        Some(path) => Ok(Some(secret::from_file(&path)?.expose().to_owned())),
-        None => Ok(text),
-    }
 }
 
 fn told(hook: &Value, remote: &Remote) -> String {

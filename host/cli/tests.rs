@@ -3,7 +3,7 @@
 use clap::{CommandFactory as _, Parser as _};
 use serde_json::{Value, json};
 
-use super::{Args, Command, hook};
+use super::{Args, Command, hook, subscription};
 use crate::clock::Timestamp;
 
 const NOW: Timestamp = Timestamp::from_unix_ms(1_763_654_400_000);
@@ -126,6 +126,55 @@ fn a_hook_is_sent_as_it_was_described() {
         "retry": { "attempts_max": 1 },
     });
     assert_eq!(create(line).unwrap(), expected);
+}
+
+#[test]
+fn a_subscription_is_sent_as_it_was_described() {
+    let body = |line: &[&str]| {
+        let words = ["flowgate", "subscription", "create", "https://x.example/in"].iter().chain(line);
+        match Args::try_parse_from(words).unwrap().command {
+            Command::Subscription(subscription::Subscription::Create(create)) => create.body(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(body(&[]).unwrap(), json!({ "url": "https://x.example/in", "events": ["*"] }));
+    let line = [
+        "--name",
+        "Warehouse",
+        "--event",
+        "execution.*",
+        "--event",
+        "session.completed",
+        "--format",
+        "agenticflow",
+        "--filter",
+        r#"{"credits":{"$gt":1}}"#,
+        "--include-field",
+        "output",
+        "--signature",
+        "github",
+        "--secret",
+        "s",
+        "--authentication",
+        r#"{"type":"bearer","token":"t"}"#,
+        "--spec",
+        r#"{"order":"session"}"#,
+    ];
+    let expected = json!({
+        "url": "https://x.example/in", "name": "Warehouse", "events": ["execution.*", "session.completed"],
+        "format": "agenticflow", "filter": { "credits": { "$gt": 1 } }, "include_fields": ["output"],
+        "signature": { "scheme": "github" }, "secret": "s", "authentication": { "type": "bearer", "token": "t" },
+        "order": "session",
+    });
+    assert_eq!(body(&line).unwrap(), expected);
+    for (line, told) in [
+        (["--signature", "githup"], "--signature: `scheme` is `githup`"),
+        (["--filter", "{"], "--filter is not JSON"),
+        (["--spec", "[]"], "--spec is not a JSON object"),
+    ] {
+        let error = format!("{:#}", body(&line).unwrap_err());
+        assert!(error.contains(told), "{line:?}: {error}");
+    }
 }
 
 #[test]

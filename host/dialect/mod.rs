@@ -19,6 +19,8 @@ mod autommate;
 mod body;
 mod cognigy;
 mod form;
+#[cfg(test)]
+mod fuzz;
 mod malformed;
 mod multipart;
 mod native;
@@ -217,8 +219,12 @@ impl Dialect {
 
     /// The dialect in which a path is answered when no hook is behind it.
     pub fn of_path(path: &str) -> Self {
-        let prefixes =
-            [("/api/v1/automs/", Self::Autommate), ("/agents/", Self::Almyty), ("/webhooks/", Self::Agenticflow)];
+        let prefixes = [
+            ("/api/v1/automs/", Self::Autommate),
+            ("/agents/", Self::Almyty),
+            ("/webhooks/", Self::Agenticflow),
+            ("/api/v1/webhooks", Self::Agenticflow),
+        ];
         let found = prefixes.into_iter().find(|(prefix, _)| path.starts_with(prefix));
         found.map_or(Self::Native, |(_, dialect)| dialect)
     }

@@ -2,7 +2,7 @@
 
 use super::kind::*;
 use super::{FieldError, Problem};
-use crate::{delivery, dialect, egress, engine, execution, hook, registry, signature, store};
+use crate::{delivery, dialect, egress, engine, execution, hook, registry, signature, store, subscription};
 
 impl From<store::Error> for Problem {
     fn from(error: store::Error) -> Self {
@@ -70,6 +70,23 @@ impl From<hook::Error> for Problem {
 fn of_name(field: &str, message: String) -> Problem {
     let field = FieldError { field: field.to_owned(), message: message.clone(), expected: None, received: None };
     Problem::new(&NAME_TAKEN, message).with(field)
+}
+
+impl From<subscription::Error> for Problem {
+    fn from(error: subscription::Error) -> Self {
+        use subscription::Error as E;
+        let text = error.to_string();
+        match error {
+            E::Invalid(fields) => fields.into_iter().fold(Self::new(&INVALID_REQUEST, text), |problem, one| {
+                problem.with(FieldError { field: one.field, message: one.message, expected: None, received: None })
+            }),
+            E::Unknown(_) | E::Ambiguous(_) | E::UnknownSecret(_) => Self::new(&NOT_FOUND, text),
+            E::LastSecret(_) => Self::new(&IN_USE, text),
+            E::Full => Self::new(&INVALID_REQUEST, text),
+            E::Changed => Self::new(&CHANGED, text),
+            E::Store(error) => error.into(),
+        }
+    }
 }
 
 impl From<execution::Error> for Problem {

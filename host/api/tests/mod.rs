@@ -29,6 +29,7 @@ mod document;
 mod executions;
 mod hooks;
 mod reading;
+mod subscriptions;
 mod versions;
 
 struct House {
@@ -121,7 +122,8 @@ impl House {
             metrics: metrics.clone(),
         };
         let executions = Executions::new(parts, execution::Options::default());
-        let api = Api { store, clock, registry, hooks, executions, deliveries, metrics, stopping };
+        let subscriptions = Subscriptions::new(store.clone(), clock.clone());
+        let api = Api { store, clock, registry, hooks, subscriptions, executions, deliveries, metrics, stopping };
         let (workspace, other) = (WorkspaceId::at(1), WorkspaceId::at(2));
         for (id, name) in [(workspace, "main"), (other, "other")] {
             let created_at = api.clock.now();
