@@ -77,7 +77,7 @@ impl<K: Kind> Id<K> {
     }
 
     /// The id with these 16 bytes, as the store keeps them.
-    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self::from_uuid(Uuid::from_bytes(bytes))
     }
 
@@ -86,7 +86,7 @@ impl<K: Kind> Id<K> {
         self.uuid.as_bytes()
     }
 
-    fn from_uuid(uuid: Uuid) -> Self {
+    const fn from_uuid(uuid: Uuid) -> Self {
         Self { uuid, kind: PhantomData }
     }
 }

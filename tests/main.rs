@@ -14,6 +14,8 @@ mod confidential;
 mod contract;
 // Power cuts and orderly stops.
 mod crash;
+// Targets that fail, hang, or want less, beside others that do not.
+mod deliveries;
 // The documented examples of the products, sent as they are.
 mod dialects;
 // What goes wrong, told in each product's envelope.

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
-use serde::de::{Deserializer, Error as _};
+use serde::de::Deserializer;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -12,7 +12,7 @@ use super::Api;
 use super::auth::Caller;
 use super::execution_view::Execution;
 use super::flows::Names;
-use super::page::{Limit, List, Paging};
+use super::page::{Limit, List, Paging, words};
 use super::request::{At, JsonBody, Params};
 use crate::execution::Which;
 use crate::id::{Digest, ExecutionId};
@@ -43,15 +43,7 @@ pub(super) struct Filter {
 }
 
 fn statuses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Status>, D::Error> {
-    let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-    let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
-    words
-        .map(|word| Status::ALL.iter().copied().find(|status| status.as_str() == word))
-        .collect::<Option<_>>()
-        .ok_or_else(|| {
-            let allowed = Status::ALL.iter().map(|status| status.as_str()).collect::<Vec<_>>().join(", ");
-            D::Error::custom(format_args!("is `{text}`; allowed, separated by commas: {allowed}"))
-        })
+    words(deserializer, Status::ALL, Status::as_str)
 }
 
 /// The log of one attempt.

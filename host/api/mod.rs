@@ -27,6 +27,7 @@ mod aliases;
 mod almyty;
 mod auth;
 mod deliveries;
+mod delivery_targets;
 mod event_types;
 mod execution_events;
 mod execution_view;
@@ -172,6 +173,9 @@ endpoints! {
     get "/v1/deliveries" deliveries::list_deliveries;
     get "/v1/deliveries/{id}" deliveries::get_delivery;
     post "/v1/deliveries/{id}/redeliver" deliveries::redeliver_delivery;
+    post "/v1/deliveries/{id}/discard" deliveries::discard_delivery;
+    post "/v1/deliveries/recover" delivery_targets::recover_deliveries;
+    get "/v1/deliveries/stats" delivery_targets::get_delivery_stats;
 
     get "/v1/keys" keys::list_keys;
     post "/v1/keys" keys::create_key;

@@ -56,6 +56,21 @@ pub(super) fn bounded<'de, D: Deserializer<'de>>(deserializer: D, least: u32, mo
     number.ok_or_else(|| D::Error::custom(format_args!("is `{text}`; allowed: {least} to {most}")))
 }
 
+/// Words of a table in the query, separated by commas.
+pub(super) fn words<'de, T: Copy, D: Deserializer<'de>>(
+    deserializer: D,
+    all: &[T],
+    word_of: impl Fn(T) -> &'static str,
+) -> Result<Vec<T>, D::Error> {
+    let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+    let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
+    let found = words.map(|word| all.iter().copied().find(|one| word_of(*one) == word)).collect::<Option<_>>();
+    found.ok_or_else(|| {
+        let allowed = all.iter().map(|one| word_of(*one)).collect::<Vec<_>>().join(", ");
+        D::Error::custom(format_args!("is `{text}`; allowed, separated by commas: {allowed}"))
+    })
+}
+
 impl Paging {
     /// What to ask the store for: one row more than is shown, which tells whether there are others.
     pub(super) fn page<K: Kind>(&self) -> Result<Page<K>, Problem> {

@@ -13,7 +13,7 @@ use crate::hook::{BODY_BYTES_MAX, ENCODINGS, LIST_MAX, SCHEDULE_MAX, SCHEDULE_S_
 use crate::id::{Digest, Id, Kind};
 use crate::problem::{Fault, FieldError};
 use crate::signature::{COMMON_FIELDS, FIELDS, SCHEMES};
-use crate::store::{DeliveryStatus, Origin, Status, Verdict, VersionState};
+use crate::store::{Blame, DeliveryStatus, Origin, Standing, Status, Target, Verdict, VersionState};
 use crate::trigger::Json;
 
 /// An error (RFC 9457).
@@ -94,6 +94,9 @@ schemas! {
     Origin, "ReplayOrigin": schema(json!({ "type": "string", "pattern": "^(exe|req)_[0-9a-f]{32}$" }));
     VersionState, "VersionState": words(VersionState::ALL.iter().map(|one| one.as_str()));
     DeliveryStatus, "DeliveryStatus": words(DeliveryStatus::ALL.iter().map(|one| one.as_str()));
+    Blame, "Blame": words(Blame::ALL.iter().map(|one| one.as_str()));
+    Standing, "TargetStanding": words(Standing::ALL.iter().map(|one| one.as_str()));
+    Target, "Target": schema(json!({ "type": "string", "pattern": "^(hok|sub)_[0-9a-f]{32}$" }));
     Use, "SecretUse": words(["auth", "callback", "callback_password"]);
     Component, "Component": schema(json!({ "type": "string", "contentMediaType": "application/wasm" }));
     Spec, "HookSpec": schema(spec());

@@ -143,6 +143,7 @@ impl House {
             clock: clock.clone(),
             queue: queue.clone(),
             hooks: hooks.clone(),
+            subscriptions: subscriptions.clone(),
             client,
             metrics: metrics.clone(),
         };
@@ -154,6 +155,7 @@ impl House {
             registry: registry.clone(),
             hooks: hooks.clone(),
             queue: queue.clone(),
+            deliveries: deliveries.clone(),
             metrics: metrics.clone(),
         };
         let executions = Executions::new(parts, config.execution.clone());

@@ -53,7 +53,12 @@ fn every_command_is_read() {
         "execution replay exe_1 --version sha256:00",
         "execution tail exe_1",
         "delivery list --execution exe_1",
+        "delivery list --status pending,exhausted --target hok_1 --event execution.failed --since 2027-01-01T00:00:00Z",
+        "delivery dead --target sub_1 --until 2027-01-01T00:00:00Z --limit 5",
         "delivery redeliver dlv_1",
+        "delivery discard dlv_1",
+        "delivery recover hok_1 --since 2027-01-01T00:00:00Z --dry-run",
+        "delivery stats sub_1 --hours 48",
         "key create ci --role reader --expires-at 2027-01-01T00:00:00Z",
         "key revoke key_1",
         "signature list",
@@ -86,6 +91,8 @@ fn what_makes_no_sense_is_refused() {
         ("hook update h --content-encoding compress", "gzip, deflate, br, zstd"),
         ("signature check --secret s --headers-file h --body-file b", "--scheme"),
         ("key create ci --expires-at tomorrow", "--expires-at"),
+        ("delivery recover hok_1", "--since"),
+        ("delivery stats hok_1 --hours 721", "1..=720"),
         ("--url nowhere flow list", "--url"),
     ] {
         let error = parse(line).expect_err(line);

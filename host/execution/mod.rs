@@ -21,6 +21,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, Timestamp};
+use crate::delivery::Deliveries;
 use crate::dialect::Malformed;
 use crate::engine::Engine;
 use crate::hook::{Hook, Hooks};
@@ -164,6 +165,8 @@ pub struct Parts {
     pub hooks: Hooks,
     /// Holds those that wait.
     pub queue: Queue,
+    /// Sends their callbacks.
+    pub deliveries: Deliveries,
     /// Counts how they end.
     pub metrics: Metrics,
 }

@@ -208,7 +208,7 @@ impl Executions {
             }
         }
         let (id, workspace, done) = (here.attempt.id, here.new.workspace, ending.done);
-        let (again, calls_back) = (done.is_none(), !ending.finish.deliveries.is_empty());
+        let (again, told) = (done.is_none(), ending.finish.targets());
         let remembered = !ending.finish.messages.is_empty();
         let store = &self.0.parts.store;
         let lease = record.lease();
@@ -216,7 +216,9 @@ impl Executions {
             Some(lease) => store.execution_finish(workspace, id, lease, ending.finish).await,
             // A callback is a promise to a third party, so it is durable before the caller hears of it. And the next turn
             // of a conversation, which may follow at once, must find this one.
-            None if calls_back || remembered => store.execution_record_durably(here.new.clone(), ending.finish).await,
+            None if !told.is_empty() || remembered => {
+                store.execution_record_durably(here.new.clone(), ending.finish).await
+            }
             None => {
                 if let Some(done) = done.clone() {
                     self.end(id, done);
@@ -243,9 +245,7 @@ impl Executions {
         if again {
             self.0.queued.fetch_add(1, Ordering::Relaxed);
         }
-        if calls_back {
-            self.0.parts.queue.wake(crate::delivery::SEND);
-        }
+        self.0.parts.deliveries.wake(told);
     }
 
     /// Before a caller is told that its execution goes on, makes that true whatever happens.

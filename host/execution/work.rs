@@ -29,14 +29,12 @@ impl Executions {
             Ok(attempt) => self.attempt(&attempt, &live).await,
             Err(why) => Attempt::broken(&execution, self.now(), &why),
         };
-        let (ended, calls_back) = (done.is_some(), !finish.deliveries.is_empty());
+        let (ended, told) = (done.is_some(), finish.targets());
         let finished = self.0.parts.store.execution_finish(job.workspace, id, job.lease, finish).await;
         if ended && finished.is_ok() {
             self.one_less();
         }
-        if calls_back {
-            self.0.parts.queue.wake(crate::delivery::SEND);
-        }
+        self.0.parts.deliveries.wake(told);
         match &finished {
             Ok(()) => self.recorded(id, done, live),
             Err(error) => {

@@ -109,7 +109,8 @@ impl From<execution::Error> for Problem {
 impl From<delivery::Error> for Problem {
     fn from(error: delivery::Error) -> Self {
         match error {
-            delivery::Error::Unknown(_) => Self::new(&NOT_FOUND, error.to_string()),
+            delivery::Error::Unknown(_) | delivery::Error::UnknownTarget(_) => Self::new(&NOT_FOUND, error.to_string()),
+            delivery::Error::Ended { .. } => Self::new(&DELIVERY_ENDED, error.to_string()),
             delivery::Error::Store(error) => error.into(),
         }
     }

@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension as _, Row, params};
 use zeroize::Zeroizing;
 
-use super::{Page, Result, Store, taken};
+use super::{Page, Result, Store, Target, taken};
 use crate::clock::Timestamp;
 use crate::id::{self, FlowId, HookId, WorkspaceId};
 
@@ -132,13 +132,13 @@ impl Store {
         .await
     }
 
-    /// Removes a hook and gives up its deliveries. False when there is none.
+    /// Removes a hook and what waits for its callback; of very much, the rest follows. False when there is none.
     pub async fn hook_delete(&self, workspace: WorkspaceId, id: HookId, at: Timestamp) -> Result<bool> {
         self.write(move |c| {
             let mut delete = c.prepare_cached("DELETE FROM hooks WHERE workspace = ? AND id = ?")?;
             let found = delete.execute(params![workspace, id])? == 1;
             if found {
-                super::delivery::give_up(c, id, at)?;
+                super::target::remove(c, workspace, Target::Hook(id), at)?;
                 c.prepare_cached("DELETE FROM requests WHERE hook = ?")?.execute([id])?;
             }
             Ok(found)

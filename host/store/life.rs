@@ -6,7 +6,9 @@ use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::execution::{SEALED, SLIM, WIDE, whole};
-use super::{Execution, Lease, Logs, NewDelivery, NewMessage, Origin, OutputRow, Result, Status, Store, stored};
+use super::{
+    Execution, Lease, Logs, NewDelivery, NewMessage, Origin, OutputRow, Result, Status, Store, Target, stored,
+};
 use crate::clock::Timestamp;
 use crate::id::{Digest, ExecutionId, FlowId, HookId, WorkspaceId};
 
@@ -111,6 +113,15 @@ pub struct Finish {
     pub deliveries: Vec<NewDelivery>,
     /// What stays of the trigger when this is the end, as JSON; its body goes. All stays when this is absent.
     pub trigger_kept: Option<String>,
+}
+
+impl Finish {
+    /// Whose deliveries are among it.
+    pub fn targets(&self) -> Vec<Target> {
+        let mut targets = self.deliveries.iter().map(|delivery| delivery.target).collect::<Vec<_>>();
+        targets.dedup();
+        targets
+    }
 }
 
 /// What came of an attempt.
@@ -362,7 +373,7 @@ fn attach_to(
         }
     }
     for delivery in &finish.deliveries {
-        super::delivery::insert(c, workspace, id, delivery)?;
+        super::delivery::insert(c, workspace, Some(id), delivery)?;
     }
     if let (Some(_), Outcome::Final { .. }) = (&finish.trigger_kept, &finish.outcome) {
         super::delivery::forget_said(c, id)?;

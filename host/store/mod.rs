@@ -1,7 +1,7 @@
 //! Durable rows, blobs and sealed secrets.
 //!
 //! One [`Store`] per data folder. The verbs are methods of [`Store`], grouped by what they are about: `key`, `flow`,
-//! `hook`, `request`, `execution`, `job`, `delivery`, `session`, `subscription`, `retention`. The rules:
+//! `hook`, `request`, `execution`, `job`, `delivery`, `target`, `session`, `subscription`, `retention`. The rules:
 //!
 //! - A lookup returns an `Option`; only a broken store is an error.
 //! - Time is an argument. The store asks no clock.
@@ -23,14 +23,17 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::id::{Digest, Id, Kind};
 
+mod attempt;
 mod blob;
 mod confidential;
+mod dead;
 mod delivery;
 mod execution;
 mod flow;
 mod hook;
 mod job;
 mod key;
+mod lane;
 mod life;
 mod migrate;
 mod reader;
@@ -39,12 +42,15 @@ mod retention;
 mod seal;
 mod session;
 mod subscription;
+mod target;
 #[cfg(test)]
 mod tests;
 mod writer;
 
+pub use attempt::{Attempt, Blame, Sample};
 pub use blob::Upload;
-pub use delivery::{Attempt, Delivery, DeliveryStatus, NewDelivery, Step};
+pub use dead::{Recovery, Wished};
+pub use delivery::{Delivery, DeliveryFilter, DeliveryStatus, NewDelivery, Step};
 pub use execution::{Execution, ExecutionFilter, Logs, Origin, OutputRow, Status};
 pub use flow::{Alias, Flow, NewVersion, Version, VersionState};
 pub use hook::Hook;
@@ -56,6 +62,7 @@ pub use retention::{Retention, Swept};
 pub use seal::KeyRing;
 pub use session::{Entry, Message, NewMessage, Set};
 pub use subscription::Subscription;
+pub use target::{Due, GiveUp, Health, Standing, Target};
 
 /// How the store behaves.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]

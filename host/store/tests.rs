@@ -7,11 +7,12 @@ use bytes::Bytes;
 use tempfile::TempDir;
 
 use super::*;
-use crate::id::{AttemptId, DeliveryId, ExecutionId, FlowId, HookId, RequestId, WorkspaceId};
+use crate::id::{DeliveryId, ExecutionId, FlowId, HookId, RequestId, WorkspaceId};
+
+mod deliveries;
 
 const NOW: Timestamp = Timestamp::from_unix_ms(1_763_654_400_000);
 const RUN: &str = "run";
-const SEND: &str = "send";
 
 fn open(folder: &Path) -> Store {
     Store::open(folder, &Options::default()).unwrap()
@@ -105,12 +106,12 @@ impl House {
     fn delivery(&self, hook: HookId) -> NewDelivery {
         NewDelivery {
             id: DeliveryId::at(NOW.unix_ms_unsigned()),
-            hook,
+            target: Target::Hook(hook),
+            lane: None,
             created_at: NOW,
             url: "https://example.com/".into(),
             event: "execution.succeeded".into(),
             body: Bytes::from_static(b"{}"),
-            job: SEND,
             said: None,
             confidential: false,
         }
@@ -191,7 +192,7 @@ async fn a_worker_that_lost_its_lease_records_nothing() {
     assert!(matches!(refused, Err(Error::LeaseLost)));
     let execution = house.store.execution_find(house.workspace, id).await.unwrap().unwrap();
     assert_eq!(execution.status, Status::Running);
-    assert!(house.claim(SEND, later(999)).await.is_empty());
+    assert!(house.claim(Standing::New.job(), later(999)).await.is_empty());
     house.store.execution_finish(house.workspace, id, held, succeeded()).await.unwrap();
 }
 
@@ -523,107 +524,6 @@ async fn a_hooks_accepted_requests_are_its_executions_without_replays() {
     assert_eq!(next.len(), 1);
     let replay = house.store.execution_find(house.workspace, rows[2].id).await.unwrap().unwrap();
     assert_eq!(replay.replay_of, Some(origin));
-}
-
-#[tokio::test]
-async fn a_delivery_is_made_with_its_outcome_and_tried_until_it_ends() {
-    let house = house().await;
-    let hook = house.hook("orders").await.id;
-    let (execution, id) = house.finished(hook).await;
-    let attempt = |n, status| Attempt {
-        id: AttemptId::at(1),
-        n,
-        at: later(n.into()),
-        status: Some(status),
-        error: None,
-        duration_ms: 3,
-        answer: Bytes::from_static(b"ok"),
-    };
-    let job = house.claim(SEND, NOW).await.pop().unwrap();
-    let begun = house.store.delivery_begin(job.lease, id, NOW).await.unwrap().unwrap();
-    assert_eq!((begun.execution, begun.attempts), (execution, 0));
-    let again = Step::Again(later(10));
-    house.store.delivery_step(job.lease, house.workspace, id, attempt(1, 500), again, false).await.unwrap();
-    assert!(house.claim(SEND, later(9)).await.is_empty());
-    let job = house.claim(SEND, later(10)).await.pop().unwrap();
-    let end = Step::End(DeliveryStatus::Succeeded);
-    house.store.delivery_step(job.lease, house.workspace, id, attempt(2, 200), end, false).await.unwrap();
-    let delivery = house.store.delivery_find(house.workspace, id).await.unwrap().unwrap();
-    assert_eq!((delivery.status, delivery.attempts), (DeliveryStatus::Succeeded, 2));
-    assert_eq!(house.store.attempts(id).await.unwrap().len(), 2);
-
-    assert!(house.store.delivery_again(house.workspace, id, later(20), SEND).await.unwrap());
-    assert_eq!(house.claim(SEND, later(20)).await.len(), 1);
-    let of_execution = house.store.deliveries(house.workspace, Some(execution), Page { limit: 9, before: None });
-    assert_eq!(of_execution.await.unwrap().len(), 1);
-}
-
-#[tokio::test]
-async fn deliveries_of_one_execution_are_sent_one_after_the_other() {
-    let house = house().await;
-    let hook = house.hook("chatty").await.id;
-    let id = house.accepted().await;
-    let job = house.claim(RUN, NOW).await.pop().unwrap();
-    house.store.execution_begin(job.lease, id, NOW).await.unwrap().unwrap();
-    let [first, second] = [1, 2].map(|n| NewDelivery { id: DeliveryId::at(n), ..house.delivery(hook) });
-    let ids = [first.id, second.id];
-    let finish = Finish { deliveries: vec![first, second], ..succeeded() };
-    house.store.execution_finish(house.workspace, id, job.lease, finish).await.unwrap();
-
-    let jobs = house.claim(SEND, NOW).await;
-    assert_eq!(jobs.len(), 2);
-    let of = |id: DeliveryId| jobs.iter().find(|job| job.subject == id.as_bytes()).unwrap().lease;
-    assert!(house.store.delivery_begin(of(ids[1]), ids[1], NOW).await.unwrap().is_none());
-    assert!(house.store.delivery_begin(of(ids[0]), ids[0], NOW).await.unwrap().is_some());
-    assert!(house.claim(SEND, NOW).await.is_empty());
-    let attempt = Attempt {
-        id: AttemptId::at(1),
-        n: 1,
-        at: NOW,
-        status: Some(410),
-        error: None,
-        duration_ms: 3,
-        answer: Bytes::new(),
-    };
-    let end = Step::End(DeliveryStatus::Abandoned);
-    let woken = house.store.delivery_step(of(ids[0]), house.workspace, ids[0], attempt, end, false).await.unwrap();
-    assert!(woken, "the next one is ready");
-    let next = house.claim(SEND, NOW).await.pop().unwrap();
-    assert!(house.store.delivery_begin(next.lease, ids[1], NOW).await.unwrap().is_some());
-}
-
-#[tokio::test]
-async fn what_an_execution_says_is_delivered_once_however_often_it_is_written() {
-    let house = house().await;
-    let hook = house.hook("chatty").await.id;
-    let id = house.accepted().await;
-    let job = house.claim(RUN, NOW).await.pop().unwrap();
-    house.store.execution_begin(job.lease, id, NOW).await.unwrap().unwrap();
-    let said = |n: u64| NewDelivery { id: DeliveryId::at(n), said: Some([n as u8; 32]), ..house.delivery(hook) };
-    let row = OutputRow { attempt: 1, n: 1, at: NOW, data: "{}".into() };
-    let tell = |attempt, one| house.store.output_deliver(house.workspace, id, attempt, vec![row.clone()], vec![one]);
-    assert!(tell(1, said(1)).await.unwrap());
-    assert_eq!(house.claim(SEND, NOW).await.len(), 1, "it is sent while the execution runs");
-    assert!(!tell(2, said(2)).await.unwrap(), "another attempt runs");
-    assert!(tell(1, said(1)).await.unwrap());
-    let finish = Finish { deliveries: vec![said(1), said(2), house.delivery(hook)], ..succeeded() };
-    let finish = Finish { outputs: vec![row.clone()], ..finish };
-    house.store.execution_finish(house.workspace, id, job.lease, finish).await.unwrap();
-    let all = house.store.deliveries(house.workspace, Some(id), Page { limit: 9, before: None }).await.unwrap();
-    assert_eq!(all.len(), 3);
-    assert_eq!(house.claim(SEND, NOW).await.len(), 2);
-    assert!(!tell(1, said(3)).await.unwrap(), "it has ended");
-}
-
-#[tokio::test]
-async fn a_removed_hook_sends_nothing_more() {
-    let house = house().await;
-    let hook = house.hook("orders").await.id;
-    let (_, id) = house.finished(hook).await;
-    assert!(house.store.hook_delete(house.workspace, hook, NOW).await.unwrap());
-    let job = house.claim(SEND, NOW).await.pop().unwrap();
-    assert!(house.store.delivery_begin(job.lease, id, NOW).await.unwrap().is_none());
-    assert_eq!(house.store.job_next(SEND).await.unwrap(), None);
 }
 
 #[tokio::test]

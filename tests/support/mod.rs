@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use url::Url;
 
+pub(crate) mod mute;
 pub(crate) mod receiver;
 
 /// Long enough for anything that works, on a machine that is busy with other tests.

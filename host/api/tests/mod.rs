@@ -20,6 +20,7 @@ use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::registry::LIVE;
 use crate::store::{Key, Workspace};
+use crate::subscription::Subscriptions;
 use crate::trigger::{self, Trigger};
 use crate::{delivery, egress, execution, queue, store};
 
@@ -100,6 +101,7 @@ impl House {
             clock: clock.clone(),
             queue: queue.clone(),
             hooks: hooks.clone(),
+            subscriptions: Subscriptions::new(store.clone(), clock.clone()),
             client,
             metrics: metrics.clone(),
         };
@@ -116,6 +118,7 @@ impl House {
             registry: registry.clone(),
             hooks: hooks.clone(),
             queue,
+            deliveries: deliveries.clone(),
             metrics: metrics.clone(),
         };
         let executions = Executions::new(parts, execution::Options::default());
