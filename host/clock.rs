@@ -179,3 +179,25 @@ mod tests {
         assert_eq!(clock.now().since(moment), Duration::from_secs(1));
     }
 }
+
+#[cfg(test)]
+mod fuzz {
+    use flowgate_fuzz::fuzz;
+
+    use super::*;
+
+    #[test]
+    fn a_moment_is_read_as_it_is_printed() {
+        fuzz!(|grow| {
+            if let Ok(moment) =
+                grow.text(&["2026-11-20T16:00:00.123Z", "1994-11-06T08:49:00+02:00"]).parse::<Timestamp>()
+            {
+                assert_eq!(moment.to_string().parse::<Timestamp>().unwrap(), moment);
+            }
+            let far = Timestamp::from_unix_ms(grow.number());
+            let by = Duration::from_millis(grow.number().unsigned_abs());
+            assert!(far.before(by) <= far && far <= far.after(by));
+            let _ = far.to_string();
+        });
+    }
+}

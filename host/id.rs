@@ -297,3 +297,26 @@ mod tests {
         assert_eq!(digest.hex().parse::<Digest>(), Err(BadDigest));
     }
 }
+
+#[cfg(test)]
+mod fuzz {
+    use flowgate_fuzz::fuzz;
+
+    use super::*;
+
+    #[test]
+    fn what_is_read_is_printed_as_it_was() {
+        let ids = ["hok_019a9f3c0d5c7e0a8f7e2b1d4c6a5b3e", "flw_019a9f3c0d5c7e0a8f7e2b1d4c6a5b3e"];
+        let digest = Digest::from_bytes([7; 32]).to_string();
+        fuzz!(|grow| {
+            let text = grow.text(&ids);
+            assert!(text.parse::<HookId>().is_err() || text.parse::<HookId>().unwrap().to_string() == text);
+            let text = grow.text(&[&digest]);
+            assert!(text.parse::<Digest>().is_ok_and(|read| read.to_string() == text.to_lowercase()) || text != digest);
+            let name = grow.text(&["support-bot", "3_x"]);
+            assert!(
+                check_name(&name).is_err() || url::form_urlencoded::byte_serialize(name.as_bytes()).eq([&name[..]])
+            );
+        });
+    }
+}

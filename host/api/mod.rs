@@ -33,6 +33,8 @@ mod execution_events;
 mod execution_view;
 mod executions;
 mod flows;
+#[cfg(test)]
+mod fuzz;
 mod hook_draft;
 mod hook_private_key;
 mod hook_requests;

@@ -152,7 +152,7 @@ fn refuse_other_than_json(headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::field("content-type", format!("is `{text}`; allowed: application/json")))
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     // A list would be read as the members of an object in their order, which nobody means.
     if bytes.trim_ascii_start().first() != Some(&b'{') {
         return match serde_json::from_slice::<IgnoredAny>(bytes) {

@@ -174,7 +174,7 @@ pub(super) async fn delete_version(
 }
 
 /// The sha-256 in a `content-digest`; other algorithms beside it are passed over.
-fn content_digest(headers: &HeaderMap) -> Result<Option<Digest>, Problem> {
+pub(super) fn content_digest(headers: &HeaderMap) -> Result<Option<Digest>, Problem> {
     let Some(value) = headers.get("content-digest") else { return Ok(None) };
     let digest = value.to_str().ok().and_then(|text| {
         let item = text.split(',').find_map(|item| item.trim().strip_prefix("sha-256="))?;

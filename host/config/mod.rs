@@ -5,6 +5,8 @@
 //! reference of all keys. The environment is read here and nowhere else.
 
 mod allowed;
+#[cfg(test)]
+mod fuzz;
 mod read;
 #[cfg(test)]
 mod tests;

@@ -34,6 +34,8 @@ use crate::subscription::Subscriptions;
 
 mod answer;
 mod breaker;
+#[cfg(test)]
+mod fuzz;
 mod receivers;
 mod recovery;
 mod schedule;

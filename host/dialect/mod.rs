@@ -19,6 +19,8 @@ mod autommate;
 mod body;
 mod cognigy;
 mod form;
+#[cfg(test)]
+mod fuzz;
 mod malformed;
 mod multipart;
 mod native;

@@ -18,7 +18,7 @@ use crate::store::Idempotency;
 use crate::trigger::Request;
 
 /// The longest idempotency key, and the longest id that is one.
-const KEY_BYTES_MAX: usize = 255;
+pub(super) const KEY_BYTES_MAX: usize = 255;
 
 /// An id, and where it was.
 type Found<'a> = (By, Cow<'a, [u8]>);
@@ -83,7 +83,7 @@ fn id<'a>(
         Deduplicate::Header(name) => in_header(headers, name),
         Deduplicate::Pointer(pointer) => in_body(body, pointer),
         Deduplicate::Auto => {
-            if let Some(key) = given(headers)? {
+            if let Some(key) = given_key(headers)? {
                 return Ok(Some((By::Key, key.into())));
             }
             match (&proof.id, scheme.event_id()) {
@@ -98,7 +98,7 @@ fn id<'a>(
 }
 
 /// The caller's own key.
-fn given(headers: &HeaderMap) -> Result<Option<&[u8]>, Problem> {
+pub(super) fn given_key(headers: &HeaderMap) -> Result<Option<&[u8]>, Problem> {
     let mut given = headers.get_all("idempotency-key").iter();
     match (given.next(), given.next()) {
         (None, _) => Ok(None),

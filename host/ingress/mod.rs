@@ -28,6 +28,8 @@ mod body;
 mod capture;
 mod claims;
 mod decode;
+#[cfg(test)]
+mod fuzz;
 mod pace;
 mod peer;
 mod prefer;

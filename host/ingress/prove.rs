@@ -47,7 +47,7 @@ pub(super) fn judge<'a>(hook: &'a Hook, arrival: &Arrival, body: &[u8], now: Tim
 }
 
 /// The URL that the sender called: the configured one, with the query that came. Nothing else of the request is believed.
-fn with_query(url: &str, query: &str) -> String {
+pub(super) fn with_query(url: &str, query: &str) -> String {
     let base = url.split(['?', '#']).next().unwrap_or(url);
     if query.is_empty() { base.to_owned() } else { format!("{base}?{query}") }
 }

@@ -3,6 +3,8 @@
 use serde::Serialize;
 
 use super::handshake::Handshake;
+use super::http_message::PRESET;
+use super::jwt;
 use super::schemes::{IdPlace, Preset, Row, SigningRow};
 
 /// A row of [`SCHEMES`](super::SCHEMES) as text. What a scheme does not have is left out.
@@ -62,6 +64,26 @@ impl Row {
             Preset::Token(header) => Facts { place: Some((*header).to_owned()), ..facts },
             Preset::Bearer | Preset::Basic => Facts { place: Some("authorization".to_owned()), ..facts },
             Preset::Signing(row) => row.fill(facts),
+            Preset::Jwt => Facts {
+                place: Some("authorization".to_owned()),
+                algorithm: Some(jwt::PRESET.name()),
+                encoding: Some("base64url"),
+                signed: Some("header.claims"),
+                timestamp: Some("exp, iat, s".to_owned()),
+                tolerance_s: Some(jwt::TOLERANCE_S),
+                key: Some("JWK, JWK set, PEM or base64".to_owned()),
+                ..facts
+            },
+            Preset::HttpMessage => Facts {
+                place: Some("signature".to_owned()),
+                algorithm: Some(PRESET.algorithm.name()),
+                encoding: Some("base64"),
+                signed: Some("signature-input"),
+                timestamp: Some("created, s".to_owned()),
+                tolerance_s: Some(PRESET.tolerance_s),
+                key: Some(format!("base64 after {}", PRESET.key_prefixes.join(" or "))),
+                ..facts
+            },
         }
     }
 }
@@ -86,7 +108,7 @@ impl SigningRow {
             "…" => place.to_owned(),
             form => format!("{place}: {form}"),
         });
-        facts.algorithm = Some(name(&super::algorithm::Algorithm::NAMES, self.algorithm));
+        facts.algorithm = Some(self.algorithm.name());
         facts.encoding = Some(name(&super::scheme::Encoding::NAMES, self.encoding));
         facts.signed = Some(self.signed);
         facts.tolerance_s = stamp.is_some().then_some(self.tolerance_s);

@@ -12,14 +12,22 @@
 //! - A timestamp must lie in the window, in the past and in the future alike.
 
 mod algorithm;
+mod components;
+mod content_digest;
 mod entry;
 mod equal;
 mod facts;
 mod form;
+#[cfg(test)]
+mod fuzz;
 mod handshake;
+mod http_message;
+mod jwk;
+mod jwt;
 #[cfg(test)]
 mod page;
 mod part;
+mod public_key;
 mod query;
 mod refusal;
 mod scheme;
@@ -29,6 +37,8 @@ mod sign;
 mod stamp;
 pub mod standard;
 mod stringify;
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;
 mod verify;

@@ -48,6 +48,10 @@ pub(super) enum Preset {
     Basic,
     /// A signature of the request, in a header or in the body.
     Signing(SigningRow),
+    /// A signature of what it says itself that it covers.
+    HttpMessage,
+    /// A JSON Web Token.
+    Jwt,
 }
 
 /// A signature, as constant data. The fields have the meaning of the JSON fields of the same name.
@@ -342,6 +346,12 @@ pub static SCHEMES: &[Row] = &[
     )
     .named_by(IdPlace::Header("x-gogs-delivery")),
     row(
+        "http-message-signatures",
+        "RFC 9421; covers at least the method, the path and, by `content-digest`, the body, unless `components` says otherwise",
+        "https://www.rfc-editor.org/rfc/rfc9421",
+        Preset::HttpMessage,
+    ),
+    row(
         "hubspot-v1",
         "HubSpot version 1: SHA-256 of the secret and the body, to which others can append; v3 is better",
         "https://developers.hubspot.com/docs/apps/legacy-apps/authentication/validating-requests",
@@ -383,6 +393,12 @@ pub static SCHEMES: &[Row] = &[
         }),
     )
     .named_by(IdPlace::Pointer("/id")),
+    row(
+        "jwt",
+        "a JSON Web Token signed by a key that is known: `audience`, `claims` or `body_claim` say what it must be for",
+        "https://www.rfc-editor.org/rfc/rfc7519",
+        Preset::Jwt,
+    ),
     row(
         "line",
         "LINE Messaging API",

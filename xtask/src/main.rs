@@ -1,8 +1,9 @@
-//! The project's own commands: `cargo xtask test`, `demo`, `guests`, `senders`.
+//! The project's own commands: `cargo xtask test`, `demo`, `guests`, `senders`, `fuzz`.
 
 use std::process::ExitCode;
 
 mod demo;
+mod fuzz;
 mod guests;
 mod receiver;
 mod run;
@@ -15,6 +16,8 @@ cargo xtask demo [--once]  builds everything, starts a server with the examples,
                            (--once: stops afterwards; exit code 1 if an answer was wrong)
 cargo xtask guests         builds the guests, the examples and the templates
 cargo xtask senders        installs the programs of others that the tests run
+cargo xtask fuzz [TARGET] [--seconds N]
+                           runs the fuzz targets whose path contains TARGET, each for N seconds (60)
 ";
 
 #[expect(clippy::print_stderr, reason = "a command line tool talks to whoever started it")]
@@ -26,6 +29,7 @@ fn main() -> ExitCode {
         ["demo", "--once"] => demo::play_all(true),
         ["guests"] => guests::build(),
         ["senders"] => senders::install(),
+        ["fuzz", ref args @ ..] => fuzz::targets(args),
         _ => {
             eprint!("{HELP}");
             return ExitCode::from(2);
