@@ -56,6 +56,8 @@ kinds! {
     Delivery DeliveryId "dlv";
     /// One HTTP request of a delivery.
     Attempt AttemptId "att";
+    /// Something that happened.
+    Event EventId "evt";
     /// One API key.
     Key KeyId "key";
     /// One secret of a hook.

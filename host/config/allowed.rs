@@ -60,6 +60,8 @@ pub(super) static KEYS: &[(&str, Allowed)] = &[
     ("capability.log_line_bytes_max", Whole(1, MANY)),
     ("capability.outputs_max", Whole(0, MANY)),
     ("capability.output_bytes_max", Whole(0, GIB)),
+    ("capability.events_max", Whole(0, MANY)),
+    ("capability.event_bytes_max", Whole(0, GIB)),
     ("capability.session_key_bytes_max", Whole(1, 64 << 10)),
     ("capability.session_value_bytes_max", Whole(0, GIB)),
     ("capability.session_text_bytes_max", Whole(0, GIB)),

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use rusqlite::{OptionalExtension as _, Row, ToSql, params, params_from_iter};
 
+use super::event::About;
 use super::{Page, Result, Store, count, text_enum};
 use crate::clock::Timestamp;
 use crate::id::{self, Digest, ExecutionId, FlowId, HookId, WorkspaceId};
@@ -138,16 +139,20 @@ impl Store {
         self.write(move |c| {
             let mut update = c.prepare_cached(
                 "UPDATE executions SET status = 'canceled', reason = 'canceled', finished_at = ?, outcome = ?
-                 WHERE workspace = ? AND id = ? AND status IN ('queued', 'waiting')",
+                 WHERE workspace = ? AND id = ? AND status IN ('queued', 'waiting') RETURNING flow, session",
             )?;
-            let canceled = update.execute(params![at, outcome, workspace, id])? == 1;
-            if canceled {
+            let canceled = update
+                .query_row(params![at, outcome, workspace, id], |row| Ok((row.get(0)?, row.get::<_, Option<String>>(1)?)))
+                .optional()?;
+            if let Some((flow, session)) = &canceled {
+                let about = About { flow: Some(*flow), execution: Some(id), session: session.as_deref() };
+                super::life::ended(c, workspace, about, Status::Canceled, at)?;
                 trigger_kept.iter().try_for_each(|kept| super::life::forget(c, workspace, id, kept))?;
                 c.prepare_cached("DELETE FROM jobs WHERE subject = ? AND owner IS NULL")?
                     .execute([&id.as_bytes()[..]])?;
             }
             let mut select = c.prepare_cached("SELECT status FROM executions WHERE workspace = ? AND id = ?")?;
-            Ok(select.query_row(params![workspace, id], |row| Ok((row.get(0)?, canceled))).optional()?)
+            Ok(select.query_row(params![workspace, id], |row| Ok((row.get(0)?, canceled.is_some()))).optional()?)
         })
         .await
     }

@@ -2,8 +2,10 @@
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, params};
+use serde_json::json;
 
 use super::execution::{SLIM, WIDE, whole};
+use super::event::{self, About, SessionEnd};
 use super::{Execution, Lease, Logs, NewDelivery, NewMessage, OutputRow, Result, Status, Store, stored};
 use crate::clock::Timestamp;
 use crate::id::{Digest, ExecutionId, FlowId, HookId, WorkspaceId};
@@ -99,8 +101,23 @@ pub struct Finish {
     pub messages: Vec<NewMessage>,
     /// Who is to be told.
     pub deliveries: Vec<NewDelivery>,
+    /// What the flow tells the world besides.
+    pub events: Vec<NewEvent>,
+    /// That the conversation ends here, where the flow says so.
+    pub session_end: Option<SessionEnd>,
     /// What stays of the trigger when this is the end, as JSON; its body goes. All stays when this is absent.
     pub trigger_kept: Option<String>,
+}
+
+/// An event of a flow's own making.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewEvent {
+    /// When it was emitted.
+    pub at: Timestamp,
+    /// Its type, for example `custom.ticket.opened`.
+    pub r#type: String,
+    /// What the flow says about it.
+    pub data: serde_json::Value,
 }
 
 /// What came of an attempt.
@@ -138,6 +155,7 @@ impl Store {
                 }
                 Start::Here { job, owner, until } => {
                     insert(c, &new, Status::Running, 1, Some(new.created_at), None)?;
+                    started(c, new.workspace, new.flow, new.id, new.session.as_deref(), new.created_at)?;
                     let lease = super::job::put_leased(c, job, new.workspace, subject, owner, until)?;
                     Ok(Accepted::New(Some(lease)))
                 }
@@ -149,12 +167,12 @@ impl Store {
     /// Records an execution that has begun and ended without being accepted first. Returns before it is durable; waits
     /// only while the writer is behind.
     pub async fn execution_record(&self, new: NewExecution, finish: Finish) -> Result<()> {
-        self.0.writer.write_behind("an execution", move |c| record(c, &new, finish)).await
+        self.0.writer.write_behind("an execution", move |c| record(c, &new, &finish)).await
     }
 
     /// [`Store::execution_record`], durable when it returns.
     pub async fn execution_record_durably(&self, new: NewExecution, finish: Finish) -> Result<()> {
-        self.write(move |c| record(c, &new, finish)).await
+        self.write(move |c| record(c, &new, &finish)).await
     }
 
     /// Begins the next attempt of a claimed execution. None when it is final or gone; the job is then done too.
@@ -166,8 +184,12 @@ impl Store {
                  RETURNING {SLIM}, {WIDE}"
             );
             let begun = c.prepare_cached(&sql)?.query_row(params![at, lease.seq(), id], whole).optional()?;
-            if begun.is_none() {
-                super::job::done(c, &lease)?;
+            match &begun {
+                Some(one) if one.attempt == 1 => {
+                    started(c, one.workspace, one.flow, id, one.session.as_deref(), at)?;
+                }
+                Some(_) => {}
+                None => super::job::done(c, &lease)?,
             }
             Ok(begun)
         })
@@ -190,7 +212,11 @@ impl Store {
                 Outcome::Final { .. } => super::job::done(c, &lease)?,
             }
             finish_row(c, workspace, id, &finish)?;
-            attach(c, workspace, id, finish)
+            let (flow, session): (FlowId, Option<String>) = c
+                .prepare_cached("SELECT flow, session FROM executions WHERE workspace = ? AND id = ?")?
+                .query_row(params![workspace, id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let about = About { flow: Some(flow), execution: Some(id), session: session.as_deref() };
+            attach(c, workspace, id, about, &finish)
         })
         .await
     }
@@ -258,9 +284,23 @@ fn insert(
     Ok(())
 }
 
-fn record(c: &Connection, new: &NewExecution, finish: Finish) -> Result<()> {
-    insert(c, new, Status::Running, 1, Some(new.created_at), Some(&finish))?;
-    attach_to(c, new.workspace, new.id, new.flow, new.session.as_deref(), finish)
+fn record(c: &Connection, new: &NewExecution, finish: &Finish) -> Result<()> {
+    insert(c, new, Status::Running, 1, Some(new.created_at), Some(finish))?;
+    started(c, new.workspace, new.flow, new.id, new.session.as_deref(), new.created_at)?;
+    let about = About { flow: Some(new.flow), execution: Some(new.id), session: new.session.as_deref() };
+    attach(c, new.workspace, new.id, about, finish)
+}
+
+fn started(
+    c: &Connection,
+    workspace: WorkspaceId,
+    flow: FlowId,
+    id: ExecutionId,
+    session: Option<&str>,
+    at: Timestamp,
+) -> Result<()> {
+    let about = About { flow: Some(flow), execution: Some(id), session };
+    event::put(c, workspace, at, "execution.started", about, &json!({}))
 }
 
 fn finish_row(c: &Connection, workspace: WorkspaceId, id: ExecutionId, finish: &Finish) -> Result<()> {
@@ -298,39 +338,51 @@ pub(super) fn forget(c: &Connection, workspace: WorkspaceId, id: ExecutionId, ke
 }
 
 /// Writes what belongs to the end of an attempt beside the execution's own row.
-fn attach(c: &Connection, workspace: WorkspaceId, id: ExecutionId, finish: Finish) -> Result<()> {
-    if finish.messages.is_empty() {
-        return attach_to(c, workspace, id, FlowId::at(0), None, finish);
-    }
-    let (flow, session): (FlowId, Option<String>) = c
-        .prepare_cached("SELECT flow, session FROM executions WHERE workspace = ? AND id = ?")?
-        .query_row(params![workspace, id], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    attach_to(c, workspace, id, flow, session.as_deref(), finish)
-}
-
-fn attach_to(
-    c: &Connection,
-    workspace: WorkspaceId,
-    id: ExecutionId,
-    flow: FlowId,
-    session: Option<&str>,
-    finish: Finish,
-) -> Result<()> {
+fn attach(c: &Connection, workspace: WorkspaceId, id: ExecutionId, about: About<'_>, finish: &Finish) -> Result<()> {
     for output in &finish.outputs {
         c.prepare_cached("INSERT OR IGNORE INTO outputs (execution, attempt, n, at, data) VALUES (?, ?, ?, ?, ?)")?
             .execute(params![id, output.attempt, output.n, output.at, output.data])?;
+        let place = json!({"attempt": output.attempt, "n": output.n});
+        event::put(c, workspace, output.at, "execution.output", about, &place)?;
     }
     if let Some(logs) = &finish.logs {
         c.prepare_cached("INSERT OR REPLACE INTO logs (execution, attempt, dropped, lines) VALUES (?, ?, ?, ?)")?
             .execute(params![id, logs.attempt, stored(logs.dropped), logs.lines])?;
     }
-    if let Some(session) = session {
-        for message in &finish.messages {
-            super::session::append(c, flow, session, message)?;
-        }
+    for delivery in &finish.deliveries {
+        super::delivery::insert(c, workspace, id, delivery)?;
     }
-    for delivery in finish.deliveries {
-        super::delivery::insert(c, workspace, id, &delivery)?;
+    match finish.outcome {
+        Outcome::Final { status, .. } => end(c, workspace, about, status, finish),
+        Outcome::Again | Outcome::AgainAt(..) => Ok(()),
     }
-    Ok(())
+}
+
+/// Tells of the end of an execution, and of what it means for its conversation.
+fn end(c: &Connection, workspace: WorkspaceId, about: About<'_>, status: Status, finish: &Finish) -> Result<()> {
+    for emitted in &finish.events {
+        event::put(c, workspace, emitted.at, &emitted.r#type, about, &json!({"data": emitted.data}))?;
+    }
+    let (Some(flow), Some(session)) = (about.flow, about.session) else { return ended(c, workspace, about, status, finish.at) };
+    let mut said = Vec::with_capacity(finish.messages.len());
+    for message in &finish.messages {
+        said.push((super::session::append(c, flow, session, message)?, message));
+    }
+    event::session_turn(c, workspace, about, finish.at, finish.cpu_us, &said)?;
+    ended(c, workspace, about, status, finish.at)?;
+    match &finish.session_end {
+        Some(end) => event::session_end(c, flow, session, about.execution, finish.at, end.clone()),
+        None => Ok(()),
+    }
+}
+
+/// Tells that an execution has ended.
+pub(super) fn ended(
+    c: &Connection,
+    workspace: WorkspaceId,
+    about: About<'_>,
+    status: Status,
+    at: Timestamp,
+) -> Result<()> {
+    event::of_end(status).map_or(Ok(()), |kind| event::put(c, workspace, at, kind, about, &json!({})))
 }

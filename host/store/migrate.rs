@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::{Error, Result};
 
 /// In order; the schema's number is the position, counted from 1. A released file never changes.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_house.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_house.sql"), include_str!("migrations/0006_events.sql")];
 
 /// Runs the migrations that the database has not seen. `PRAGMA user_version` counts them.
 pub(super) fn to_newest(connection: &mut Connection) -> Result<()> {

@@ -25,6 +25,7 @@ use crate::id::{Digest, Id, Kind};
 
 mod blob;
 mod delivery;
+mod event;
 mod execution;
 mod flow;
 mod hook;
@@ -42,12 +43,13 @@ mod writer;
 
 pub use blob::Upload;
 pub use delivery::{Attempt, Delivery, DeliveryStatus, NewDelivery, Step};
+pub use event::{Event, SessionEnd};
 pub use execution::{Execution, ExecutionFilter, Logs, OutputRow, Status};
 pub use flow::{Alias, Flow, NewVersion, Version, VersionState};
 pub use hook::{Hook, Refused};
 pub use job::{Claim, Job, Lease};
 pub use key::{Key, Workspace};
-pub use life::{Accepted, Finish, Idempotency, NewExecution, Outcome, Start};
+pub use life::{Accepted, Finish, Idempotency, NewEvent, NewExecution, Outcome, Start};
 pub use retention::{Retention, Swept};
 pub use seal::KeyRing;
 pub use session::{Entry, Message, NewMessage, Set};
