@@ -37,6 +37,8 @@ pub mod registry;
 
 pub mod delivery;
 
+pub mod notice;
+
 pub mod execution;
 
 pub mod problem;

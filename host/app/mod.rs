@@ -21,6 +21,7 @@ use crate::hook::Hooks;
 use crate::id::{KeyId, WorkspaceId};
 use crate::ingress::{self, Ingress};
 use crate::metrics::Metrics;
+use crate::notice::{self, Notices};
 use crate::queue::Queue;
 use crate::registry::Registry;
 use crate::signature::Secret;
@@ -45,6 +46,9 @@ pub enum Error {
     /// The engine cannot start.
     #[error(transparent)]
     Engine(#[from] engine::Error),
+    /// Notices cannot be sent as configured.
+    #[error(transparent)]
+    Notice(#[from] notice::Error),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}")]
     Listen {
@@ -108,6 +112,7 @@ struct House {
     hooks: Hooks,
     executions: Executions,
     deliveries: Deliveries,
+    notices: Notices,
     ingress: Ingress,
     metrics: Metrics,
     first_key: Option<Secret>,
@@ -140,10 +145,11 @@ impl House {
             clock: clock.clone(),
             queue: queue.clone(),
             hooks: hooks.clone(),
-            client,
+            client: client.clone(),
             metrics: metrics.clone(),
         };
         let deliveries = Deliveries::new(parts, config.delivery.clone());
+        let notices = Notices::new(store.clone(), clock.clone(), client, &config.notice)?;
         let parts = execution::Parts {
             store: store.clone(),
             clock: clock.clone(),
@@ -166,7 +172,7 @@ impl House {
         let ingress = Ingress::new(parts, config.ingress.clone());
         // Last, when nothing can fail any more: a key that was made and not shown would lock everybody out.
         let first_key = first_key(&store, &clock).await?;
-        Ok(Self { store, clock, queue, registry, hooks, executions, deliveries, ingress, metrics, first_key })
+        Ok(Self { store, clock, queue, registry, hooks, executions, deliveries, notices, ingress, metrics, first_key })
     }
 
     fn router(&self, stopping: CancellationToken) -> axum::Router {
@@ -212,6 +218,10 @@ impl House {
         workers.spawn({
             let stop = stop();
             async move { deliveries.run(stop).await }
+        });
+        workers.spawn({
+            let (notices, stop) = (self.notices.clone(), stop());
+            async move { notices.run(stop).await }
         });
         workers.spawn(sweep::run(self.store.clone(), self.clock.clone(), config.retention.clone(), stop()));
         // Leases are kept until the process ends: the other workers need them while they finish.

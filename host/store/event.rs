@@ -121,7 +121,7 @@ impl Store {
     }
 }
 
-/// Writes an event, if its workspace has anybody to tell.
+/// Writes an event, if its workspace has anybody to tell. What concerns the operator is always written.
 pub(super) fn put(
     c: &Connection,
     workspace: WorkspaceId,
@@ -130,7 +130,8 @@ pub(super) fn put(
     about: About<'_>,
     facts: &Value,
 ) -> Result<()> {
-    if !listens(c, workspace)? {
+    let operators = kind.starts_with("delivery.") || kind == "subscription.disabled";
+    if !operators && !listens(c, workspace)? {
         return Ok(());
     }
     c.prepare_cached(
@@ -161,7 +162,8 @@ pub(super) fn last(c: &Connection) -> Result<u64> {
 }
 
 pub(super) fn cursor_move(c: &Connection, name: &str, seq: u64) -> Result<()> {
-    c.prepare_cached("INSERT OR REPLACE INTO cursors (name, seq) VALUES (?, ?)")?.execute(params![name, stored(seq)])?;
+    c.prepare_cached("INSERT OR REPLACE INTO cursors (name, seq) VALUES (?, ?)")?
+        .execute(params![name, stored(seq)])?;
     Ok(())
 }
 

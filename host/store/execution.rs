@@ -142,7 +142,9 @@ impl Store {
                  WHERE workspace = ? AND id = ? AND status IN ('queued', 'waiting') RETURNING flow, session",
             )?;
             let canceled = update
-                .query_row(params![at, outcome, workspace, id], |row| Ok((row.get(0)?, row.get::<_, Option<String>>(1)?)))
+                .query_row(params![at, outcome, workspace, id], |row| {
+                    Ok((row.get(0)?, row.get::<_, Option<String>>(1)?))
+                })
                 .optional()?;
             if let Some((flow, session)) = &canceled {
                 let about = About { flow: Some(*flow), execution: Some(id), session: session.as_deref() };

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::json;
 
-use super::execution::{SLIM, WIDE, whole};
 use super::event::{self, About, SessionEnd};
+use super::execution::{SLIM, WIDE, whole};
 use super::{Execution, Lease, Logs, NewDelivery, NewMessage, OutputRow, Result, Status, Store, stored};
 use crate::clock::Timestamp;
 use crate::id::{Digest, ExecutionId, FlowId, HookId, WorkspaceId};
@@ -363,7 +363,9 @@ fn end(c: &Connection, workspace: WorkspaceId, about: About<'_>, status: Status,
     for emitted in &finish.events {
         event::put(c, workspace, emitted.at, &emitted.r#type, about, &json!({"data": emitted.data}))?;
     }
-    let (Some(flow), Some(session)) = (about.flow, about.session) else { return ended(c, workspace, about, status, finish.at) };
+    let (Some(flow), Some(session)) = (about.flow, about.session) else {
+        return ended(c, workspace, about, status, finish.at);
+    };
     let mut said = Vec::with_capacity(finish.messages.len());
     for message in &finish.messages {
         said.push((super::session::append(c, flow, session, message)?, message));
