@@ -105,8 +105,8 @@ struct Inner {
 }
 
 enum Channel {
-    Mail(mail::Mail),
-    Webhook(webhook::Webhook),
+    Mail(Box<mail::Mail>),
+    Webhook(Box<webhook::Webhook>),
 }
 
 impl Channel {
@@ -131,16 +131,12 @@ impl Notices {
     pub fn new(store: Store, clock: Clock, client: Client, options: &Options) -> Result<Self, Error> {
         let mut channels = Vec::new();
         if !options.smtp_url.is_empty() {
-            channels.push(Channel::Mail(mail::Mail::new(&options.smtp_url, &options.mail_from, &options.mail_to)?));
+            channels.push(Channel::Mail(Box::new(mail::Mail::new(&options.smtp_url, &options.mail_from, &options.mail_to)?)));
         }
         if !options.webhook_url.is_empty() {
             let secret = Secret::new(options.webhook_secret.clone());
-            channels.push(Channel::Webhook(webhook::Webhook::new(
-                &options.webhook_url,
-                secret,
-                client,
-                clock.clone(),
-            )?));
+            let webhook = webhook::Webhook::new(&options.webhook_url, secret, client, clock.clone())?;
+            channels.push(Channel::Webhook(Box::new(webhook)));
         }
         Ok(Self(Arc::new(Inner { store, clock, channels, period: Duration::from_secs(options.period_s) })))
     }
