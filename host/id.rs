@@ -52,15 +52,17 @@ kinds! {
     Execution ExecutionId "exe";
     /// One inbound request, accepted or refused.
     Request RequestId "trg";
+    /// An outgoing webhook.
+    Subscription SubscriptionId "sub";
+    /// Something that happened.
+    Event EventId "evt";
     /// One message to one receiver.
     Delivery DeliveryId "dlv";
     /// One HTTP request of a delivery.
     Attempt AttemptId "att";
-    /// Something that happened.
-    Event EventId "evt";
     /// One API key.
     Key KeyId "key";
-    /// One secret of a hook.
+    /// One secret of a hook or a subscription.
     Secret SecretId "sec";
     /// One unit of background work.
     Job JobId "job";

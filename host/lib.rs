@@ -11,9 +11,15 @@ pub mod clock;
 
 pub mod trigger;
 
+pub mod filter;
+
 pub mod signature;
 
+pub mod secrets;
+
 pub mod dialect;
+
+pub mod event;
 
 pub mod egress;
 
@@ -30,6 +36,8 @@ pub mod capability;
 pub mod engine;
 
 pub mod hook;
+
+pub mod subscription;
 
 pub mod queue;
 

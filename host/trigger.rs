@@ -84,7 +84,7 @@ pub struct Request {
     pub query: String,
     /// In order of arrival.
     pub headers: Vec<Header>,
-    /// The bytes that were verified. Not part of the JSON form: the store keeps them in a column of their own.
+    /// The bytes that were verified, decoded where they were encoded. Not part of the JSON form: the store keeps them in a column of their own.
     #[serde(skip)]
     pub body: Bytes,
     /// The caller's IP address.

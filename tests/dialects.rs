@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::{Value, json};
 
 use crate::support::receiver::Receiver;
-use crate::support::{Answer, Hook, House, PATIENCE};
+use crate::support::{Answer, Hook, House, PATIENCE, hmac_hex};
 
 /// What `curl -X POST URL -H … -d BODY` sends.
 async fn post(house: &House, path: &str, headers: &[(&'static str, &str)], body: &str) -> Answer {
@@ -128,7 +128,7 @@ mod almyty {
         let body = r#"{"message":"Hello"}"#;
         let bearer = format!("Bearer {}", hook.secret);
         post(&house, &hook.path, &[("authorization", &bearer)], body).await.expect(200);
-        let signature = format!("sha256={}", super::hmac(&hook.secret, body));
+        let signature = format!("sha256={}", hmac_hex(&hook.secret, body));
         post(&house, &hook.path, &[("x-webhook-signature", &signature)], body).await.expect(200);
         let refused = post(&house, &hook.path, &[("x-webhook-signature", &signature)], "{}").await.expect(401);
         assert_eq!((&refused["success"], &refused["error"]["code"]), (&json!(false), &json!("unauthenticated")));
@@ -435,7 +435,7 @@ mod uptiq {
         let house = House::start().await;
         let hook = hook(&house, "echo", json!({ "dialect": "uptiq" })).await;
         let sent = r#"{"documentId":"doc_42","event":"document.extracted"}"#;
-        let signature = super::hmac(&hook.secret, sent);
+        let signature = hmac_hex(&hook.secret, sent);
         let result = post(&house, &hook.path, &[("x-signature", &signature)], sent).await.expect(200);
         assert_eq!((&result["data"]["documentId"], &result["dialect"]), (&json!("doc_42"), &json!("uptiq")));
         // The documented sample signs what `JSON.stringify` makes of the body, however the body is sent.
@@ -459,7 +459,7 @@ mod uptiq {
         let newest = house.get(&path).await.expect(200)["privateKey"].as_str().unwrap().to_owned();
         assert_eq!(newest, rotated["secret"]);
         for secret in [&hook.secret, &newest] {
-            let signature = super::hmac(secret, "{}");
+            let signature = hmac_hex(secret, "{}");
             post(&house, &hook.path, &[("x-signature", &signature)], "{}").await.expect(200);
         }
 
@@ -476,12 +476,4 @@ mod uptiq {
 fn base64(text: &str) -> String {
     use base64::Engine as _;
     base64::prelude::BASE64_STANDARD.encode(text)
-}
-
-/// `openssl dgst -sha256 -hmac "$SECRET"`
-fn hmac(secret: &str, body: &str) -> String {
-    use hmac::{Hmac, KeyInit as _, Mac as _};
-    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(secret.as_bytes()).unwrap();
-    mac.update(body.as_bytes());
-    hex::encode(mac.finalize().into_bytes())
 }

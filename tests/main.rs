@@ -1,17 +1,29 @@
 //! The tests that need the whole house, one module for each subject.
 
+// Who may send to a hook, and what bodies.
+mod admission;
 // Examples and templates.
 mod authors;
 // Outcomes delivered to a receiver.
 mod callbacks;
+// The command line.
+mod commands;
+// What must not be kept.
+mod confidential;
 // Power cuts and orderly stops.
 mod crash;
 // The documented examples of the products, sent as they are.
 mod dialects;
+// What goes wrong, told in each product's envelope.
+mod envelopes;
 // Senders that ask whether they may send.
 mod handshakes;
 // Hostile guests.
 mod limits;
+// Outputs delivered as they are said.
+mod outputs;
+// The ids of products in their own paths.
+mod path_ids;
 // Bad requests.
 mod refusals;
 // A running house, and what is needed to talk to it.

@@ -28,7 +28,7 @@ async fn a_request_for_no_hook_is_on_record_too() {
 }
 
 /// The record of a refused request whose reason says `told`, once there is one.
-async fn recorded(house: &House, hook: &Hook, status: u16, told: &str) -> Value {
+pub(crate) async fn recorded(house: &House, hook: &Hook, status: u16, told: &str) -> Value {
     let mut list = Value::Null;
     for _ in 0..200 {
         list = house.get(&format!("/v1/hooks/{}/requests", hook.id)).await.expect(200);
@@ -41,7 +41,7 @@ async fn recorded(house: &House, hook: &Hook, status: u16, told: &str) -> Value 
     panic!("no request with status {status} and `{told}` was recorded: {list}");
 }
 
-async fn no_execution(house: &House) {
+pub(crate) async fn no_execution(house: &House) {
     let list = house.get("/v1/executions").await.expect(200);
     assert_eq!(list["data"].as_array().unwrap().len(), 0, "{list}");
 }

@@ -3,7 +3,7 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, patch};
+use axum::routing::get;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
@@ -14,15 +14,15 @@ use super::{Api, House};
 use crate::clock::Timestamp;
 use crate::dialect::Dialect;
 use crate::execution::Outcome;
-use crate::hook::Hook;
-use crate::id::{ExecutionId, HookId};
+use crate::hook::{self, Hook};
+use crate::id::ExecutionId;
 use crate::problem::{Problem, kind};
 use crate::store::{self, ExecutionFilter};
 use crate::trigger::{Failure, Reply};
 
 pub(super) fn routes() -> Router<House> {
     Router::new()
-        .route("/agents/{hook}", patch(change_agent))
+        .route("/agents/{hook}", get(get_agent).patch(change_agent))
         .route("/agents/{hook}/executions", get(list_executions))
         .route("/agents/{hook}/executions/{execution}", get(get_execution))
 }
@@ -41,7 +41,7 @@ struct Success<T> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Agent {
-    id: HookId,
+    id: String,
     name: String,
     webhook_enabled: bool,
     webhook_url: String,
@@ -86,6 +86,14 @@ struct Filter {
 
 type Asked<T> = Result<T, Problem>;
 
+async fn get_agent(caller: Asked<Caller>, State(api): State<Api>, at: Asked<At<String>>) -> Response {
+    let found = async {
+        let (caller, At(agent)) = (caller?, at?);
+        Ok(one(Agent::of(agent_of(&api, caller, &agent).await?)))
+    };
+    told(found.await)
+}
+
 async fn change_agent(
     caller: Asked<Caller>,
     State(api): State<Api>,
@@ -96,9 +104,7 @@ async fn change_agent(
         let (caller, At(agent)) = (caller?, at?);
         let mut hook = agent_of(&api, caller, &agent).await?;
         hook.enabled = body?.0.webhook_enabled;
-        let hook = api.hooks.update(hook).await?;
-        let webhook_url = hook.spec.public_url.clone().unwrap_or_else(|| hook.url_path());
-        Ok(one(Agent { id: hook.id, name: hook.name, webhook_enabled: hook.enabled, webhook_url }))
+        Ok(one(Agent::of(api.hooks.update(hook).await?)))
     };
     told(changed.await)
 }
@@ -146,11 +152,13 @@ const WEBHOOK: &str = "webhook";
 
 /// The hook that is an agent; hooks of other dialects are none.
 async fn agent_of(api: &Api, caller: Caller, agent: &str) -> Result<Hook, Problem> {
-    let hook = api.hooks.get(caller.workspace, agent).await?;
-    if hook.spec.dialect == Dialect::Almyty {
-        return Ok(hook);
+    match api.hooks.get_at(Dialect::Almyty, caller.workspace, agent).await {
+        Ok(hook) if hook.spec.dialect == Dialect::Almyty => Ok(hook),
+        Ok(_) | Err(hook::Error::Unknown(_)) => {
+            Err(Problem::new(&kind::NOT_FOUND, format!("there is no agent `{agent}`")))
+        }
+        Err(error) => Err(error.into()),
     }
-    Err(Problem::new(&kind::NOT_FOUND, format!("there is no agent `{agent}`")))
 }
 
 fn one<T>(data: T) -> Success<T> {
@@ -161,6 +169,13 @@ fn told<T: Serialize>(result: Result<T, Problem>) -> Response {
     match result {
         Ok(answer) => Json(answer).into_response(),
         Err(problem) => problem.in_dialect(Dialect::Almyty),
+    }
+}
+
+impl Agent {
+    fn of(hook: Hook) -> Self {
+        let webhook_url = hook.spec.public_url.clone().unwrap_or_else(|| hook.url_path());
+        Self { id: hook.public_id(), name: hook.name, webhook_enabled: hook.enabled, webhook_url }
     }
 }
 

@@ -4,7 +4,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
-use futures_util::FutureExt as _;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -66,16 +65,8 @@ pub(super) async fn list_execution_events(
     if wants_stream(&headers) {
         return Ok(sse::response(follow));
     }
-    // Looked up after the following began: what is not final now was followed live, so its events so far are at hand.
-    let ended = api.executions.find(caller.workspace, id).await?.status.is_final();
-    let mut data = Vec::new();
-    loop {
-        let next = if ended { Some(follow.next().await) } else { follow.next().now_or_never() };
-        match next.transpose()?.flatten() {
-            Some(event) => data.push(Event::from(event)),
-            None => return Ok(Json(List { data, next_cursor: None }).into_response()),
-        }
-    }
+    let data = follow.so_far().await?.into_iter().map(Event::from).collect();
+    Ok(Json(List { data, next_cursor: None }).into_response())
 }
 
 fn wants_stream(headers: &HeaderMap) -> bool {

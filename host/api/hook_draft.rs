@@ -1,6 +1,6 @@
 //! What a request says about a hook: some members about the hook itself, the others its spec.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::request::read;
@@ -11,7 +11,7 @@ use crate::problem::Problem;
 use crate::signature::Secret;
 
 /// The members that are not of the spec.
-const ABOUT: &[&str] = &["name", "flow", "enabled", "secret"];
+const ABOUT: &[&str] = &["name", "path_id", "flow", "enabled", "secret"];
 
 /// What a request says about a hook; what it does not say is absent.
 pub(super) struct Draft {
@@ -26,6 +26,9 @@ pub(super) struct Draft {
 #[serde(default)]
 pub(super) struct About {
     pub(super) name: Option<String>,
+    /// Null takes the path id away.
+    #[serde(deserialize_with = "said")]
+    pub(super) path_id: Option<Option<String>>,
     pub(super) flow: Option<String>,
     pub(super) enabled: Option<bool>,
     pub(super) secret: Option<String>,
@@ -82,6 +85,11 @@ fn take_password(body: &mut Map<String, Value>) -> Result<Option<Secret>, Proble
 fn usual_auth(members: &Map<String, Value>) -> Option<Value> {
     let dialect = Dialect::deserialize(members.get("dialect")?).ok()?;
     Some(serde_json::from_str(dialect.auth()?).expect("the table of dialects has JSON"))
+}
+
+/// A member that is there, though it may be null.
+fn said<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 impl About {

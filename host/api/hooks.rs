@@ -26,6 +26,8 @@ pub(super) struct Hook {
     id: HookId,
     /// Unique in the workspace.
     name: String,
+    /// The id by which senders know it in the paths of its dialect; there its own leads to it as well.
+    path_id: Option<String>,
     /// The flow that it triggers.
     flow: Option<String>,
     /// False: every request is refused.
@@ -60,6 +62,9 @@ pub(super) struct Secret {
 pub(super) struct NewHook {
     /// Unique in the workspace: 1 to 63 of the characters a-z, 0-9, `-` and `_`, the first a letter or digit.
     name: String,
+    /// The id by which senders know it in the paths of its dialect, unique there: 1 to 128 of A-Z, a-z, 0-9, `-`, `.`, `_`
+    /// and `~`.
+    path_id: Option<String>,
     /// The flow that it triggers.
     flow: String,
     /// The secret that callers prove; one is made when this is absent.
@@ -90,6 +95,7 @@ impl Hook {
         Self {
             id: hook.id,
             url_path: hook.url_path(),
+            path_id: hook.path_id.clone(),
             name: hook.name,
             flow,
             enabled: hook.enabled,
@@ -126,7 +132,7 @@ pub(super) async fn list_hooks(
     responses(
         (status = 201, body = Hook),
         (status = 404, description = "no such flow"),
-        (status = 409, description = "the name is taken"),
+        (status = 409, description = "the name or the path id is taken"),
     )
 )]
 pub(super) async fn create_hook(
@@ -139,12 +145,13 @@ pub(super) async fn create_hook(
         return Err(Problem::field("enabled", "is for a change; a new hook is enabled"));
     }
     let name = draft.about.name.take().ok_or_else(|| Problem::field("name", "is missing"))?;
+    let path_id = draft.about.path_id.take().flatten();
     let flow = draft.about.flow.take().ok_or_else(|| Problem::field("flow", "is missing"))?;
     let secret = draft.about.take_secret();
     let callback_password = draft.callback_password.take();
     let spec = draft.spec(&api.deliveries)?;
     let flow = api.registry.flow(caller.workspace, &flow).await?;
-    let new = New { workspace: caller.workspace, flow: flow.id, name, spec, secret, callback_password };
+    let new = New { workspace: caller.workspace, flow: flow.id, name, path_id, spec, secret, callback_password };
     let hook = api.hooks.create(new).await?;
     let location = [(header::LOCATION, format!("/v1/hooks/{}", hook.id))];
     Ok((StatusCode::CREATED, location, Json(Hook::new(hook, Some(flow.name), |_| true))))
@@ -174,7 +181,7 @@ pub(super) async fn get_hook(
     responses(
         (status = 200, body = Hook),
         (status = 404, description = "no such hook or flow"),
-        (status = 409, description = "the name is taken, or somebody else was faster"),
+        (status = 409, description = "the name or the path id is taken, or somebody else was faster"),
     )
 )]
 pub(super) async fn update_hook(
@@ -192,6 +199,7 @@ pub(super) async fn update_hook(
         hook.flow = api.registry.flow(caller.workspace, flow).await?.id;
     }
     hook.name = draft.about.name.take().unwrap_or(hook.name);
+    hook.path_id = draft.about.path_id.take().unwrap_or(hook.path_id);
     hook.enabled = draft.about.enabled.unwrap_or(hook.enabled);
     let known = hook.secrets.clone();
     if let Some(password) = draft.callback_password.take() {

@@ -8,7 +8,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::clock::Timestamp;
 use crate::dialect::DIALECTS;
-use crate::hook::{Spec, Use};
+use crate::hook::{ENCODINGS, Spec, Use};
 use crate::id::{Digest, Id, Kind};
 use crate::problem::{Fault, FieldError};
 use crate::store::{DeliveryStatus, Status, VersionState};
@@ -100,6 +100,7 @@ fn spec() -> Value {
         |description: &str, default: u64| json!({ "type": "integer", "description": description, "default": default });
     let limit = |description: &str| json!({ "type": "integer", "description": description });
     let dialects = DIALECTS.iter().map(|(word, _)| *word).collect::<Vec<_>>();
+    let encodings = ENCODINGS.iter().map(|(word, _)| *word).collect::<Vec<_>>();
     let seconds = json!({ "type": "array", "items": { "type": "integer" } });
     json!({
         "type": "object",
@@ -122,6 +123,18 @@ fn spec() -> Value {
             },
             "sync_wait_ms": whole("How long a caller waits for the reply before it gets a 202.", 25_000),
             "body_bytes_max": whole("Bytes of a request's body.", 1 << 20),
+            "allow_from": {
+                "type": "array", "items": { "type": "string" }, "default": [],
+                "description": "The addresses and ranges of addresses that may send, such as `198.51.100.7` and `2001:db8::/32`; empty for all.",
+            },
+            "content_types": {
+                "type": "array", "items": { "type": "string" }, "default": [],
+                "description": "The types of bodies that are taken, such as `application/json` and `text/*`; empty for all.",
+            },
+            "content_encodings": {
+                "type": "array", "items": { "type": "string", "enum": encodings }, "default": [],
+                "description": "The encodings of bodies that are undone. Signatures cover the encoded bytes; `body_bytes_max` holds for both.",
+            },
             "record": {
                 "type": "string", "enum": ["relaxed", "strict"], "default": "relaxed",
                 "description": "Whether a synchronous execution is durable before it runs.",
@@ -174,6 +187,7 @@ fn hook_change() -> Value {
     let members = change.as_object_mut().expect("a schema is an object");
     members.insert("description".to_owned(), "Any of these; null stands for a member's default.".into());
     change["properties"]["name"] = json!({ "type": "string" });
+    change["properties"]["path_id"] = json!({ "type": ["string", "null"] });
     change["properties"]["flow"] = json!({ "type": "string" });
     change["properties"]["enabled"] = json!({ "type": "boolean" });
     change
@@ -200,10 +214,10 @@ mod tests {
         for part in ["callback", "retry"] {
             assert_eq!(names(&described["properties"][part]["properties"]), names(&whole[part]));
         }
-        for name in
-            ["disable_sensitive_logging", "sync_wait_ms", "body_bytes_max", "alias", "mode", "record", "dialect"]
-        {
-            assert_eq!(described["properties"][name]["default"], whole[name], "{name}");
+        for (name, member) in described["properties"].as_object().unwrap() {
+            if let Some(default) = member.get("default") {
+                assert_eq!(*default, whole[name], "{name}");
+            }
         }
     }
 }

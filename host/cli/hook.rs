@@ -63,6 +63,9 @@ pub(super) struct Create {
     /// The flow that it triggers.
     #[arg(long)]
     pub(super) flow: String,
+    /// The id by which senders know it in the paths of its dialect, such as that of the agent it stands in for.
+    #[arg(long, value_name = "ID")]
+    pub(super) path_id: Option<String>,
     /// The secret that senders use; one is made when there is none.
     #[arg(long, value_name = "TEXT")]
     pub(super) secret: Option<String>,
@@ -70,7 +73,7 @@ pub(super) struct Create {
     #[arg(long, value_name = "FILE", conflicts_with = "secret")]
     pub(super) secret_file: Option<PathBuf>,
     #[command(flatten)]
-    pub(super) spec: Spec,
+    pub(super) spec: Box<Spec>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -83,8 +86,11 @@ pub(super) struct Update {
     /// Another flow.
     #[arg(long)]
     flow: Option<String>,
+    /// Another id for the paths of its dialect; an empty one takes it away.
+    #[arg(long, value_name = "ID")]
+    path_id: Option<String>,
     #[command(flatten)]
-    spec: Spec,
+    spec: Box<Spec>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -127,6 +133,7 @@ const LIST: Columns<'_> = &[
 const ONE: Columns<'_> = &[
     ("name", "/name"),
     ("id", "/id"),
+    ("path_id", "/path_id"),
     ("url", "/url"),
     ("flow", "/flow"),
     ("alias", "/alias"),
@@ -136,6 +143,9 @@ const ONE: Columns<'_> = &[
     ("mode", "/mode"),
     ("sync_wait_ms", "/sync_wait_ms"),
     ("body_bytes_max", "/body_bytes_max"),
+    ("allow_from", "/allow_from"),
+    ("content_types", "/content_types"),
+    ("content_encodings", "/content_encodings"),
     ("record", "/record"),
     ("retry", "/retry"),
     ("limits", "/limits"),
@@ -201,6 +211,7 @@ impl Create {
         }
         body.insert("name".to_owned(), json!(self.name));
         body.insert("flow".to_owned(), json!(self.flow));
+        body.extend(self.path_id.map(|id| ("path_id".to_owned(), json!(id))));
         if let Some(secret) = given(self.secret, self.secret_file)? {
             body.insert("secret".to_owned(), json!(secret));
         }
@@ -225,6 +236,7 @@ impl Update {
         let mut body = self.spec.members()?;
         body.extend(self.name.map(|name| ("name".to_owned(), json!(name))));
         body.extend(self.flow.map(|flow| ("flow".to_owned(), json!(flow))));
+        body.extend(self.path_id.map(|id| ("path_id".to_owned(), json!(Some(id).filter(|id| !id.is_empty())))));
         if body.is_empty() {
             bail!("nothing to change; `flowgate hook update --help` lists what there is");
         }

@@ -92,7 +92,14 @@ impl Remote {
         let url = self.at(path, query);
         json(
             &self
-                .answer(Request { method: Method::POST, url, headers: self.with_key(headers), body, deadline: LONG })
+                .answer(Request {
+                    method: Method::POST,
+                    url,
+                    headers: self.with_key(headers),
+                    body,
+                    deadline: LONG,
+                    identity: None,
+                })
                 .await?,
         )
     }
@@ -105,7 +112,8 @@ impl Remote {
         }
         let url = self.at(path, &[]);
         let headers = self.with_key(headers);
-        self.stream(Request { method: Method::GET, url, headers, body: Body::from(""), deadline: LONG }).await
+        self.stream(Request { method: Method::GET, url, headers, body: Body::from(""), deadline: LONG, identity: None })
+            .await
     }
 
     /// Sends any request and gives the answer, whatever its status.
@@ -140,7 +148,11 @@ impl Remote {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         let body = Body::from(body.map(Value::to_string).unwrap_or_default());
-        json(&self.answer(Request { method, url, headers: self.with_key(headers), body, deadline }).await?)
+        json(
+            &self
+                .answer(Request { method, url, headers: self.with_key(headers), body, deadline, identity: None })
+                .await?,
+        )
     }
 
     fn with_key(&self, mut headers: HeaderMap) -> HeaderMap {
@@ -149,8 +161,8 @@ impl Remote {
     }
 
     fn unanswered(&self, error: &egress::Error) -> anyhow::Error {
-        let hint = match error {
-            egress::Error::Connect { .. } => {
+        let hint = match error.kind() {
+            egress::Kind::Connect => {
                 "\nhint: start a server with `flowgate serve`, or name another one by `--url` or FLOWGATE_URL"
             }
             _ => "",

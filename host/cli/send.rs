@@ -8,7 +8,8 @@ use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use serde_json::{Value, json};
+use serde::Deserialize as _;
+use serde_json::Value;
 use url::Url;
 
 use super::events;
@@ -17,9 +18,11 @@ use super::problem::Refused;
 use super::remote::{LONG, Remote};
 use super::secret::SecretArgs;
 use crate::clock::{Clock, Timestamp};
+use crate::dialect::{Dialect, Payload};
 use crate::egress::{Body, Request};
 use crate::id::RequestId;
 use crate::signature::{Message, Scheme, Secret, sign};
+use crate::trigger::Json;
 
 /// How long an answer may take beyond what was asked for; the longest `sync_wait_ms` of a hook fits in.
 const PATIENCE: Duration = Duration::from_secs(16 * 60);
@@ -28,15 +31,21 @@ const PATIENCE: Duration = Duration::from_secs(16 * 60);
 pub(super) struct Send {
     /// The hook, by name or id.
     pub(super) hook: String,
-    /// The body; `-` is stdin. Without it and `--message` the body is an empty JSON object.
-    #[arg(conflicts_with_all = ["message", "session"])]
+    /// The body; `-` is stdin. Without it the body says the message, session, user and data in the dialect of the hook.
+    #[arg(conflicts_with_all = ["message", "session", "user", "data"])]
     pub(super) file: Option<PathBuf>,
-    /// Send this text as the `message`.
+    /// Send this text as the message.
     #[arg(long, value_name = "TEXT")]
     pub(super) message: Option<String>,
     /// The conversation that it belongs to.
     #[arg(long, value_name = "ID")]
     pub(super) session: Option<String>,
+    /// Who sends it.
+    #[arg(long, value_name = "ID")]
+    pub(super) user: Option<String>,
+    /// What it is about.
+    #[arg(long, value_name = "JSON", value_parser = |text: &str| Json::parse(text.to_owned()))]
+    pub(super) data: Option<Json>,
     /// Ask not to wait for the reply.
     #[arg(long = "async", conflicts_with = "stream")]
     pub(super) respond_async: bool,
@@ -77,13 +86,14 @@ impl Send {
         }
         let deadline = if stream { LONG } else { Duration::from_secs(wait.into()) + PATIENCE };
         let Signed { url, headers, body } = signed;
-        let request = Request { method: Method::POST, url, headers, body: Body::from(body), deadline };
+        let request = Request { method: Method::POST, url, headers, body: Body::from(body), deadline, identity: None };
         if stream { streamed(request, remote, out).await } else { answered(request, remote, out).await }
     }
 
     /// The request for a hook, as the API shows it, at `url`.
     pub(super) fn signed(self, hook: &Value, url: Url, now: Timestamp) -> anyhow::Result<Signed> {
-        let body = self.body()?;
+        let dialect = Dialect::deserialize(&hook["dialect"]).context("the hook's dialect")?;
+        let body = self.body(dialect)?;
         let mut headers = self.wishes();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type(&body)));
         for (name, value) in &self.headers {
@@ -110,7 +120,7 @@ impl Send {
         Ok(Signed { url, headers, body })
     }
 
-    fn body(&self) -> anyhow::Result<Bytes> {
+    fn body(&self, dialect: Dialect) -> anyhow::Result<Bytes> {
         match &self.file {
             Some(path) if path.as_os_str() == "-" => {
                 let mut body = Vec::new();
@@ -118,15 +128,13 @@ impl Send {
                 Ok(body.into())
             }
             Some(path) => Ok(std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?.into()),
-            None => {
-                let mut body = json!({});
-                for (name, value) in [("message", &self.message), ("session_id", &self.session)] {
-                    if let Some(value) = value {
-                        body[name] = json!(value);
-                    }
-                }
-                Ok(body.to_string().into())
-            }
+            None => Ok(dialect.request(&Payload {
+                message: self.message.clone(),
+                user_id: self.user.clone(),
+                session_id: self.session.clone(),
+                data: self.data.clone().unwrap_or_default(),
+                metadata: Json::empty(),
+            })),
         }
     }
 

@@ -46,6 +46,15 @@ pub(super) struct Spec {
     /// Bytes of a request's body.
     #[arg(long, value_name = "N")]
     pub(super) body_bytes_max: Option<u64>,
+    /// An address, or a range of addresses, that may send; all may unless one is given. May be repeated.
+    #[arg(long, value_name = "CIDR")]
+    pub(super) allow_from: Vec<String>,
+    /// A type of bodies that is taken, such as application/json or 'text/*'; all are unless one is given. May be repeated.
+    #[arg(long, value_name = "TYPE")]
+    pub(super) content_type: Vec<String>,
+    /// An encoding of bodies that is undone; others are refused. May be repeated.
+    #[arg(long, value_parser = ["gzip", "deflate", "br", "zstd"], value_name = "NAME")]
+    pub(super) content_encoding: Vec<String>,
     /// Further members of the hook, for example '{"retry":{"attempts_max":1},"record":"strict"}'; null is the default.
     #[arg(long, value_name = "JSON")]
     pub(super) spec: Option<String>,
@@ -62,6 +71,7 @@ impl Spec {
         if !auth.is_empty() {
             members.insert("auth".to_owned(), json!(auth));
         }
+        let list = |items: Vec<String>| (!items.is_empty()).then(|| json!(items));
         let callback = self.callback.map(|url| json!({ "url": url }));
         let given = [
             ("dialect", self.dialect.map(Value::from)),
@@ -69,6 +79,9 @@ impl Spec {
             ("callback", callback),
             ("sync_wait_ms", self.sync_wait_ms.map(Value::from)),
             ("body_bytes_max", self.body_bytes_max.map(Value::from)),
+            ("allow_from", list(self.allow_from)),
+            ("content_types", list(self.content_type)),
+            ("content_encodings", list(self.content_encoding)),
         ];
         members.extend(given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
         Ok(members)

@@ -65,6 +65,8 @@ fn every_command_is_read() {
 fn what_makes_no_sense_is_refused() {
     for (line, named) in [
         ("send h body.json --message hi", "--message"),
+        ("send h body.json --data {}", "--data"),
+        ("send h --data {", "--data"),
         ("send h --stream --async", "--async"),
         ("send h --header nonsense", "allowed: `Name: value`"),
         ("flow list --limit 0", "1..=200"),
@@ -74,6 +76,7 @@ fn what_makes_no_sense_is_refused() {
         ("hook create h --flow f --header x-a", "--auth"),
         ("hook create h --flow f --mode later", "sync, async, stream"),
         ("hook create h --flow f --callback nowhere", "--callback"),
+        ("hook update h --content-encoding compress", "gzip, deflate, br, zstd"),
         ("signature check --secret s --headers-file h --body-file b", "--scheme"),
         ("key create ci --expires-at tomorrow", "--expires-at"),
         ("--url nowhere flow list", "--url"),
@@ -97,13 +100,15 @@ fn a_hook_is_sent_as_it_was_described() {
     let expected = json!({ "name": "h", "flow": "f", "auth": [{ "scheme": "bearer" }] });
     assert_eq!(create("").unwrap(), expected);
     let line = r#"--auth hmac-sha256 --header X-Sig --prefix sha256= --encoding base64 --auth-json {"scheme":"bearer"}
-                  --mode async --callback https://x.example/cb --secret s --spec {"retry":{"attempts_max":1}}"#;
+                  --mode async --callback https://x.example/cb --secret s
+                  --allow-from 203.0.113.0/24 --allow-from ::1 --content-type text/* --content-encoding br --spec {"retry":{"attempts_max":1}}"#;
     let expected = json!({
         "name": "h", "flow": "f", "secret": "s", "mode": "async", "callback": { "url": "https://x.example/cb" },
         "auth": [
             { "scheme": "hmac-sha256", "header": "X-Sig", "prefix": "sha256=", "encoding": "base64" },
             { "scheme": "bearer" },
         ],
+        "allow_from": ["203.0.113.0/24", "::1"], "content_types": ["text/*"], "content_encodings": ["br"],
         "retry": { "attempts_max": 1 },
     });
     assert_eq!(create(line).unwrap(), expected);
@@ -125,7 +130,7 @@ fn a_scheme_that_cannot_be_is_told_before_anything_is_sent() {
 
 /// What `send … --curl` prints for a hook as the API shows it.
 fn curl(auth: &Value, line: &[&str]) -> anyhow::Result<String> {
-    let hook = json!({ "url_path": "/hooks/hok_1", "auth": auth });
+    let hook = json!({ "url_path": "/hooks/hok_1", "dialect": "native", "auth": auth });
     let words = ["flowgate", "send", "h", "--curl"].iter().chain(line);
     match Args::try_parse_from(words)?.command {
         Command::Send(send) => send.signed(&hook, "http://127.0.0.1:8080/hooks/hok_1".parse()?, NOW)?.curl(None),

@@ -87,7 +87,7 @@ impl Reading {
             return self.wrong(&path, origin, message);
         }
         let allowed = allowed(&path);
-        let shown = candidates.last().map(|value| value.to_string()).unwrap_or_default();
+        let shown = candidates.last().map(|value| without_password(&value.to_string())).unwrap_or_default();
         let fitting = candidates.into_iter().find(|value| allowed.admits(value) && self.fits(section, key, value));
         match (fitting, self.table.get_mut(section)) {
             (Some(value), Some(Value::Table(keys))) => {
@@ -134,12 +134,21 @@ fn candidates(default: Option<&Value>, text: &str) -> Vec<Value> {
             candidates.push(Value::Array(items.map(|item| Value::String(item.to_owned())).collect()));
         }
         Some(Value::Integer(_)) => candidates.extend(whole(text)),
+        Some(Value::Boolean(_)) => candidates.extend(text.trim().parse().map(Value::Boolean)),
         _ => {}
     }
     if candidates.is_empty() {
         candidates.push(Value::String(text.to_owned()));
     }
     candidates
+}
+
+/// A value for people to see: what stands before the `@` of a URL is nobody's business.
+fn without_password(value: &str) -> String {
+    match (value.find("://"), value.rfind('@')) {
+        (Some(start), Some(end)) if start < end => format!("{}***{}", &value[..start + 3], &value[end..]),
+        _ => value.to_owned(),
+    }
 }
 
 fn unknown(what: &str, name: &str, known: &Table) -> String {

@@ -81,6 +81,30 @@ fn the_environment_wins_over_the_file_and_the_file_over_the_defaults() {
 }
 
 #[test]
+fn the_password_of_a_proxy_is_never_shown() {
+    let written = "[egress]\nproxy_url = \"http://me:hunter2@proxy.internal:3128\"\nproxy_resolves = true";
+    let good = config(written, &[("FLOWGATE_EGRESS_PROXY_RESOLVES", "false")]).unwrap();
+    assert!(!good.egress.proxy_resolves);
+    assert!(good.to_toml().contains("proxy_url = \"http://***@proxy.internal:3128/\""), "{}", good.to_toml());
+    assert!(!format!("{good:?}").contains("hunter2"));
+    let bad = problems("", &[("FLOWGATE_EGRESS_PROXY_URL", "socks5://me:hunter2@proxy.internal:1080")]);
+    assert!(bad[0].contains("is `\"socks5://***@proxy.internal:1080\"`; allowed: a URL such as"), "{bad:?}");
+}
+
+#[test]
+fn a_file_of_authorities_is_read_with_the_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ca.pem").display().to_string();
+    for content in
+        [None, Some("no certificate"), Some("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")]
+    {
+        content.inspect(|content| std::fs::write(&path, content).unwrap());
+        let bad = problems("", &[("FLOWGATE_EGRESS_CA_FILE", &path)]);
+        assert!(bad[0].ends_with("allowed: the path of a file of PEM certificates that can be read, or \"\" for none"));
+    }
+}
+
+#[test]
 fn all_that_is_wrong_is_said_at_once() {
     let file =
         "[engine]\ninstance_max = 1\ninstances_max = 0\ncpu_ms_max = \"5s\"\n[sever]\nlisten = 1\n[egress]\nallow = 1";

@@ -209,6 +209,7 @@ impl Deliveries {
             headers,
             body: delivery.body.clone().into(),
             deadline: Duration::from_millis(self.0.options.attempt_ms_max),
+            identity: None,
         };
         let answer = self.0.parts.client.send(request).await.map_err(|error| Failed::before(told(&error)))?;
         if answer.status.is_success() {

@@ -4,6 +4,7 @@
 //! at once, with an estimate of when it will have ended.
 //! Source: the "Webhook Integration Guide" of AgenticFlow's documentation, read 2026-11.
 
+use bytes::Bytes;
 use serde::Serialize;
 
 use super::{Answer, Callback, Fault, Malformed, Object, Payload, View, body, native};
@@ -45,6 +46,26 @@ fn part(text: Option<&str>) -> Result<Json, Malformed> {
     Ok(text.map(body::json).transpose()?.unwrap_or_default())
 }
 
+/// An agent's request: a hook's URL is that of an agent.
+pub(super) fn request(payload: &Payload) -> Bytes {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        message: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        user_id: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        metadata: Option<&'a Json>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        context: Option<&'a Json>,
+    }
+    super::bytes(&Body {
+        message: payload.message.as_deref().unwrap_or_default(),
+        user_id: payload.user_id.as_deref(),
+        metadata: super::given(&payload.metadata),
+        context: super::given(&payload.data),
+    })
+}
+
 /// Nobody waits for the reply here.
 pub(super) fn answer(view: &View<'_>) -> Answer {
     accepted(view)
@@ -70,7 +91,11 @@ pub(super) fn accepted(view: &View<'_>) -> Answer {
     super::json(200, &body)
 }
 
-pub(super) fn callback(view: &View<'_>) -> Vec<Callback> {
+pub(super) fn said(view: &View<'_>) -> Option<Callback> {
+    native::said(view)
+}
+
+pub(super) fn callback(view: &View<'_>) -> Option<Callback> {
     native::callback(view)
 }
 

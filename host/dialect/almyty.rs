@@ -4,14 +4,27 @@
 //! `/agents/{hook}/executions/{execution}`.
 //! Source: the page "Webhooks" of almyty's documentation (v1), read 2026-11.
 
+use bytes::Bytes;
 use serde::Serialize;
 
 use super::{Answer, Callback, Fault, Malformed, Payload, View, body, native};
 use crate::id::ExecutionId;
-use crate::trigger::Request;
+use crate::trigger::{Json, Request};
 
 pub(super) fn parse(request: &Request) -> Result<Payload, Malformed> {
     body::free(request)
+}
+
+/// The documented shape; an agent may expect another.
+pub(super) fn request(payload: &Payload) -> Bytes {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        message: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        payload: Option<&'a Json>,
+    }
+    super::bytes(&Body { message: payload.message.as_deref(), payload: super::given(&payload.data) })
 }
 
 /// Nobody waits for the reply here: it is polled, or called back.
@@ -38,7 +51,11 @@ pub(super) fn accepted(view: &View<'_>) -> Answer {
     super::json(200, &Success { success: true, data })
 }
 
-pub(super) fn callback(view: &View<'_>) -> Vec<Callback> {
+pub(super) fn said(view: &View<'_>) -> Option<Callback> {
+    native::said(view)
+}
+
+pub(super) fn callback(view: &View<'_>) -> Option<Callback> {
     native::callback(view)
 }
 

@@ -3,6 +3,7 @@
 //! In: `{"message","userId","sessionId"}`. Out: what the flow decides, in the same response.
 //! Source: the page "Webhook" of Autom Mate's documentation, read 2026-11.
 
+use bytes::Bytes;
 use serde::Serialize;
 
 use super::{Answer, Callback, Fault, Malformed, Payload, View, body, native};
@@ -17,6 +18,15 @@ pub(super) fn parse(request: &Request) -> Result<Payload, Malformed> {
         data: object.without(&["message", "userId", "sessionId"]),
         ..Payload::default()
     })
+}
+
+pub(super) fn request(payload: &Payload) -> Bytes {
+    let members = [
+        ("message", payload.message.as_deref()),
+        ("userId", payload.user_id.as_deref()),
+        ("sessionId", payload.session_id.as_deref()),
+    ];
+    super::bytes(&super::object::with_texts(&payload.data, &members))
 }
 
 /// The flow's own response, or its data, or else its text.
@@ -37,7 +47,11 @@ pub(super) fn accepted(view: &View<'_>) -> Answer {
     native::accepted(view)
 }
 
-pub(super) fn callback(view: &View<'_>) -> Vec<Callback> {
+pub(super) fn said(view: &View<'_>) -> Option<Callback> {
+    native::said(view)
+}
+
+pub(super) fn callback(view: &View<'_>) -> Option<Callback> {
     native::callback(view)
 }
 

@@ -4,6 +4,7 @@
 //! POST for each output to the configured URL.
 //! Source: the page "Webhook" of Cognigy.AI's endpoint reference, read 2026-11.
 
+use bytes::Bytes;
 use serde::Serialize;
 
 use super::{Answer, Callback, Fault, Malformed, Payload, View, body};
@@ -12,6 +13,9 @@ use crate::trigger::{Json, Output, Request};
 
 /// What the callbacks are called in the list of deliveries.
 const EVENT: &str = "output";
+
+/// The user and the session of a request that names none, and must.
+const SOMEBODY: &str = "flowgate";
 
 pub(super) fn parse(request: &Request) -> Result<Payload, Malformed> {
     let object = body::object(request)?;
@@ -25,6 +29,26 @@ pub(super) fn parse(request: &Request) -> Result<Payload, Malformed> {
     }
     let data = data.unwrap_or_default();
     Ok(Payload { message, user_id: Some(user_id), session_id: Some(session_id), data, ..Payload::default() })
+}
+
+pub(super) fn request(payload: &Payload) -> Bytes {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Body<'a> {
+        user_id: &'a str,
+        session_id: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        text: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        data: Option<&'a Json>,
+    }
+    let text = payload.message.as_deref();
+    super::bytes(&Body {
+        user_id: payload.user_id.as_deref().unwrap_or(SOMEBODY),
+        session_id: payload.session_id.as_deref().unwrap_or(SOMEBODY),
+        text,
+        data: super::given(&payload.data).or(text.is_none().then_some(&payload.data)),
+    })
 }
 
 /// Nobody waits for the reply here: it is called back.
@@ -62,27 +86,34 @@ struct AiOutput<'a> {
     source: &'static str,
 }
 
-/// One for each thing that the flow said, and one for its reply if that says something.
-pub(super) fn callback(view: &View<'_>) -> Vec<Callback> {
-    let said = view.outputs.iter().filter_map(|output| match output {
-        Output::Say { text, data } => Some((text.as_deref(), data.as_ref())),
+/// Each thing that the flow says.
+pub(super) fn said(view: &View<'_>) -> Option<Callback> {
+    match view.output? {
+        Output::Say { text, data } => output(view, text.as_deref(), data.as_ref()),
         Output::Progress { .. } => None,
-    });
-    let replied = view.reply.map(|reply| (reply.text.as_deref(), reply.data.as_ref()));
-    let all = said.chain(replied).filter(|(text, data)| text.is_some() || data.is_some());
+    }
+}
+
+/// The reply, if it says something, is the last output.
+pub(super) fn callback(view: &View<'_>) -> Option<Callback> {
+    let reply = view.reply?;
+    output(view, reply.text.as_deref(), reply.data.as_ref())
+}
+
+fn output(view: &View<'_>, text: Option<&str>, data: Option<&Json>) -> Option<Callback> {
+    if text.is_none() && data.is_none() {
+        return None;
+    }
     let trace_id = trace_id(view.execution);
-    all.map(|(text, data)| {
-        let output = AiOutput {
-            text: text.unwrap_or_default(),
-            data: data.map(as_object).unwrap_or_default(),
-            trace_id: &trace_id,
-            disable_sensitive_logging: view.confidential,
-            source: "bot",
-        };
-        let body = Body { user_id: view.user_id, session_id: view.session_id, output };
-        Callback { event: EVENT.to_owned(), body: super::bytes(&body) }
-    })
-    .collect()
+    let output = AiOutput {
+        text: text.unwrap_or_default(),
+        data: data.map(as_object).unwrap_or_default(),
+        trace_id: &trace_id,
+        disable_sensitive_logging: view.confidential,
+        source: "bot",
+    };
+    let body = Body { user_id: view.user_id, session_id: view.session_id, output };
+    Some(Callback { event: EVENT.to_owned(), body: super::bytes(&body) })
 }
 
 /// `AIOutput.data` is an object by the page; any other value is put into one.
@@ -164,32 +195,23 @@ mod tests {
 
     #[test]
     fn each_output_is_a_callback_of_its_own() {
-        let say = |text: &str| Output::Say { text: Some(text.to_owned()), data: None };
-        let outputs = [say("one"), Output::Progress { percent: None, message: "half".to_owned() }, say("two")];
-        let data = Json::parse("[1]".to_owned()).unwrap();
-        let reply = Reply { data: Some(data), ..Reply::default() };
-        let view = View {
-            outputs: &outputs,
-            reply: Some(&reply),
-            user_id: Some("u"),
-            session_id: Some("s"),
-            confidential: true,
-            ..view()
-        };
-        let sent = callback(&view);
-        let bodies = sent.iter().map(|one| serde_json::from_slice::<Value>(&one.body).unwrap()).collect::<Vec<_>>();
-        let texts = bodies.iter().map(|body| body["AIOutput"]["text"].as_str().unwrap()).collect::<Vec<_>>();
-        assert_eq!(texts, ["one", "two", ""]);
-        assert_eq!(bodies[2]["AIOutput"]["data"], json!({ "value": [1] }));
+        let say = Output::Say { text: Some("one".to_owned()), data: None };
+        let view = View { output: Some(&say), user_id: Some("u"), session_id: Some("s"), confidential: true, ..view() };
         let first = r#"{"userId":"u","sessionId":"s","AIOutput":{"text":"one","data":{},"traceId":"endpoint-httpIncomingMessage-01010101-0101-0101-0101-010101010101","disableSensitiveLogging":true,"source":"bot"}}"#;
-        assert_eq!(&sent[0].body[..], first.as_bytes());
+        assert_eq!(&said(&view).unwrap().body[..], first.as_bytes());
+        let progress = Output::Progress { percent: None, message: "half".to_owned() };
+        assert_eq!(said(&View { output: Some(&progress), ..view }), None);
     }
 
     #[test]
-    fn a_reply_that_says_nothing_is_not_sent() {
-        let reply = Reply::default();
-        assert_eq!(callback(&View { reply: Some(&reply), ..view() }), []);
-        assert_eq!(callback(&view()), []);
+    fn the_reply_is_the_last_output_and_one_that_says_nothing_is_not_sent() {
+        let data = Json::parse("[1]".to_owned()).unwrap();
+        let reply = Reply { data: Some(data), ..Reply::default() };
+        let sent = callback(&View { reply: Some(&reply), ..view() }).unwrap();
+        let body = serde_json::from_slice::<Value>(&sent.body).unwrap();
+        assert_eq!((&body["AIOutput"]["text"], &body["AIOutput"]["data"]), (&json!(""), &json!({ "value": [1] })));
+        assert_eq!(callback(&View { reply: Some(&Reply::default()), ..view() }), None);
+        assert_eq!(callback(&view()), None);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! A product's wire format: bytes ↔ trigger, reply, callback.
 //!
 //! Each dialect is one file with the same functions: `parse` makes the payload of a request into the fields of a
-//! trigger, `answer` and `accepted` make the HTTP response, `error` makes that of a refused request, `callback` makes what is
-//! delivered later. All are pure. The pages in `docs/dialects/` say what each product documents.
+//! trigger, `request` is its counterpart for those who send, `answer` and `accepted` make the HTTP response, `error` makes that of a refused request, `said` and `callback` make
+//! what is delivered later. All are pure. The pages in `docs/dialects/` say what each product documents.
 
 use std::borrow::Cow;
 
@@ -17,6 +17,8 @@ mod almyty;
 mod autommate;
 mod body;
 mod cognigy;
+mod form;
+mod multipart;
 mod native;
 mod object;
 #[cfg(test)]
@@ -26,7 +28,7 @@ mod uptiq;
 pub use object::{Object, first_object};
 
 /// The wire formats.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Dialect {
     /// Flowgate's own.
@@ -75,6 +77,17 @@ pub enum Malformed {
     /// The body is called JSON and is not.
     #[error("the body is not JSON: {0}")]
     Json(String),
+    /// A line is called JSON and is not.
+    #[error("line {number} cannot be read: {reason}")]
+    Line {
+        /// Counted from 1.
+        number: usize,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The body is called a form and is not.
+    #[error("the form cannot be read: {0}")]
+    Form(String),
     /// A member has the wrong type.
     #[error("`{field}` must be {expected}, not {received}")]
     Type {
@@ -135,8 +148,8 @@ pub struct View<'a> {
     pub reply: Option<&'a Reply>,
     /// Why it answered nothing.
     pub failure: Option<&'a Failure>,
-    /// What it said before that, in the attempt that counts.
-    pub outputs: &'a [Output],
+    /// What it has just said.
+    pub output: Option<&'a Output>,
     /// When it will probably have ended, RFC 3339.
     pub estimated_at: Option<&'a str>,
     /// Whether its content is kept out of every record.
@@ -157,7 +170,7 @@ impl<'a> View<'a> {
             user_id: None,
             reply: None,
             failure: None,
-            outputs: &[],
+            output: None,
             estimated_at: None,
             confidential: false,
         }
@@ -188,7 +201,7 @@ impl Fault<'_> {
     }
 }
 
-/// What is delivered when an execution has ended.
+/// What is delivered when an execution says something or has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Callback {
     /// What it tells, for example `execution.succeeded`.
@@ -237,6 +250,11 @@ impl Dialect {
         }
     }
 
+    /// The dialect whose paths lead to hooks of this one: products without a path of their own share `/hooks/{hook}`.
+    pub fn path_dialect(self) -> Self {
+        if self.paths().is_empty() { Self::Native } else { self }
+    }
+
     /// The dialect in which a path is answered when no hook is behind it.
     pub fn of_path(path: &str) -> Self {
         let prefixes =
@@ -255,9 +273,9 @@ impl Dialect {
             Self::Almyty => Some(
                 r#"[{"scheme":"bearer"},{"scheme":"hmac-sha256","header":"x-webhook-signature","prefix":"sha256="}]"#,
             ),
-            Self::Agenticflow => Some(
-                r#"[{"scheme":"api-key","query":"token"},{"scheme":"bearer"},{"scheme":"basic","user":"webhook"}]"#,
-            ),
+            Self::Agenticflow => {
+                Some(r#"[{"scheme":"api-key","query":"token"},{"scheme":"bearer"},{"scheme":"basic","user":"*"}]"#)
+            }
         }
     }
 
@@ -281,6 +299,12 @@ impl Dialect {
         spoken!(self, parse(request))
     }
 
+    /// The body by which a caller says `payload`. What the dialect has no place for is left out; what it cannot do without
+    /// is there.
+    pub fn request(self, payload: &Payload) -> Bytes {
+        spoken!(self, request(payload))
+    }
+
     /// The response to a caller who waited for an execution that succeeded.
     pub fn answer(self, view: &View<'_>) -> Answer {
         spoken!(self, answer(view))
@@ -291,8 +315,13 @@ impl Dialect {
         spoken!(self, accepted(view))
     }
 
-    /// What is delivered when an execution has ended, in order.
-    pub fn callback(self, view: &View<'_>) -> Vec<Callback> {
+    /// What is delivered of an output as soon as the flow gives it; none in dialects whose receivers hear of the end only.
+    pub fn said(self, view: &View<'_>) -> Option<Callback> {
+        spoken!(self, said(view))
+    }
+
+    /// What is delivered when an execution has ended; none where there is nothing to say.
+    pub fn callback(self, view: &View<'_>) -> Option<Callback> {
         spoken!(self, callback(view))
     }
 
@@ -300,6 +329,11 @@ impl Dialect {
     pub fn error(self, fault: &Fault<'_>) -> Option<Answer> {
         spoken!(self, error(fault))
     }
+}
+
+/// A payload's data or metadata, where there is any.
+fn given(json: &Json) -> Option<&Json> {
+    (*json != Json::empty()).then_some(json)
 }
 
 fn json(status: u16, value: &impl Serialize) -> Answer {
@@ -314,6 +348,27 @@ fn bytes(value: &impl Serialize) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_requested_is_what_is_parsed() {
+        let data = Json::parse(r#"{"order":1.0}"#.to_owned()).unwrap();
+        let text = |text: &str| Some(text.to_owned());
+        let whole =
+            Payload { message: text("Hi"), user_id: text("u"), session_id: text("s"), data, ..Payload::default() };
+        for (name, dialect) in DIALECTS {
+            let path = dialect.paths().first().unwrap_or(&"/hooks/{hook}").replace("{hook}", "x");
+            let parsed = |payload: &Payload| {
+                let body = String::from_utf8(dialect.request(payload).to_vec()).unwrap();
+                dialect.parse(&Request { path: path.clone(), ..testing::request(&body) }).unwrap()
+            };
+            let said = parsed(&whole);
+            assert_eq!(said.message, whole.message, "{name}");
+            assert!([&whole.user_id, &None].contains(&&said.user_id), "{name}");
+            assert!([&whole.session_id, &None].contains(&&said.session_id), "{name}");
+            assert!(said.data.as_str().contains(r#""order":1.0"#), "{name}: {:?}", said.data);
+            parsed(&Payload::default());
+        }
+    }
 
     #[test]
     fn a_products_path_is_answered_in_its_dialect() {

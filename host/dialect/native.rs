@@ -1,25 +1,35 @@
 //! Flowgate's own wire format; `docs/dialects/native.md` describes it for callers.
 //!
 //! In: any body. A JSON object with no other members than `message`, `user_id`, `session_id`, `data` and `metadata` is
-//! read as these; any other JSON is the `data`; a text body is the `message`; anything else reaches the flow as bytes.
+//! read as these; any other JSON is the `data`, and so are forms and JSON on lines; a text is the `message`; anything else
+//! reaches the flow as bytes.
 //!
 //! Out: `{"execution_id":…,"status":…,"reply":{"text":…,"data":…}}`, or the flow's own HTTP response.
 
+use bytes::Bytes;
 use serde::Serialize;
 
 use super::body::{self, Body, json};
-use super::{Answer, Callback, Fault, Malformed, Payload, View, first_object};
+use super::{Answer, Callback, Fault, Malformed, Payload, View, first_object, form, multipart};
 use crate::id::{ExecutionId, HookId};
-use crate::trigger::{Failure, Header, Reply, Request};
+use crate::trigger::{Failure, Header, Json, Reply, Request};
 
 const ENVELOPE: &[&str] = &["message", "user_id", "session_id", "data", "metadata"];
 
 pub(super) fn parse(request: &Request) -> Result<Payload, Malformed> {
-    match body::read(request)? {
-        Body::Json(text) => parse_json(text),
-        Body::Text(text) => Ok(Payload { message: Some(text.to_owned()), ..Payload::default() }),
-        Body::Other => Ok(Payload::default()),
-    }
+    let data = match body::read(request)? {
+        Body::Json(text) => return parse_json(text),
+        // What `curl -d` sends is called a form, and no form begins like this: there, braces and brackets are escaped.
+        Body::Form(body) if body::begins_like_json(body) => return parse_json(body::text(body)?),
+        Body::Text(text) | Body::Xml(text) => {
+            return Ok(Payload { message: Some(text.to_owned()), ..Payload::default() });
+        }
+        Body::Form(body) => form::parse(body)?,
+        Body::Multipart(content_type) => multipart::parse(content_type, &request.body)?,
+        Body::Lines(body) => body::lines(body)?,
+        Body::Other => return Ok(Payload::default()),
+    };
+    Ok(Payload { data, ..Payload::default() })
 }
 
 fn parse_json(text: &str) -> Result<Payload, Malformed> {
@@ -33,6 +43,29 @@ fn parse_json(text: &str) -> Result<Payload, Malformed> {
         session_id: object.string("session_id")?,
         data: object.member("data").map(json).transpose()?.unwrap_or_default(),
         metadata: object.object("metadata")?.map(json).transpose()?.unwrap_or_default(),
+    })
+}
+
+pub(super) fn request(payload: &Payload) -> Bytes {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        message: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        user_id: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        session_id: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        data: Option<&'a Json>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        metadata: Option<&'a Json>,
+    }
+    super::bytes(&Body {
+        message: payload.message.as_deref(),
+        user_id: payload.user_id.as_deref(),
+        session_id: payload.session_id.as_deref(),
+        data: super::given(&payload.data),
+        metadata: super::given(&payload.metadata),
     })
 }
 
@@ -89,7 +122,12 @@ struct Ended<'a> {
     failure: Option<&'a Failure>,
 }
 
-pub(super) fn callback(view: &View<'_>) -> Vec<Callback> {
+/// Whoever wants to hear every output streams.
+pub(super) fn said(_: &View<'_>) -> Option<Callback> {
+    None
+}
+
+pub(super) fn callback(view: &View<'_>) -> Option<Callback> {
     let event = format!("execution.{}", view.status);
     let data = Ended {
         execution_id: view.execution,
@@ -103,7 +141,7 @@ pub(super) fn callback(view: &View<'_>) -> Vec<Callback> {
         failure: view.failure,
     };
     let body = super::bytes(&Event { r#type: &event, timestamp: view.finished_at, data });
-    vec![Callback { event, body }]
+    Some(Callback { event, body })
 }
 
 /// Native errors are the house's own, which say more than a fault does.
@@ -113,8 +151,6 @@ pub(super) fn error(_: &Fault<'_>) -> Option<Answer> {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
     use crate::dialect::testing::view;
 
@@ -163,6 +199,40 @@ mod tests {
         let payload = parse(&request("text/plain", "grüezi".as_bytes())).unwrap();
         assert_eq!(payload.message.as_deref(), Some("grüezi"));
         assert_eq!(parse(&request("application/octet-stream", b"\xff{")).unwrap(), Payload::default());
+    }
+
+    #[test]
+    fn xml_is_a_message_too() {
+        for kind in ["application/xml", "text/xml; charset=utf-8", "application/soap+xml"] {
+            assert_eq!(parse(&request(kind, b"<a/>")).unwrap().message.as_deref(), Some("<a/>"), "{kind}");
+        }
+        assert_eq!(parse(&request("application/xml", b"\xff\xfe<\0")).unwrap(), Payload::default());
+    }
+
+    #[test]
+    fn forms_are_data() {
+        let form = |body: &'static str| parse(&request("application/x-www-form-urlencoded", body.as_bytes()));
+        let slack = form("token=x&payload=%7B%22a%22%3A1%7D").unwrap();
+        assert_eq!((slack.data.as_str(), slack.message), (r#"{"payload":"{\"a\":1}","token":"x"}"#, None));
+        assert_eq!(form(r#"{"message":"by curl"}"#).unwrap().message.as_deref(), Some("by curl"));
+        let file = b"--b\r\nContent-Disposition: form-data; name=f; filename=n\r\n\r\n\xff\r\n--b--";
+        let data = parse(&request("multipart/form-data; boundary=b", file)).unwrap().data;
+        assert_eq!(data.as_str(), r#"{"f":{"filename":"n","offset":59,"part":0,"size_bytes":1}}"#);
+    }
+
+    #[test]
+    fn lines_of_json_are_a_list() {
+        let lines = |body: &'static str| parse(&request("application/x-ndjson", body.as_bytes()));
+        for (body, list) in [("{\"n\": 1.0}\r\n\n[2]\n3", "[{\"n\": 1.0},[2],3]"), ("\n", "[]"), ("null\n", "[null]")] {
+            assert_eq!(lines(body).unwrap().data.as_str(), list, "{body:?}");
+        }
+        for (body, told) in [
+            ("1\n\n{\"a\":}", "line 3 cannot be read: it is not JSON: expected value at column 6"),
+            ("1, 2", "line 1 cannot be read: it is not JSON: trailing characters at column 2"),
+            ("{\"a\":1,\"a\":2}", "line 1 cannot be read: the member `a` comes twice"),
+        ] {
+            assert_eq!(lines(body).unwrap_err().to_string(), told);
+        }
     }
 
     #[test]

@@ -55,6 +55,14 @@ pub(super) fn with(object: &Json, name: &str, value: &str) -> Result<Json, Malfo
     Ok(joined(std::iter::once((name, value)).chain(own)))
 }
 
+/// `object` with texts as members in front, in their order, where there are any. A value that is no object stays alone.
+pub(super) fn with_texts(object: &Json, members: &[(&str, Option<&str>)]) -> Json {
+    members.iter().rev().fold(object.clone(), |object, (name, text)| {
+        let value = text.map(|text| serde_json::to_string(text).expect("a text has a JSON form"));
+        value.and_then(|value| with(&object, name, &value).ok()).unwrap_or(object)
+    })
+}
+
 fn joined<'a>(members: impl Iterator<Item = (&'a str, &'a str)>) -> Json {
     let quoted = |name: &str| serde_json::to_string(name).expect("a text has a JSON form");
     let members = members.map(|(name, value)| format!("{}:{value}", quoted(name))).collect::<Vec<_>>();

@@ -3,11 +3,17 @@
 //! In: any body, signed by HMAC-SHA256 in `x-signature`. Out: the result of the workflow.
 //! Source: the page "Webhook" of UPTIQ's documentation (docs.uptiq.ai/core-concepts/agent/webhook.md), read 2026-11.
 
+use bytes::Bytes;
+
 use super::{Answer, Callback, Fault, Malformed, Payload, View, autommate, body, native};
 use crate::trigger::Request;
 
 pub(super) fn parse(request: &Request) -> Result<Payload, Malformed> {
     body::free(request)
+}
+
+pub(super) fn request(payload: &Payload) -> Bytes {
+    super::bytes(&super::object::with_texts(&payload.data, &[("message", payload.message.as_deref())]))
 }
 
 /// The page names no format: the workflow's result is what the flow returns.
@@ -19,7 +25,11 @@ pub(super) fn accepted(view: &View<'_>) -> Answer {
     native::accepted(view)
 }
 
-pub(super) fn callback(view: &View<'_>) -> Vec<Callback> {
+pub(super) fn said(view: &View<'_>) -> Option<Callback> {
+    native::said(view)
+}
+
+pub(super) fn callback(view: &View<'_>) -> Option<Callback> {
     native::callback(view)
 }
 

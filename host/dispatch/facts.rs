@@ -35,7 +35,7 @@ impl Dispatch {
             None => None,
         };
         let hook = found.as_ref().and_then(|found| found.row.hook);
-        let flow = match row.flow {
+        let flow = match row.flow.or(found.as_ref().map(|found| found.row.flow)) {
             Some(id) => self.flow(id, hook).await?,
             None => None,
         };
@@ -60,7 +60,7 @@ impl Dispatch {
         flow: Flow,
         found: &Found,
     ) -> Result<Option<Facts>> {
-        let (execution_id, session_id) = (found.row.id, row.session.clone());
+        let (execution_id, session_id) = (found.row.id, found.row.session.clone());
         let user_id = found.trigger.user_id.clone();
         Ok(match kind {
             Type::ExecutionOutput => {

@@ -1,107 +1,155 @@
-//! Dialling: resolve a name, judge every address, connect to one that was judged.
+//! From a target to a connection: resolve its name, judge every address, connect to one that was judged, make it secure.
 //!
-//! The policy sits here, in the connector, because only here is the address known that the socket will really go to. A name
-//! that resolves to a public address when it is checked and to a private one when it is used gains nothing.
+//! The policy sits here because only here is the address known that the socket will really go to. A name that resolves to a
+//! public address when it is checked and to a private one when it is used gains nothing.
 
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-use http::Uri;
-use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tower_service::Service;
+use url::Host;
 
-use super::{Error, Phase, Policy};
+use super::connection::{Connection, Target};
+use super::dial::{Dialer, Unreached, interleaved};
+use super::proxy::Proxy;
+use super::resolve::Resolve;
+use super::tls::{Fault, Tls};
+use super::trace::Trace;
+use super::{Cause, Options, Phase, Policy, ProxyFault};
 
-/// Finds the addresses of a name.
-pub(super) type Resolve = Arc<dyn Fn(String, u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync>;
+/// Bytes in both directions.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
-/// More addresses than this of one name are not tried.
-const ADDRESSES_MAX: usize = 8;
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 /// Opens connections that the policy allows.
-#[derive(Clone)]
 pub(super) struct Connector {
     policy: Arc<Policy>,
     resolve: Resolve,
-    timeout: Duration,
+    dialer: Dialer,
+    tls: Tls,
+    proxy: Option<Proxy>,
 }
 
 impl Connector {
-    pub(super) fn new(policy: Arc<Policy>, resolve: Resolve, timeout: Duration) -> Self {
-        Self { policy, resolve, timeout }
+    pub(super) fn new(policy: Arc<Policy>, options: &Options, resolve: Resolve) -> Self {
+        let (dialer, tls) = (Dialer::new(options.bind.clone()), Tls::new(&options.ca_file));
+        Self { policy, resolve, dialer, tls, proxy: Proxy::new(options) }
     }
 
-    async fn connect(self, uri: Uri) -> Result<TokioIo<TcpStream>, Error> {
-        let dialling = async {
-            let addresses = self.addresses(&uri).await?;
-            self.dial(&addresses).await
+    /// Opens a connection. Without a deadline: the caller has one, and learns from the trace what it cut off.
+    pub(super) async fn connect(&self, target: &Target, trace: &Trace) -> Result<Connection, Cause> {
+        let stream = match self.proxy_of(target) {
+            Some(proxy) => self.through(proxy, target, trace).await?,
+            None => self.directly(target, trace).await?,
         };
-        let late = |_| Error::Timeout { phase: Phase::Connect, after: self.timeout };
-        tokio::time::timeout(self.timeout, dialling).await.map_err(late)?
+        if !target.https {
+            return Connection::http1(target, stream, Fault::default(), trace.remote()).await;
+        }
+        trace.enter(Phase::Tls);
+        let secure = self.tls.secure(stream, &target.host, target.identity.as_ref()).await?;
+        let fault = secure.fault();
+        if secure.speaks_http2() {
+            Connection::http2(target, secure, fault, trace.remote()).await
+        } else {
+            Connection::http1(target, secure, fault, trace.remote()).await
+        }
     }
 
-    /// The addresses behind a URI, all of them allowed. One that is not spoils the others: a name that points inside is no
-    /// name of a receiver.
-    async fn addresses(&self, uri: &Uri) -> Result<Vec<SocketAddr>, Error> {
-        let host = uri.host().unwrap_or_default();
-        let default = if uri.scheme_str() == Some("https") { 443 } else { 80 };
-        let port = uri.port_u16().unwrap_or(default);
-        if let Ok(address) = host.trim_matches(['[', ']']).parse::<IpAddr>() {
-            self.policy.judge(address)?;
-            return Ok(vec![SocketAddr::new(address, port)]);
+    /// What it means that the time was over in this phase. Behind a proxy that was reached, it is the receiver's silence.
+    pub(super) fn late(&self, phase: Phase, after: Duration) -> Cause {
+        match &self.proxy {
+            Some(proxy) if phase == Phase::Proxy => proxy.at_fault(ProxyFault::Silent),
+            _ => Cause::Timeout { phase, after },
         }
-        let failed = |reason: String| Error::Resolve { host: host.to_owned(), reason };
-        let found = (self.resolve)(host.to_owned(), port).await.map_err(|error| failed(error.to_string()))?;
+    }
+
+    fn proxy_of(&self, target: &Target) -> Option<&Proxy> {
+        self.proxy.as_ref().filter(|proxy| proxy.serves(&target.host))
+    }
+
+    async fn directly(&self, target: &Target, trace: &Trace) -> Result<Box<dyn Stream>, Cause> {
+        let addresses = self.judged(target).await?;
+        trace.enter(Phase::Connect);
+        trace.set_remote(addresses.first().copied());
+        match self.dialer.dial(&addresses).await {
+            Ok((stream, address)) => {
+                trace.set_remote(Some(address));
+                Ok(Box::new(stream))
+            }
+            Err(Unreached { address, error }) => {
+                trace.set_remote(Some(address));
+                let refused = || Cause::Connect { address: address.to_string(), reason: error.to_string() };
+                Err(Cause::of_this_host(&error).unwrap_or_else(refused))
+            }
+        }
+    }
+
+    /// Opens a tunnel to the first address that the proxy can reach.
+    async fn through(&self, proxy: &Proxy, target: &Target, trace: &Trace) -> Result<Box<dyn Stream>, Cause> {
+        let named = proxy.resolves && matches!(target.host, Host::Domain(_));
+        let places = if named {
+            vec![(None, target.authority())]
+        } else {
+            self.judged(target).await?.into_iter().map(|address| (Some(address), address.to_string())).collect()
+        };
+        let mut failure = None;
+        for (address, authority) in places {
+            trace.enter(Phase::Proxy);
+            let stream = self.reach(proxy).await?;
+            trace.enter(Phase::Connect);
+            trace.set_remote(address);
+            match proxy.tunnel(stream, &authority).await {
+                Err(unreached @ Cause::Connect { .. }) => failure = Some(unreached),
+                opened => return opened,
+            }
+        }
+        Err(failure.expect("there is at least one address"))
+    }
+
+    /// Connects to the proxy. The operator vouches for it, so its address is not judged.
+    async fn reach(&self, proxy: &Proxy) -> Result<TcpStream, Cause> {
+        let unreachable = |error: &std::io::Error| {
+            let reason = ProxyFault::Unreachable(error.to_string());
+            Cause::of_this_host(error).unwrap_or_else(|| proxy.at_fault(reason))
+        };
+        let addresses = match &proxy.host {
+            Host::Ipv4(address) => vec![SocketAddr::new((*address).into(), proxy.port)],
+            Host::Ipv6(address) => vec![SocketAddr::new((*address).into(), proxy.port)],
+            Host::Domain(name) => {
+                interleaved((self.resolve)(name.clone(), proxy.port).await.map_err(|error| unreachable(&error))?)
+            }
+        };
+        if addresses.is_empty() {
+            return Err(proxy.at_fault(ProxyFault::Unreachable("its name has no address".to_owned())));
+        }
+        let dialled = self.dialer.dial(&addresses).await;
+        dialled.map(|(stream, _)| stream).map_err(|unreached| unreachable(&unreached.error))
+    }
+
+    /// The addresses of a target, all of them allowed. One that is not spoils the others: a name that points inside is no
+    /// name of a receiver.
+    async fn judged(&self, target: &Target) -> Result<Vec<SocketAddr>, Cause> {
+        let literal = |address: IpAddr| {
+            self.policy.judge(address)?;
+            Ok(vec![SocketAddr::new(address.to_canonical(), target.port)])
+        };
+        let host = match &target.host {
+            Host::Ipv4(address) => return literal((*address).into()),
+            Host::Ipv6(address) => return literal((*address).into()),
+            Host::Domain(name) => name,
+        };
+        let failed = |reason: String| Cause::Resolve { host: host.clone(), reason };
+        let found = (self.resolve)(host.clone(), target.port).await;
+        let found = found.map_err(|error| Cause::of_this_host(&error).unwrap_or_else(|| failed(error.to_string())))?;
         if found.is_empty() {
             return Err(failed("it has no address".to_owned()));
         }
         if !self.policy.trusts(host) {
             found.iter().try_for_each(|address| self.policy.judge(address.ip()))?;
         }
-        Ok(found.into_iter().take(ADDRESSES_MAX).collect())
+        Ok(interleaved(found))
     }
-
-    /// Connects to the first address that answers. Each gets an equal share of the time, so that a dead one does not use up
-    /// what a live one needs.
-    async fn dial(&self, addresses: &[SocketAddr]) -> Result<TokioIo<TcpStream>, Error> {
-        let share = self.timeout / u32::try_from(addresses.len()).unwrap_or(1).max(1);
-        let mut failure = None;
-        for address in addresses {
-            let reason = match tokio::time::timeout(share, TcpStream::connect(address)).await {
-                Ok(Ok(stream)) => {
-                    // Small requests are not to wait for an acknowledgement. Failing to say so harms nothing.
-                    let _ = stream.set_nodelay(true);
-                    return Ok(TokioIo::new(stream));
-                }
-                Ok(Err(error)) => error.to_string(),
-                Err(_) => "no answer in time".to_owned(),
-            };
-            failure = Some(Error::Connect { address: *address, reason });
-        }
-        Err(failure.expect("there is at least one address"))
-    }
-}
-
-impl Service<Uri> for Connector {
-    type Response = TokioIo<TcpStream>;
-    type Error = Error;
-    type Future = BoxFuture<'static, Result<Self::Response, Error>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        Box::pin(self.clone().connect(uri))
-    }
-}
-
-/// The operating system's resolver.
-pub(super) fn system() -> Resolve {
-    Arc::new(|host, port| Box::pin(async move { Ok(tokio::net::lookup_host((host, port)).await?.collect::<Vec<_>>()) }))
 }

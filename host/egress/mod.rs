@@ -2,75 +2,55 @@
 //!
 //! It goes only where its [`Policy`] allows, judged at the address that is really dialled. It follows no redirect,
 //! decompresses nothing, reads a bounded part of the answer, and is done by a deadline that includes the answer's body.
-//! HTTP/1.1 and HTTP/2, by what the other side offers in TLS.
+//! HTTP/1.1 and HTTP/2, by what the other side offers in TLS. What goes wrong is told with the step at which it did, how
+//! long each step took, and whether the receiver, the proxy or this host is to blame.
+//!
+//! `oauth` gets access tokens by the same client.
 
 mod address;
 mod body;
 mod connect;
+mod connection;
+mod dial;
 mod error;
+mod identity;
+mod oauth;
+mod options;
 mod policy;
+mod pool;
+mod proxy;
+mod resolve;
 #[cfg(test)]
 mod tests;
+mod tls;
+mod trace;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, Method, StatusCode, Uri};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
-use ipnet::IpNet;
-use serde::{Deserialize, Serialize};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, Method, StatusCode, Uri, Version};
+use hyper::body::Incoming;
 use url::Url;
 
 pub use body::{Body, Pieces};
-use connect::{Connector, Resolve};
-pub use error::{Error, Phase};
+use connect::Connector;
+use connection::{Connection, Outgoing, Target, Unanswered};
+pub use error::{Cause, Error, Kind, Phase};
+pub use identity::{BadIdentity, CaFile, Identity};
+pub use oauth::{ClientAuth, Credentials, Tokens};
+pub use options::Options;
 pub use policy::{Policy, Refusal};
-
-use crate::clock::Stopwatch;
-
-/// How requests go out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Options {
-    /// Address ranges that may be called although they are not public, such as `10.0.0.0/8`. None unless given.
-    pub allow: Vec<IpNet>,
-    /// Names that may be called whatever their addresses: `receiver.internal`, or `*.internal` for all below. None unless
-    /// given.
-    pub allow_hosts: Vec<String>,
-    /// The only ports that may be called; empty for any.
-    pub ports: Vec<u16>,
-    /// Milliseconds to resolve a name and connect.
-    pub connect_ms_max: u64,
-    /// Milliseconds for a whole request with its answer, whatever the caller asks for.
-    pub total_ms_max: u64,
-    /// Bytes of an answer's body that are read and kept.
-    pub answer_bytes_max: usize,
-    /// Idle connections kept for each host.
-    pub idle_connections_max: usize,
-    /// Milliseconds that an idle connection is kept.
-    pub idle_ms_max: u64,
-}
-
-impl Default for Options {
-    /// Public addresses only; 5 s to connect, 30 s in all, 64 KiB, 8 connections for 30 s.
-    fn default() -> Self {
-        Self {
-            allow: Vec::new(),
-            allow_hosts: Vec::new(),
-            ports: Vec::new(),
-            connect_ms_max: 5_000,
-            total_ms_max: 30_000,
-            answer_bytes_max: 64 * 1024,
-            idle_connections_max: 8,
-            idle_ms_max: 30_000,
-        }
-    }
-}
+use pool::Pool;
+pub use proxy::{ProxyFault, ProxyUrl};
+use resolve::Resolve;
+pub use trace::Timings;
+use trace::Trace;
 
 /// A request to send.
 pub struct Request {
@@ -78,12 +58,14 @@ pub struct Request {
     pub method: Method,
     /// Where to; must pass [`Policy::check_url`].
     pub url: Url,
-    /// `host`, `content-length` and the headers of the connection are ignored: the client sets them.
+    /// `host`, `content-length`, `expect` and the headers of the connection are ignored: the client sets what is needed.
     pub headers: HeaderMap,
     /// What to send.
     pub body: Body,
     /// The time for everything, the answer's body included.
     pub deadline: Duration,
+    /// The client certificate for a receiver that asks for one (mTLS).
+    pub identity: Option<Identity>,
 }
 
 /// An answer, as far as it was read.
@@ -93,6 +75,10 @@ pub struct Answer {
     pub status: StatusCode,
     /// As received.
     pub headers: HeaderMap,
+    /// HTTP/1.1 or HTTP/2, by what the other side offers in TLS; HTTP/1.0 if it answers so.
+    pub version: Version,
+    /// The address that was dialled, behind a proxy the one that it was asked for; none if the proxy resolved the name.
+    pub remote: Option<SocketAddr>,
     /// At most `answer_bytes_max` bytes, as received: not decompressed.
     pub body: Bytes,
     /// Whether the body was longer.
@@ -101,30 +87,29 @@ pub struct Answer {
     pub timings: Timings,
 }
 
-/// How long a request took.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Timings {
-    /// Milliseconds until the status and the headers were there.
-    pub first_byte_ms: u64,
-    /// Milliseconds until the end.
-    pub total_ms: u64,
-}
-
 /// An answer whose body is still coming.
 pub struct Streaming {
     /// Any at all.
     pub status: StatusCode,
     /// As received.
     pub headers: HeaderMap,
+    /// As in [`Answer`].
+    pub version: Version,
+    /// As in [`Answer`].
+    pub remote: Option<SocketAddr>,
     /// Unbounded but for the deadline.
     pub body: Pieces,
 }
 
 /// The client. Clones share connections.
 #[derive(Clone)]
-pub struct Client {
-    inner: legacy::Client<HttpsConnector<Connector>, Body>,
+pub struct Client(Arc<Inner>);
+
+struct Inner {
+    connector: Connector,
+    pool: Pool,
     policy: Arc<Policy>,
+    connect_max: Duration,
     total_max: Duration,
     answer_bytes_max: usize,
 }
@@ -137,12 +122,12 @@ impl Client {
 
     /// A client under another policy than the options describe.
     pub fn under(policy: Policy, options: &Options) -> Self {
-        Self::resolving(policy, options, connect::system())
+        Self::resolving(policy, options, resolve::system())
     }
 
     /// The policy, for checking a URL before it is saved.
     pub fn policy(&self) -> &Policy {
-        &self.policy
+        &self.0.policy
     }
 
     /// Sends a request and reads the answer.
@@ -150,67 +135,106 @@ impl Client {
     /// The deadline is cut to `total_ms_max`. What exceeds `answer_bytes_max` is not read and its connection is closed.
     /// Cancel safe in that nothing leaks: dropping the future closes the connection, but the request may have been seen.
     pub async fn send(&self, request: Request) -> Result<Answer, Error> {
-        let watch = Stopwatch::start();
-        let deadline = request.deadline.min(self.total_max);
-        let Streaming { status, headers, body } = self.send_streaming(Request { deadline, ..request }).await?;
-        let first_byte_ms = ms(watch.elapsed());
-        let (body, truncated) = read(body, self.answer_bytes_max).await?;
-        Ok(Answer {
-            status,
-            headers,
-            body,
-            truncated,
-            timings: Timings { first_byte_ms, total_ms: ms(watch.elapsed()) },
-        })
+        let deadline = request.deadline.min(self.0.total_max);
+        let mut answer = self.send_streaming(Request { deadline, ..request }).await?;
+        let (body, truncated) = read(&mut answer.body, self.0.answer_bytes_max).await?;
+        let timings = answer.body.timings();
+        let Streaming { status, headers, version, remote, .. } = answer;
+        Ok(Answer { status, headers, version, remote, body, truncated, timings })
     }
 
     /// Sends a request and gives the answer's body as it comes. Neither `total_ms_max` nor `answer_bytes_max` applies.
     pub async fn send_streaming(&self, request: Request) -> Result<Streaming, Error> {
-        self.policy.check_url(&request.url)?;
-        let after = request.deadline;
+        let (trace, after) = (Trace::start(), request.deadline);
         let mut deadline = Box::pin(tokio::time::sleep(after));
-        let answer = self.inner.request(prepare(request)?);
-        let answer = tokio::select! {
-            answer = answer => answer.map_err(|error| Error::of_client(&error))?,
-            () = &mut deadline => return Err(Error::Timeout { phase: Phase::Answer, after }),
+        let answered = tokio::select! {
+            answered = self.exchange(request, &trace) => answered,
+            () = &mut deadline => Err(self.0.connector.late(trace.phase(), after)),
         };
+        let (answer, connection) = answered.map_err(|cause| Error::new(cause, &trace))?;
+        trace.answered();
+        let remote = trace.remote();
         let (head, body) = answer.into_parts();
-        Ok(Streaming { status: head.status, headers: head.headers, body: Pieces::new(body, deadline, after) })
+        let body = Pieces::new(body, (deadline, after), connection, self.0.pool.clone(), trace);
+        Ok(Streaming { status: head.status, headers: head.headers, version: head.version, remote, body })
+    }
+
+    /// Sends a request on a connection that waits, or on a new one. A waiting one may turn out to be dead; then nothing was
+    /// sent, and a new one gets the request.
+    async fn exchange(&self, request: Request, trace: &Trace) -> Result<(http::Response<Incoming>, Connection), Cause> {
+        self.0.policy.check_url(&request.url)?;
+        let target = Target::of(&request.url, request.identity.clone())?;
+        let mut outgoing = prepare(request)?;
+        if let Some(mut connection) = self.waiting(&target).await {
+            trace.reuse(connection.remote);
+            match connection.send(outgoing).await {
+                Ok(answer) => return Ok((answer, connection)),
+                Err(Unanswered { unsent: Some(unsent), .. }) => outgoing = *unsent,
+                Err(Unanswered { cause, .. }) => return Err(cause),
+            }
+            trace.begin_again();
+        }
+        let mut connection = self.connect(&target, trace).await?;
+        trace.enter(Phase::Answer);
+        let answer = connection.send(outgoing).await.map_err(|unanswered| unanswered.cause)?;
+        Ok((answer, connection))
+    }
+
+    /// A connection of the pool that lives. What has come in the meantime, such as its end, is looked at first: a request
+    /// that meets it on its way is lost without anybody knowing whether it was seen.
+    async fn waiting(&self, target: &Target) -> Option<Connection> {
+        while let Some(connection) = self.0.pool.take(target) {
+            tokio::task::yield_now().await;
+            if connection.is_ready() {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    async fn connect(&self, target: &Target, trace: &Trace) -> Result<Connection, Cause> {
+        let after = self.0.connect_max;
+        let connecting = tokio::time::timeout(after, self.0.connector.connect(target, trace));
+        let connection = connecting.await.map_err(|_| self.0.connector.late(trace.phase(), after))??;
+        if let Some(shared) = connection.share() {
+            self.0.pool.put(shared);
+        }
+        Ok(connection)
     }
 
     fn resolving(policy: Policy, options: &Options, resolve: Resolve) -> Self {
         let policy = Arc::new(policy);
-        let dial = Connector::new(policy.clone(), resolve, Duration::from_millis(options.connect_ms_max));
-        let https = HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_all_versions();
-        let inner = legacy::Client::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(Duration::from_millis(options.idle_ms_max))
-            .pool_max_idle_per_host(options.idle_connections_max)
-            .http1_max_buf_size(HEAD_BYTES_MAX)
-            .build(https.wrap_connector(dial));
-        let total_max = Duration::from_millis(options.total_ms_max);
-        Self { inner, policy, total_max, answer_bytes_max: options.answer_bytes_max }
+        Self(Arc::new(Inner {
+            connector: Connector::new(policy.clone(), options, resolve),
+            pool: Pool::new(options),
+            policy,
+            connect_max: Duration::from_millis(options.connect_ms_max),
+            total_max: Duration::from_millis(options.total_ms_max),
+            answer_bytes_max: options.answer_bytes_max,
+        }))
     }
 }
 
 /// An answer whose status line and headers are longer is refused.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 
-fn prepare(request: Request) -> Result<http::Request<Body>, Error> {
-    let uri = request.url.as_str().parse::<Uri>().map_err(|error| Error::Request(error.to_string()))?;
+/// What the client itself says, or what is about one connection and not about the request.
+const OWN_HEADERS: [HeaderName; 9] =
+    [HOST, CONTENT_LENGTH, CONNECTION, EXPECT, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
+
+fn prepare(request: Request) -> Result<Outgoing, Cause> {
+    let uri = request.url.as_str().parse::<Uri>().map_err(|error| Cause::Request(error.to_string()))?;
     let mut prepared = http::Request::new(request.body);
     *prepared.method_mut() = request.method;
-    *prepared.uri_mut() = uri;
     *prepared.headers_mut() = request.headers;
-    for name in [HOST, CONTENT_LENGTH, CONNECTION, TRANSFER_ENCODING, TE, TRAILER, UPGRADE] {
+    for name in OWN_HEADERS {
         prepared.headers_mut().remove(name);
     }
-    Ok(prepared)
+    Outgoing::new(prepared, uri)
 }
 
 /// Reads up to `max` bytes, and whether there was more. Returning drops what is left, and its connection with it.
-async fn read(mut body: Pieces, max: usize) -> Result<(Bytes, bool), Error> {
+async fn read(body: &mut Pieces, max: usize) -> Result<(Bytes, bool), Error> {
     let mut kept = BytesMut::new();
     while let Some(piece) = body.next().await.transpose()? {
         let room = max - kept.len();
@@ -220,8 +244,4 @@ async fn read(mut body: Pieces, max: usize) -> Result<(Bytes, bool), Error> {
         }
     }
     Ok((kept.freeze(), false))
-}
-
-fn ms(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

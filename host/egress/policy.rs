@@ -101,11 +101,7 @@ impl Policy {
     /// Whether the operator vouches for this name, whatever its addresses.
     pub(super) fn trusts(&self, host: &str) -> bool {
         let host = plain(host);
-        let named = |allowed: &String| match allowed.strip_prefix('*') {
-            Some(suffix) => host.ends_with(suffix),
-            None => host == *allowed,
-        };
-        self.anywhere || self.allow_hosts.iter().any(named)
+        self.anywhere || self.allow_hosts.iter().any(|pattern| named(pattern, &host))
     }
 
     fn check_port(&self, port: u16) -> Result<(), Refusal> {
@@ -116,8 +112,13 @@ impl Policy {
     }
 }
 
+/// Whether a name is meant by `name` or `*.name`, both in their one spelling.
+pub(super) fn named(pattern: &str, host: &str) -> bool {
+    pattern.strip_prefix('*').map_or(host == pattern, |suffix| host.ends_with(suffix))
+}
+
 /// The one spelling of a host name: lowercase, without the dot of the root.
-fn plain(host: &str) -> String {
+pub(super) fn plain(host: &str) -> String {
     host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
 }
 

@@ -7,16 +7,15 @@ use tokio::sync::mpsc;
 
 use super::live::Live;
 use super::outcome::{Verdict, verdict};
+use super::told::Told;
 use super::work::trigger_of;
 use super::{Done, Executions, Outcome};
 use crate::clock::Timestamp;
-use crate::delivery;
-use crate::dialect::{self, View};
 use crate::engine::{self, Call, Run, Stop};
 use crate::hook::Hook;
-use crate::id::{DeliveryId, ExecutionId};
+use crate::id::ExecutionId;
 use crate::registry::Target;
-use crate::store::{self, Finish, Logs, NewDelivery, NewEvent, NewMessage, OutputRow, SessionEnd};
+use crate::store::{self, Finish, Logs, NewEvent, NewMessage, OutputRow, SessionEnd};
 use crate::trigger::{Emitted, Output, Reply, Trigger};
 
 /// Outputs between the guest and the host.
@@ -55,7 +54,7 @@ impl Executions {
     }
 
     async fn attempted(&self, attempt: &Attempt, live: &Live) -> Ending {
-        let run = self.call(attempt, live).await;
+        let (run, mut told) = self.call(attempt, live).await;
         let took = Duration::from_micros(run.usage.wall_us);
         let interrupted = self.0.interrupted.load(std::sync::atomic::Ordering::Relaxed);
         let now = self.now();
@@ -68,7 +67,7 @@ impl Executions {
             events: run.events.iter().map(emitted).collect(),
             ..Finish::default()
         };
-        let ending = match verdict(run.end, interrupted) {
+        let mut ending = match verdict(run.end, interrupted) {
             Verdict::NotNow => {
                 let soon = now.after(Duration::from_millis(NO_PLACE_MS));
                 finish.outcome = store::Outcome::AgainAt(soon, "host_busy".to_owned());
@@ -87,16 +86,18 @@ impl Executions {
             Verdict::Final { status, reason, outcome } => attempt.ending(finish, status, reason, outcome),
         };
         if let Some(done) = &ending.done {
+            told.end(attempt, done);
             self.0.parts.metrics.execution(done.status.as_str(), done.reason.as_deref(), took);
         }
+        ending.finish.deliveries = told.deliveries;
         ending
     }
 
-    async fn call(&self, attempt: &Attempt, live: &Live) -> Run {
+    async fn call(&self, attempt: &Attempt, live: &Live) -> (Run, Told) {
         let parts = &self.0.parts;
         let loaded = match parts.registry.load(attempt.target.version).await {
             Ok(loaded) => loaded,
-            Err(error) => return Run::not(Stop::Host(error.to_string())),
+            Err(error) => return (Run::not(Stop::Host(error.to_string())), Told::default()),
         };
         let own = attempt.hook.as_ref().map(|hook| &hook.spec.limits);
         let call = Call {
@@ -118,27 +119,36 @@ impl Executions {
         };
         let (said, mut outputs) = mpsc::channel(OUTPUTS_WAITING_MAX);
         let mut run = std::pin::pin!(parts.engine.run(&loaded, call, said, live.stop.clone()));
-        let mut n = 0;
+        let (mut n, mut told, mut heard) = (0, Told::default(), Vec::new());
+        let mut hear = |told: &mut Told, output: &Output| {
+            n += 1;
+            let row = self.row(attempt.n, n, output);
+            told.hear(attempt, &row, output);
+            live.push(row.clone());
+            row
+        };
         let ended = loop {
             tokio::select! {
                 biased;
                 ended = &mut run => break ended,
-                Some(output) = outputs.recv() => {
-                    n += 1;
-                    live.push(self.row(attempt.n, n, &output));
-                    // A slow reader holds the guest up, but neither its deadline nor its cancellation.
+                1.. = outputs.recv_many(&mut heard, OUTPUTS_WAITING_MAX) => {
+                    let rows = heard.drain(..).map(|output| hear(&mut told, &output)).collect();
+                    // A slow disk or reader holds the guest up, but neither its deadline nor its cancellation.
+                    let ready = async {
+                        self.tell(attempt, &mut told, rows).await;
+                        live.keep_pace().await;
+                    };
                     tokio::select! {
-                        () = live.keep_pace() => {}
+                        () = ready => {}
                         ended = &mut run => break ended,
                     }
                 }
             }
         };
         while let Ok(output) = outputs.try_recv() {
-            n += 1;
-            live.push(self.row(attempt.n, n, &output));
+            hear(&mut told, &output);
         }
-        ended
+        (ended, told)
     }
 
     fn row(&self, attempt: u32, n: u32, output: &Output) -> OutputRow {
@@ -162,7 +172,13 @@ impl Attempt {
     /// The end of an attempt that should have had a further one, which the host could not promise.
     pub(super) fn turned_away(&self, finish: Finish) -> Ending {
         let outcome = Outcome::stopped("host_busy", "the host could not keep the execution for another attempt");
-        self.ending(finish, store::Status::Failed, Some("host_busy"), outcome)
+        let mut ending = self.ending(finish, store::Status::Failed, Some("host_busy"), outcome);
+        if let Some(done) = &ending.done {
+            let mut told = Told::of(std::mem::take(&mut ending.finish.deliveries));
+            told.end(self, done);
+            ending.finish.deliveries = told.deliveries;
+        }
+        ending
     }
 
     /// The end of an execution that cannot be prepared.
@@ -189,7 +205,6 @@ impl Attempt {
     ) -> Ending {
         let done = Done { status, reason: reason.map(str::to_owned), outcome, at: finish.at, attempt: self.n };
         finish.messages = self.messages(&done);
-        finish.deliveries = self.deliveries(&done, &finish.outputs);
         finish.session_end = self.trigger.session_id.as_ref().and(done.reply()).and_then(session_end);
         let json = if self.trigger.confidential {
             finish.trigger_kept = kept(&self.trigger);
@@ -201,9 +216,10 @@ impl Attempt {
         Ending { finish, done: Some(Arc::new(done)) }
     }
 
-    /// What the conversation keeps of an execution that succeeded.
+    /// What the conversation keeps of an execution that succeeded. Of a confidential one it is what the flow itself appends.
     fn messages(&self, done: &Done) -> Vec<NewMessage> {
-        let (Some(reply), true) = (done.reply(), self.trigger.session_id.is_some()) else { return Vec::new() };
+        let recorded = self.trigger.session_id.is_some() && !self.trigger.confidential;
+        let (Some(reply), true) = (done.reply(), recorded) else { return Vec::new() };
         let message = |role: &str, at, text: &Option<String>| {
             text.clone().map(|text| NewMessage { at, role: role.to_owned(), text, data: None })
         };
@@ -211,39 +227,6 @@ impl Attempt {
         let asked = message("user", received_at, &self.trigger.message);
         let answered = message("assistant", done.at, &reply.text);
         asked.into_iter().chain(answered).collect()
-    }
-
-    /// Who is told of the end, or of what was said on the way.
-    fn deliveries(&self, done: &Done, said: &[OutputRow]) -> Vec<NewDelivery> {
-        let Some(hook) = &self.hook else { return Vec::new() };
-        let Some(callback) = &hook.spec.callback else { return Vec::new() };
-        let finished_at = done.at.to_string();
-        let said = said.iter().filter(|row| row.attempt == self.n);
-        let outputs = said.filter_map(|row| serde_json::from_str(&row.data).ok()).collect::<Vec<Output>>();
-        let view = View {
-            hook: Some(hook.id),
-            reason: done.reason.as_deref(),
-            finished_at: Some(&finished_at),
-            session_id: self.trigger.session_id.as_deref(),
-            user_id: self.trigger.user_id.as_deref(),
-            reply: done.reply(),
-            failure: done.failure(),
-            outputs: &outputs,
-            confidential: self.trigger.confidential,
-            ..View::new(self.id, &self.target.name, done.status.as_str())
-        };
-        // Ids are in the order of the callbacks, which is the order in which they are sent.
-        let told = (done.at.unix_ms_unsigned()..).zip(hook.spec.dialect.callback(&view));
-        let delivery = |(at, told): (u64, dialect::Callback)| NewDelivery {
-            id: DeliveryId::at(at),
-            hook: hook.id,
-            created_at: done.at,
-            url: callback.url.to_string(),
-            event: told.event,
-            body: told.body,
-            job: delivery::SEND,
-        };
-        told.map(delivery).collect()
     }
 }
 

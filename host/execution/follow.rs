@@ -101,7 +101,16 @@ impl Reading {
         let mut state = self.live.state.subscribe();
         let position = self.position;
         let _ = state.wait_for(|state| state.said > position || state.done.is_some()).await;
-        let rows = self.live.since(position);
+        self.read()
+    }
+
+    fn goes_on(&self) -> bool {
+        self.live.state.borrow().done.is_none()
+    }
+
+    /// What was said since the last look.
+    fn read(&mut self) -> Vec<OutputRow> {
+        let rows = self.live.since(self.position);
         self.position += rows.len();
         self.live.reader_took(self.position);
         rows
@@ -135,6 +144,23 @@ impl Follow {
                 None => self.rest().await?,
             }
         }
+    }
+
+    /// The events so far; waits for no other.
+    pub async fn so_far(&mut self) -> Result<Vec<Event>, Error> {
+        while self.live.is_some() && self.behind {
+            self.behind = !self.stored().await?;
+        }
+        if let Some(reading) = self.live.as_mut().filter(|reading| reading.goes_on()) {
+            let rows = reading.read();
+            self.take(rows);
+            return Ok(self.ready.drain(..).collect());
+        }
+        let mut events = Vec::new();
+        while let Some(event) = self.next().await? {
+            events.push(event);
+        }
+        Ok(events)
     }
 
     /// Takes the next outputs that the store has. True when there are no more of them.

@@ -9,7 +9,8 @@
 //!   takes the caller's connection with it, so nothing was promised. When the caller's patience ends before the execution
 //!   does, it becomes an accepted one before the 202 is sent.
 //!
-//! Outcome, outputs, logs, the session's messages, callbacks and the end of the job are one transaction.
+//! Outcome, outputs, logs, the session's messages, callbacks and the end of the job are one transaction. Only a dialect that
+//! calls back with every output does not wait for it: see `told`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -35,6 +36,7 @@ mod live;
 mod open;
 mod outcome;
 mod start;
+mod told;
 mod work;
 
 pub use follow::{Event, Follow};
@@ -292,7 +294,7 @@ impl Executions {
             }
         };
         let trigger = work::trigger_of(&old)?;
-        if trigger.confidential && old.status.is_final() {
+        if trigger.confidential {
             return Err(Error::Forgotten(id));
         }
         self.accept(Order { target, hook, trigger, idempotency: None, replay_of: Some(id) }).await.map(Ended::id)

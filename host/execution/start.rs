@@ -306,6 +306,7 @@ impl Executions {
             trigger: json(&order.trigger),
             body: order.trigger.request.body.clone(),
             idempotency: order.idempotency,
+            trigger_kept: super::attempt::kept(&order.trigger),
         };
         let trigger = Arc::new(order.trigger);
         (new, Attempt { id, n: 1, target: order.target, hook: order.hook, trigger, wall })

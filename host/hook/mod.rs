@@ -6,17 +6,39 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::cache::Cache;
 use crate::clock::{Clock, Timestamp};
 use crate::id::{self, FlowId, HookId, WorkspaceId};
+use crate::secrets;
 use crate::signature::Secret;
 use crate::store::{self, Page, Store};
 
-mod secrets;
+mod admission;
+mod path;
 mod spec;
 
-pub use secrets::{Held, Secrets, Use};
+pub use admission::{ContentType, ENCODINGS, Encoding, Range};
 pub use spec::{Basic, Callback, Invalid, Limits, Mode, Record, Retry, Spec};
+
+/// The secrets of a hook.
+pub type Secrets = secrets::Secrets<Use>;
+
+/// One secret of a hook.
+pub type Held = secrets::Held<Use>;
+
+/// What a secret of a hook is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Use {
+    /// Proves callers.
+    Auth,
+    /// Signs callbacks.
+    Callback,
+    /// The password that a callback's receiver asks for.
+    CallbackPassword,
+}
 
 /// Hooks that are kept in memory.
 const CACHED_MAX: u64 = 10_000;
@@ -36,6 +58,9 @@ pub enum Error {
     /// The name of a new hook is taken.
     #[error("there is a hook `{0}` already")]
     Taken(String),
+    /// Another hook is known by this path id.
+    #[error("the path id `{0}` is taken")]
+    PathTaken(String),
     /// Somebody else has changed the hook meanwhile.
     #[error("the hook was changed by somebody else meanwhile; read it again")]
     Changed,
@@ -61,6 +86,8 @@ pub struct Hook {
     pub flow: FlowId,
     /// Unique in the workspace.
     pub name: String,
+    /// The id by which senders know it in the paths of its dialect, beside its own; unique there, on the whole server.
+    pub path_id: Option<String>,
     /// False: every request is refused.
     pub enabled: bool,
     /// What it does.
@@ -77,7 +104,12 @@ impl Hook {
     /// Where senders send to, on this server: the product's own path where it has one.
     pub fn url_path(&self) -> String {
         let path = self.spec.dialect.paths().first().unwrap_or(&"/hooks/{hook}");
-        path.replace("{hook}", &self.id.to_string())
+        path.replace("{hook}", &self.public_id())
+    }
+
+    /// What stands for it in a product's paths and answers: its path id where it has one, else its id.
+    pub fn public_id(&self) -> String {
+        self.path_id.clone().unwrap_or_else(|| self.id.to_string())
     }
 }
 
@@ -90,6 +122,8 @@ pub struct NewHook {
     pub flow: FlowId,
     /// Unique in the workspace.
     pub name: String,
+    /// The id by which senders know it in the paths of its dialect.
+    pub path_id: Option<String>,
     /// What it does.
     pub spec: Spec,
     /// The secret that callers prove; one is made when there is none.
@@ -107,12 +141,13 @@ struct Inner {
     clock: Clock,
     /// The absence of a hook is remembered too, so that guessing ids does not cost a read each.
     found: Cache<HookId, Option<Arc<Hook>>>,
+    paths: path::Paths,
 }
 
 impl Hooks {
     /// The hooks of `store`.
     pub fn new(store: Store, clock: Clock) -> Self {
-        Self(Arc::new(Inner { store, clock, found: Cache::new(CACHED_MAX) }))
+        Self(Arc::new(Inner { store, clock, found: Cache::new(CACHED_MAX), paths: path::Paths::new() }))
     }
 
     /// The hook with this id, of whatever workspace. Cached; every change through this handle is seen at once.
@@ -156,6 +191,7 @@ impl Hooks {
             workspace: new.workspace,
             flow: new.flow,
             name: new.name,
+            path_id: new.path_id,
             enabled: true,
             spec: new.spec,
             secrets,
@@ -164,9 +200,9 @@ impl Hooks {
         };
         check(&hook)?;
         let made = self.0.store.hook_create(to_row(&hook)).await;
-        self.0.found.forget(&hook.id);
+        self.forget(&hook);
         match made {
-            Err(store::Error::Taken) => Err(Error::Taken(hook.name)),
+            Err(store::Error::Taken) => Err(self.taken(hook).await),
             other => Ok(other.map(|()| hook)?),
         }
     }
@@ -181,19 +217,20 @@ impl Hooks {
         // Two changes in one millisecond must still be told apart.
         changed.updated_at = now.max(before.after(Duration::from_millis(1)));
         check(&changed)?;
-        let done = match self.0.store.hook_update(to_row(&changed), before).await {
-            Err(store::Error::Taken) => Err(Error::Taken(changed.name.clone())),
-            other => Ok(other?),
-        };
-        self.0.found.forget(&changed.id);
-        if done? { Ok(changed) } else { Err(Error::Changed) }
+        let done = self.0.store.hook_update(to_row(&changed), before).await;
+        self.forget(&changed);
+        match done {
+            Ok(true) => Ok(changed),
+            Ok(false) => Err(Error::Changed),
+            Err(store::Error::Taken) => Err(self.taken(changed).await),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Gives `hook` another password for the receiver of its callbacks, to be stored by [`Hooks::update`].
     pub fn set_callback_password(&self, hook: &mut Hook, password: Secret) {
         let now = self.0.clock.now();
-        hook.secrets.expire(Use::CallbackPassword, now, now);
-        hook.secrets.add(Use::CallbackPassword, password, now);
+        hook.secrets.replace(Use::CallbackPassword, password, now);
     }
 
     /// Adds a secret and lets the others of the same use live only for `overlap` longer. Returns the hook and the new
@@ -221,10 +258,28 @@ impl Hooks {
         self.update(hook).await
     }
 
+    /// Forgets what the cache has of a hook, and that there was none by its path id.
+    fn forget(&self, hook: &Hook) {
+        self.0.found.forget(&hook.id);
+        self.0.paths.forget(hook);
+    }
+
+    /// Which of a hook's names another hook has.
+    async fn taken(&self, hook: Hook) -> Error {
+        if let Some(path_id) = hook.path_id {
+            let dialect = hook.spec.dialect.path_dialect().name().into_owned();
+            let found = self.0.store.hook_by_path(dialect, path_id.clone()).await;
+            if found.is_ok_and(|found| found.is_some_and(|id| id != hook.id)) {
+                return Error::PathTaken(path_id);
+            }
+        }
+        Error::Taken(hook.name)
+    }
+
     /// Removes a hook and gives up its deliveries.
     pub async fn delete(&self, hook: &Hook) -> Result<(), Error> {
         let found = self.0.store.hook_delete(hook.workspace, hook.id, self.0.clock.now()).await?;
-        self.0.found.forget(&hook.id);
+        self.forget(hook);
         if found { Ok(()) } else { Err(Error::Unknown(hook.name.clone())) }
     }
 }
@@ -243,6 +298,9 @@ fn check(hook: &Hook) -> Result<(), Error> {
     let mut problems = hook.spec.check();
     if let Err(rule) = id::check_name(&hook.name) {
         problems.push(Invalid::new("name", rule));
+    }
+    if let Some(path_id) = hook.path_id.as_deref().filter(|path_id| !path::is_path_id(path_id)) {
+        problems.push(Invalid::new("path_id", format_args!("is `{path_id}`; allowed: {}", path::ALLOWED)));
     }
     let basic = hook.spec.callback.as_ref().and_then(|callback| callback.basic.as_ref());
     if basic.is_some() && !hook.secrets.has(Use::CallbackPassword) {
@@ -267,6 +325,7 @@ fn from_row(row: store::Hook) -> Result<Hook, Error> {
         workspace: row.workspace,
         flow: row.flow,
         name: row.name,
+        path_id: row.path_id,
         enabled: row.enabled,
         spec,
         secrets,
@@ -281,6 +340,8 @@ fn to_row(hook: &Hook) -> store::Hook {
         workspace: hook.workspace,
         flow: hook.flow,
         name: hook.name.clone(),
+        path_dialect: hook.spec.dialect.path_dialect().name().into_owned(),
+        path_id: hook.path_id.clone(),
         enabled: hook.enabled,
         spec: serde_json::to_string(&hook.spec).expect("a spec has a JSON form"),
         secrets: serde_json::to_vec(&hook.secrets).expect("secrets have a JSON form").into(),

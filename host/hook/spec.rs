@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::admission::{ContentType, Encoding, Range};
 use crate::dialect::Dialect;
 use crate::signature::Scheme;
 
@@ -30,6 +31,16 @@ pub struct Spec {
     /// Bytes of a request's body.
     #[serde(default = "body_bytes_max")]
     pub body_bytes_max: usize,
+    /// The addresses that may send; empty for all.
+    #[serde(default)]
+    pub allow_from: Vec<Range>,
+    /// The types of bodies that are taken; empty for all.
+    #[serde(default)]
+    pub content_types: Vec<ContentType>,
+    /// The encodings of bodies that are undone; a body in another one is refused. Signatures cover the encoded bytes, and
+    /// `body_bytes_max` holds for these and for the decoded ones.
+    #[serde(default)]
+    pub content_encodings: Vec<Encoding>,
     /// Whether an execution is durable before its reply is sent. An asynchronous one always is.
     #[serde(default)]
     pub record: Record,
@@ -170,6 +181,9 @@ const WAIT_MS_MAX: u64 = 15 * 60 * 1_000;
 /// The largest body that a hook may allow.
 const BODY_BYTES_MAX: usize = 64 << 20;
 
+/// The longest list of addresses or types, since it is gone through for every request.
+const LIST_MAX: usize = 1_000;
+
 impl Spec {
     /// A spec with the defaults and these ways to prove a caller.
     pub fn new(auth: Vec<Scheme>) -> Self {
@@ -180,6 +194,9 @@ impl Spec {
             mode: Mode::default(),
             sync_wait_ms: sync_wait_ms(),
             body_bytes_max: body_bytes_max(),
+            allow_from: Vec::new(),
+            content_types: Vec::new(),
+            content_encodings: Vec::new(),
             record: Record::default(),
             retry: Retry::default(),
             limits: Limits::default(),
@@ -223,6 +240,9 @@ impl Spec {
         let (wait, body) = (self.sync_wait_ms, self.body_bytes_max);
         wrong(wait > WAIT_MS_MAX, "sync_wait_ms", format!("is {wait}; allowed: 0 to {WAIT_MS_MAX}"));
         wrong(body > BODY_BYTES_MAX, "body_bytes_max", format!("is {body}; allowed: 0 to {BODY_BYTES_MAX}"));
+        for (field, length) in [("allow_from", self.allow_from.len()), ("content_types", self.content_types.len())] {
+            wrong(length > LIST_MAX, field, format!("has {length} entries; allowed: {LIST_MAX}"));
+        }
         let attempts = self.retry.attempts_max;
         wrong(!(1..=100).contains(&attempts), "retry.attempts_max", format!("is {attempts}; allowed: 1 to 100"));
         let wall = self.limits.wall_ms_max;

@@ -1,4 +1,4 @@
-//! The raw body, up to a cap, within a time.
+//! The raw body, as it is encoded, up to a cap, within a time.
 
 use std::time::Duration;
 
@@ -12,16 +12,6 @@ use crate::problem::{Problem, kind};
 /// Reads a body. Too long a one is refused as soon as that is known: by its `content-length`, or at the first byte too
 /// many.
 pub(super) async fn read(headers: &HeaderMap, body: Body, bytes_max: usize, time: Duration) -> Result<Bytes, Problem> {
-    let encoding = headers.get(header::CONTENT_ENCODING).map(|value| value.as_bytes().trim_ascii());
-    if let Some(encoding) =
-        encoding.filter(|encoding| !encoding.is_empty() && !encoding.eq_ignore_ascii_case(b"identity"))
-    {
-        let encoding = String::from_utf8_lossy(encoding).into_owned();
-        return Err(Problem::new(
-            &kind::UNSUPPORTED_ENCODING,
-            format!("the body is encoded as `{encoding}`; send it as it is"),
-        ));
-    }
     let too_large = || Problem::new(&kind::BODY_TOO_LARGE, format!("the body has more than {bytes_max} bytes"));
     let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if length.is_some_and(|length| length > bytes_max) {
@@ -65,13 +55,5 @@ mod tests {
         assert_eq!(slug(&[], silent).await, "body-timeout");
         let cut = Body::from_stream(stream::iter([Ok(Bytes::from_static(b"x")), Err(std::io::Error::other("reset"))]));
         assert_eq!(slug(&[], cut).await, "malformed-body");
-    }
-
-    #[tokio::test]
-    async fn an_encoded_body_is_not_decoded_unasked() {
-        assert_eq!(slug(&[("content-encoding", "gzip")], Body::empty()).await, "unsupported-encoding");
-        let headers = [("content-encoding".parse().unwrap(), "identity".parse().unwrap())].into_iter().collect();
-        let body = read(&headers, Body::from("ok"), 10, Duration::from_secs(1)).await.unwrap();
-        assert_eq!(&body[..], b"ok");
     }
 }

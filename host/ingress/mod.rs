@@ -1,8 +1,9 @@
 //! Hooks in.
 //!
 //! A request passes in this order, and each step is cheaper than what it protects: the limit on failures of its address;
-//! the hook; the body, up to the hook's cap; proof over the raw bytes; whether the hook is enabled; the answer to a
-//! handshake; the hook's pace; the dialect; the flow; the execution. Whatever is refused on the way is recorded with the
+//! the hook, and the hook's list of addresses; the body, up to the hook's cap; proof over the raw bytes; whether the hook is
+//! enabled; the answer to a handshake; the hook's pace; the body's type and encoding; the dialect; the flow; the
+//! execution. Whatever is refused on the way is recorded with the
 //! exact reason, while its sender learns only what it may: an unknown hook and a bad credential get the same answer.
 
 use std::net::IpAddr;
@@ -17,19 +18,23 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Clock;
 use crate::dialect::DIALECTS;
 use crate::execution::Executions;
-use crate::hook::Hooks;
+use crate::hook::{Hooks, Range};
 use crate::id::HookId;
 use crate::metrics::Metrics;
 use crate::registry::Registry;
 use crate::store::Store;
 
 mod body;
+mod decode;
 mod pace;
+mod peer;
 mod prefer;
 mod prove;
 mod receive;
 mod refuse;
 mod respond;
+
+pub use peer::ForwardedBy;
 
 /// How requests are taken in.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
@@ -41,11 +46,21 @@ pub struct Options {
     pub failures_per_s_max: u32,
     /// Refused requests that are recorded for one hook, per second; more are only answered.
     pub recorded_per_s_max: u32,
+    /// The addresses of proxies that are believed when they say whom they speak for. None unless given.
+    pub trusted_proxies: Vec<Range>,
+    /// How they say it.
+    pub forwarded_by: ForwardedBy,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { body_ms_max: 30_000, failures_per_s_max: 200, recorded_per_s_max: 20 }
+        Self {
+            body_ms_max: 30_000,
+            failures_per_s_max: 200,
+            recorded_per_s_max: 20,
+            trusted_proxies: Vec::new(),
+            forwarded_by: ForwardedBy::default(),
+        }
     }
 }
 

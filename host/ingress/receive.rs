@@ -9,7 +9,7 @@ use axum::extract::{Path, State};
 use axum::http::header::ALLOW;
 use axum::http::request;
 use axum::http::{HeaderValue, Method, Request, StatusCode};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
@@ -17,14 +17,13 @@ use super::pace::Standing;
 use super::prefer::answering;
 use super::prove::Verdict;
 use super::refuse::Refusal;
-use super::{Ingress, Peer, body, prove};
+use super::{Ingress, Peer, body, decode, peer, prove};
 use crate::clock::Timestamp;
 use crate::dialect::Dialect;
 use crate::execution::Order;
 use crate::hook::Hook;
-use crate::id::HookId;
 use crate::problem::{Problem, kind};
-use crate::signature::{Answer, Proof};
+use crate::signature::{Answer, Proof, Scheme};
 use crate::store::Idempotency;
 use crate::trigger::Trigger;
 
@@ -34,6 +33,7 @@ const KEY_BYTES_MAX: usize = 255;
 /// A request as it came, without its body.
 pub(super) struct Arrival {
     pub(super) at: Timestamp,
+    /// Who sends it, in front of all trusted proxies.
     pub(super) peer: IpAddr,
     pub(super) head: request::Parts,
 }
@@ -51,7 +51,8 @@ pub(super) async fn receive(
     request: Request<Body>,
 ) -> Response {
     let (head, body) = request.into_parts();
-    let peer = head.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
+    let connected = head.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
+    let peer = peer::caller(&ingress.0.options, connected, &head.headers);
     let arrival = Arrival { at: ingress.0.parts.clock.now(), peer, head };
     let mut standing = None;
     let mut response = match ingress.pass(&hook, &arrival, body, &mut standing).await {
@@ -81,7 +82,8 @@ impl Ingress {
         }
         let hook = self.hook(name, arrival).await;
         if arrival.head.method != Method::POST && !hook.as_ref().is_ok_and(|hook| is_asked_by(hook, arrival)) {
-            return Ok(wrong_method());
+            let open = hook.ok().filter(|hook| hook.spec.auth.iter().any(Scheme::is_none));
+            return Ok(wrong_method(open.map_or(arrival.dialect(), |hook| hook.spec.dialect)));
         }
         let hook = hook?;
         let refused = Refusal::of(&hook);
@@ -97,7 +99,7 @@ impl Ingress {
         let proof = match verdict {
             Verdict::Genuine(proof) if arrival.head.method == Method::POST => proof,
             Verdict::Asked(answer) => return Ok(answered(answer)),
-            _ => return Ok(wrong_method()),
+            _ => return Ok(wrong_method(hook.spec.dialect)),
         };
         *standing = self.0.paces.take(&hook, self.0.parts.clock.now());
         if let Some(Standing { limit, refused_for_s: Some(seconds), .. }) = *standing {
@@ -109,19 +111,21 @@ impl Ingress {
         self.execute(&hook, order, how).await.map_err(&refused)
     }
 
-    /// The hook that a path leads to. A product's own path leads only to hooks that speak its dialect.
+    /// The hook that a path leads to, for an address that may send to it. A product's own path leads only to hooks that speak its dialect.
     async fn hook(&self, name: &str, arrival: &Arrival) -> Result<Arc<Hook>, Refusal> {
         let unknown =
             || Refusal::unproven(format!("there is no hook `{}`", name.chars().take(80).collect::<String>()), None);
-        let id = name.parse::<HookId>().map_err(|_| unknown())?;
-        let found = self.0.parts.hooks.find(id).await;
+        let found = self.0.parts.hooks.at(arrival.dialect(), name).await;
         let found = found.map_err(|error| Refusal { problem: error.into(), reason: None, hook: None })?;
-        let speaks = |hook: &Arc<Hook>| [Dialect::Native, hook.spec.dialect].contains(&arrival.dialect());
-        found.filter(speaks).ok_or_else(unknown)
+        let hook = found.ok_or_else(unknown)?;
+        match peer::outside(&hook, arrival.peer) {
+            None => Ok(hook),
+            Some(reason) => Err(Refusal::unproven(reason, Some(hook))),
+        }
     }
 
     async fn order(&self, hook: &Arc<Hook>, arrival: &Arrival, body: Bytes, proof: &Proof) -> Result<Order, Problem> {
-        let request = prove::visible(hook, arrival, body);
+        let request = decode::taken(&hook.spec, prove::visible(hook, arrival, body)).await?;
         let idempotency = idempotency(arrival, proof, &request)?;
         let payload = hook.spec.dialect.parse(&request)?;
         let target = self.0.parts.registry.resolve(hook.flow, &hook.spec.alias).await?;
@@ -147,8 +151,8 @@ fn is_asked_by(hook: &Hook, arrival: &Arrival) -> bool {
     hook.spec.auth.iter().any(|scheme| scheme.handshake_method() == method)
 }
 
-fn wrong_method() -> Response {
-    let mut response = Problem::new(&kind::METHOD_NOT_ALLOWED, "a hook takes POST").into_response();
+fn wrong_method(dialect: Dialect) -> Response {
+    let mut response = Problem::new(&kind::METHOD_NOT_ALLOWED, "a hook takes POST").in_dialect(dialect);
     response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
     response
 }

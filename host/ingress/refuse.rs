@@ -53,6 +53,9 @@ impl Ingress {
         if problem.kind().status == 401 {
             self.0.failures.get_with(arrival.peer, Arc::default).fetch_add(1, Ordering::Relaxed);
         }
+        // Who has not proven anything hears what he would if there were no hook.
+        let known = hook.as_deref().filter(|_| problem.kind().status != 401);
+        let dialect = known.map_or(arrival.dialect(), |hook| hook.spec.dialect);
         let id = hook.as_ref().map(|hook| hook.id);
         let recorded = self.0.recorded.get_with(id, Arc::default).fetch_add(1, Ordering::Relaxed);
         if recorded < self.0.options.recorded_per_s_max {
@@ -70,7 +73,7 @@ impl Ingress {
                 tracing::error!(error = &error as &dyn std::error::Error, "a refused request was not recorded");
             }
         }
-        problem.in_dialect(hook.map_or(arrival.dialect(), |hook| hook.spec.dialect))
+        problem.in_dialect(dialect)
     }
 }
 

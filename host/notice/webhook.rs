@@ -46,7 +46,7 @@ impl Webhook {
         let mut headers: HeaderMap = signed.map_err(|error| not_sent(error.to_string()))?.into_iter().collect();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let (url, body) = (self.url.clone(), body.into_bytes().into());
-        let request = Request { method: Method::POST, url, headers, body, deadline: PATIENCE };
+        let request = Request { method: Method::POST, url, headers, body, deadline: PATIENCE, identity: None };
         let answer = self.client.send(request).await.map_err(|error| not_sent(error.to_string()))?;
         if answer.status.is_success() { Ok(()) } else { Err(not_sent(format!("it answered {}", answer.status))) }
     }

@@ -59,11 +59,17 @@ impl From<hook::Error> for Problem {
                 problem.with(FieldError { field: one.field, message: one.message, expected: None, received: None })
             }),
             E::Unknown(_) | E::UnknownSecret(_) => Self::new(&NOT_FOUND, text),
-            E::Taken(_) => Self::new(&NAME_TAKEN, text),
+            E::Taken(_) => of_name("name", text),
+            E::PathTaken(_) => of_name("path_id", text),
             E::Changed => Self::new(&CHANGED, text),
             E::Store(error) => error.into(),
         }
     }
+}
+
+fn of_name(field: &str, message: String) -> Problem {
+    let field = FieldError { field: field.to_owned(), message: message.clone(), expected: None, received: None };
+    Problem::new(&NAME_TAKEN, message).with(field)
 }
 
 impl From<execution::Error> for Problem {
@@ -109,7 +115,10 @@ impl From<dialect::Malformed> for Problem {
             dialect::Malformed::Type { field, expected, received } => of_member(text, field, expected, received),
             dialect::Malformed::Missing { field, expected } => of_member(text, field, expected, "null"),
             dialect::Malformed::Incomplete(_) => Self::new(&INVALID_REQUEST, text),
-            dialect::Malformed::Json(_) | dialect::Malformed::Twice(_) => Self::new(&MALFORMED_BODY, text),
+            dialect::Malformed::Json(_)
+            | dialect::Malformed::Line { .. }
+            | dialect::Malformed::Form(_)
+            | dialect::Malformed::Twice(_) => Self::new(&MALFORMED_BODY, text),
         }
     }
 }

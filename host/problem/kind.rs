@@ -58,6 +58,7 @@ kinds! {
     STILL_RUNNING: 409 "still-running" "The execution with this key is still running" Caller true;
     EXECUTION_CANCELED: 409 "execution-canceled" "The execution was canceled" Caller false;
     BODY_TOO_LARGE: 413 "body-too-large" "The body is too large" Caller false;
+    UNSUPPORTED_CONTENT_TYPE: 415 "unsupported-content-type" "The hook does not take bodies of this type" Caller false;
     UNSUPPORTED_ENCODING: 415 "unsupported-encoding" "The body is encoded" Caller false;
     INVALID_REQUEST: 422 "invalid-request" "A value cannot be as it is" Caller false;
     INVALID_COMPONENT: 422 "invalid-component" "This is not a component that can run here" Caller false;

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
-use ring::signature::{ECDSA_P256_SHA256_ASN1, ED25519, Ed25519KeyPair, UnparsedPublicKey};
+use ring::signature::{ECDSA_P256_SHA256_ASN1, ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use ring::{digest, hmac};
+use zeroize::Zeroizing;
 
 use super::equal;
 
@@ -61,12 +62,27 @@ impl Algorithm {
         }
     }
 
+    /// A key made of chance that can sign.
+    pub(super) fn make_key(self, random: &[u8; 32]) -> Zeroizing<Vec<u8>> {
+        let mut key = Zeroizing::new(random.to_vec());
+        if self == Self::Ed25519 {
+            let pair = Ed25519KeyPair::from_seed_unchecked(random).expect("a seed is 32 bytes");
+            key.extend_from_slice(pair.public_key().as_ref());
+        }
+        key
+    }
+
+    /// The public part of a key that has one.
+    pub(super) fn public_of(self, key: &[u8]) -> Option<&[u8]> {
+        (self == Self::Ed25519).then(|| &key[key.len().saturating_sub(ED25519_PUBLIC_BYTES)..])
+    }
+
     /// Whether one of the candidates signs the parts in a row. Looks at all of them, whatever it finds.
     pub(super) fn accepts(self, key: &[u8], parts: &[Cow<'_, [u8]>], candidates: &[Vec<u8>]) -> bool {
         let any = |passes: &dyn Fn(&[u8]) -> bool| candidates.iter().fold(false, |any, one| any | passes(one));
         match self {
             Self::Ed25519 => {
-                let public = UnparsedPublicKey::new(&ED25519, &key[key.len().saturating_sub(ED25519_PUBLIC_BYTES)..]);
+                let public = UnparsedPublicKey::new(&ED25519, self.public_of(key).unwrap_or_default());
                 let message = parts.concat();
                 any(&|candidate| public.verify(&message, candidate).is_ok())
             }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::algorithm::Algorithm;
 use super::handshake::Handshake;
 use super::part::{self, Part};
-use super::scheme::{Encoding, Error, Kind, Place, Scheme, Signing};
+use super::scheme::{Encoding, Error, Kind, Place, Scheme, Signing, User};
 use super::schemes::{Preset, Row, SCHEMES, SigningRow};
 use super::secret::KeyForm;
 use super::stamp::{Stamp, Unit};
@@ -143,10 +143,12 @@ impl Entry {
         }
     }
 
-    fn user(&self) -> Result<Option<String>, Error> {
-        match &self.user {
-            Some(user) if user.contains(':') => Err(wrong("user", user, "text without a colon")),
-            user => Ok(user.clone()),
+    fn user(&self) -> Result<User, Error> {
+        match self.user.as_deref() {
+            None => Ok(User::InSecret),
+            Some("*") => Ok(User::Any),
+            Some(user) if user.contains(':') => Err(wrong("user", user, "text without a colon, or `*` for anybody")),
+            Some(user) => Ok(User::Named(user.to_owned())),
         }
     }
 

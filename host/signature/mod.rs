@@ -44,6 +44,7 @@ pub use scheme::{Error, Redacts, Scheme};
 pub use schemes::{Row, SCHEMES};
 pub use secret::Secret;
 pub use sign::{Credentials, sign};
+pub use stringify::stringify;
 pub use verify::{Proof, verify};
 
 /// How many signatures one header may offer; more are refused, since each costs a comparison per secret.

@@ -1,5 +1,7 @@
 //! How a request proves itself: a row of the table and what a hook changes in it.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use http::HeaderName;
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +20,7 @@ use super::stamp::{Stamp, Unit};
 /// {"scheme":"none"}
 /// {"scheme":"api-key","query":"apiKey"}      {"scheme":"api-key","header":"x-api-key"}
 /// {"scheme":"bearer"}
-/// {"scheme":"basic","user":"flowgate"}       {"scheme":"basic"}, where the secret is `user:password`
+/// {"scheme":"basic","user":"flowgate"}       {"scheme":"basic","user":"*"}, any      {"scheme":"basic"}, where the secret is `user:password`
 /// {"scheme":"github"}
 /// {"scheme":"stripe","tolerance_s":600}
 /// {"scheme":"bearer","handshake":"cloudevents"}
@@ -127,10 +129,27 @@ impl Scheme {
         redacts
     }
 
+    /// A new secret that fits, and that can sign. The caller brings the chance.
+    pub fn make_secret(&self, random: &[u8; 32]) -> Secret {
+        match &self.kind {
+            Kind::Signing(signing) => signing.make_secret(random),
+            Kind::Basic { user: User::InSecret } => Secret::new(format!("flowgate:{}", hex::encode(random))),
+            _ => Secret::generate(random),
+        }
+    }
+
+    /// What a receiver verifies with, where that is not the secret itself: the public key, as `whpk_` and base64.
+    pub fn public_key(&self, secret: &Secret) -> Option<String> {
+        let Kind::Signing(signing) = &self.kind else { return None };
+        let key = signing.key(secret)?;
+        let public = signing.algorithm.public_of(&key)?;
+        Some(format!("whpk_{}", BASE64_STANDARD.encode(public)))
+    }
+
     /// Whether `secret` could ever pass, to be asked before it is kept.
     pub fn check_secret(&self, secret: &Secret) -> Result<(), Error> {
         let (fits, allowed) = match &self.kind {
-            Kind::Basic { user: None } => (secret.expose().contains(':'), "`user:password`"),
+            Kind::Basic { user: User::InSecret } => (secret.expose().contains(':'), "`user:password`"),
             Kind::Signing(signing) => (signing.key(secret).is_some(), signing.key_allowed()),
             _ => (!secret.is_empty(), "any text but the empty one"),
         };
@@ -151,8 +170,19 @@ pub(super) enum Kind {
     Query(String),
     Header(HeaderName),
     Bearer,
-    Basic { user: Option<String> },
+    Basic { user: User },
     Signing(Box<Signing>),
+}
+
+/// Whose password the secret of `basic` is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum User {
+    /// The secret says: `user:password`.
+    InSecret,
+    /// This one's.
+    Named(String),
+    /// Whoever gives it.
+    Any,
 }
 
 /// A signature of the request, somewhere in it.
@@ -183,6 +213,19 @@ impl Signing {
     pub(super) fn key(&self, secret: &Secret) -> Option<zeroize::Zeroizing<Vec<u8>>> {
         let prefixes = self.key_prefixes.iter().map(String::as_str);
         self.key_form.key(secret, prefixes).filter(|key| self.algorithm.takes(key))
+    }
+
+    fn make_secret(&self, random: &[u8; 32]) -> Secret {
+        let key = self.algorithm.make_key(random);
+        match self.key_form {
+            KeyForm::Utf8 => Secret::generate(random),
+            KeyForm::Hex => Secret::new(hex::encode(&*key)),
+            KeyForm::Base64 => {
+                // Of a scheme that has both, the last is the prefix of the key that signs.
+                let prefix = self.key_prefixes.last().map_or("", String::as_str);
+                Secret::new(format!("{prefix}{}", BASE64_STANDARD.encode(&*key)))
+            }
+        }
     }
 
     fn key_allowed(&self) -> &'static str {

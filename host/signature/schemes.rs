@@ -126,7 +126,7 @@ pub static SCHEMES: &[Row] = &[
     row("bearer", "`Authorization: Bearer <secret>`", "RFC 6750 §2.1", Preset::Bearer),
     row(
         "basic",
-        "`Authorization: Basic`; the secret is the password of `user`, or `user:password`",
+        "`Authorization: Basic`; the secret is the password of `user`, of anybody when that is `*`, or `user:password`",
         "RFC 7617",
         Preset::Basic,
     ),

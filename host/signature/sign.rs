@@ -5,7 +5,7 @@ use base64::prelude::BASE64_STANDARD;
 use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue};
 
-use super::scheme::{Encoding, Error, Kind, Place, Scheme, Signing};
+use super::scheme::{Encoding, Error, Kind, Place, Scheme, Signing, User};
 use super::secret::Secret;
 use super::stamp::Stamp;
 use super::verify::{Found, is_id};
@@ -47,8 +47,9 @@ pub fn sign(
         Kind::Bearer => token(scheme, &AUTHORIZATION, &format!("Bearer {}", first.expose())),
         Kind::Basic { user } => {
             let pair = match user {
-                Some(user) => format!("{user}:{}", first.expose()),
-                None => first.expose().to_owned(),
+                User::Named(user) => format!("{user}:{}", first.expose()),
+                User::Any => format!("webhook:{}", first.expose()),
+                User::InSecret => first.expose().to_owned(),
             };
             token(scheme, &AUTHORIZATION, &format!("Basic {}", BASE64_STANDARD.encode(pair)))
         }

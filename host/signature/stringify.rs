@@ -13,7 +13,7 @@ const BYTES_MAX: usize = 256 * 1024;
 const DEPTH_MAX: usize = 128;
 
 /// `JSON.stringify(JSON.parse(text))`; none when the text is not JSON, or beyond the limits.
-pub(super) fn stringify(text: &[u8]) -> Option<Vec<u8>> {
+pub fn stringify(text: &[u8]) -> Option<Vec<u8>> {
     if text.len() > BYTES_MAX {
         return None;
     }

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::handshake::{self, Handshake};
 use super::part::Part;
-use super::scheme::{Encoding, Kind, Place, Scheme, Signing};
+use super::scheme::{Encoding, Kind, Place, Scheme, Signing, User};
 use super::secret::{BASE64, Secret};
 use super::stamp::Stamp;
 use super::stringify::stringify;
@@ -41,11 +41,11 @@ pub fn verify(scheme: &Scheme, secrets: &[Secret], message: &Message<'_>, now_un
         Kind::Query(name) => query::only(message.query, name)?,
         Kind::Header(name) => only_header(message, name)?.to_owned(),
         Kind::Bearer => credentials(message, "bearer", "Bearer <token>")?.to_owned(),
-        Kind::Basic { .. } => user_and_password(message)?,
+        Kind::Basic { user } => user_and_password(user, message)?,
     };
     let token = Zeroizing::new(token);
     let user = match &scheme.kind {
-        Kind::Basic { user } => user.as_deref(),
+        Kind::Basic { user: User::Named(user) } => Some(user),
         _ => None,
     };
     let mut matched = None;
@@ -292,12 +292,15 @@ fn credentials<'a>(message: &Message<'a>, word: &str, expected: &'static str) ->
     if found.eq_ignore_ascii_case(word) && !rest.is_empty() { Ok(rest) } else { Err(other) }
 }
 
-/// The decoded `user:password`. The first colon ends the user, so comparing the whole compares both.
-fn user_and_password(message: &Message<'_>) -> Result<String, Refusal> {
+/// The decoded `user:password`; without the user where anybody may be it. The first colon ends the user, so comparing the
+/// whole compares both.
+fn user_and_password(user: &User, message: &Message<'_>) -> Result<String, Refusal> {
     let expected = "Basic <base64 of user:password>";
     let text = credentials(message, "basic", expected)?;
     let decoded = BASE64.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    decoded.filter(|pair| pair.contains(':')).ok_or(Refusal::OtherAuthorization { expected })
+    let pair = decoded.map(Zeroizing::new).ok_or(Refusal::OtherAuthorization { expected })?;
+    let (_, password) = pair.split_once(':').ok_or(Refusal::OtherAuthorization { expected })?;
+    Ok(if *user == User::Any { password.to_owned() } else { String::clone(&pair) })
 }
 
 impl Encoding {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::{Lease, Page, Result, Store, stored, text_enum};
+use super::{Lease, OutputRow, Page, Result, Store, stored, text_enum};
 use crate::clock::Timestamp;
 use crate::id::{self, AttemptId, DeliveryId, ExecutionId, HookId, WorkspaceId};
 
@@ -40,6 +40,10 @@ pub struct NewDelivery {
     pub body: Bytes,
     /// The kind of the job that sends it.
     pub job: &'static str,
+    /// Of what an execution says: the same when another attempt says the same in the same place, which is not sent again.
+    pub said: Option<[u8; 32]>,
+    /// Whether its body is sealed as long as it is there.
+    pub confidential: bool,
 }
 
 /// A message for a receiver.
@@ -103,20 +107,24 @@ pub enum Step {
 const TURN_WAIT: Duration = Duration::from_secs(1);
 
 const DELIVERY: &str =
-    "id, workspace, hook, execution, status, attempts, created_at, next_at, finished_at, url, event, body";
+    "id, workspace, hook, execution, status, attempts, created_at, next_at, finished_at, url, event, body, sealed";
 
 impl Store {
     /// The delivery of a claimed job. None when it is gone or has ended; the job is then done too. None as well when an
     /// earlier delivery of the same execution is pending; the job is then ready a while after that one's next attempt, or
     /// as soon as that one ends.
     pub async fn delivery_begin(&self, lease: Lease, id: DeliveryId, at: Timestamp) -> Result<Option<Delivery>> {
-        self.write(move |c| {
+        let begun = self.write(move |c| {
             let sql = format!(
                 "SELECT {DELIVERY} FROM deliveries WHERE workspace = (SELECT workspace FROM jobs WHERE seq = ?)
                  AND id = ? AND status = 'pending'"
             );
-            let found = c.prepare_cached(&sql)?.query_row(params![lease.seq(), id], delivery).optional()?;
-            let Some(found) = found else {
+            let whole = |row: &Row<'_>| {
+                let sealed = row.get::<_, bool>(12)?.then(|| row.get::<_, Vec<u8>>(11)).transpose()?;
+                Ok((delivery(row)?, sealed))
+            };
+            let found = c.prepare_cached(&sql)?.query_row(params![lease.seq(), id], whole).optional()?;
+            let Some((found, sealed)) = found else {
                 super::job::done(c, &lease)?;
                 return Ok(None);
             };
@@ -124,7 +132,37 @@ impl Store {
             if let Some(next_at) = before {
                 super::job::again(c, &lease, next_at.max(at).after(TURN_WAIT))?;
             }
-            Ok(before.is_none().then_some(found))
+            Ok(before.is_none().then_some((found, sealed)))
+        });
+        let Some((mut found, sealed)) = begun.await? else { return Ok(None) };
+        if let Some(sealed) = sealed {
+            found.body = self.open_body(id, &sealed)?;
+        }
+        Ok(Some(found))
+    }
+
+    /// Writes what a running execution says, and those who are told of it at once. False when `attempt` is not the one that
+    /// runs: then nothing is written.
+    pub async fn output_deliver(
+        &self,
+        workspace: WorkspaceId,
+        execution: ExecutionId,
+        attempt: u32,
+        outputs: Vec<OutputRow>,
+        mut deliveries: Vec<NewDelivery>,
+    ) -> Result<bool> {
+        self.seal_bodies(&mut deliveries);
+        self.write(move |c| {
+            let runs = c
+                .prepare_cached(
+                    "SELECT 1 FROM executions WHERE workspace = ? AND id = ? AND attempt = ? AND finished_at IS NULL",
+                )?
+                .exists(params![workspace, execution, attempt])?;
+            if runs {
+                super::life::add_outputs(c, workspace, execution, &outputs)?;
+                deliveries.iter().try_for_each(|one| insert(c, workspace, execution, one))?;
+            }
+            Ok(runs)
         })
         .await
     }
@@ -258,13 +296,14 @@ fn pending_before(c: &Connection, one: &Delivery) -> Result<Option<Timestamp>> {
     Ok(select.query_row(params![one.execution, one.workspace, one.id], |row| row.get(0))?)
 }
 
-/// Adds a delivery and the job that sends it.
+/// Adds a delivery and the job that sends it, unless it is there.
 pub(super) fn insert(c: &Connection, workspace: WorkspaceId, execution: ExecutionId, new: &NewDelivery) -> Result<()> {
-    c.prepare_cached(
-        "INSERT INTO deliveries (id, workspace, hook, execution, status, attempts, created_at, next_at, url, event, body)
-         VALUES (?, ?, ?, ?, 'pending', 0, ?, ?, ?, ?, ?)",
-    )?
-    .execute(params![
+    let mut add = c.prepare_cached(
+        "INSERT INTO deliveries
+           (id, workspace, hook, execution, status, attempts, created_at, next_at, url, event, body, said, sealed)
+         VALUES (?, ?, ?, ?, 'pending', 0, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+    )?;
+    let added = add.execute(params![
         new.id,
         workspace,
         new.hook,
@@ -273,9 +312,20 @@ pub(super) fn insert(c: &Connection, workspace: WorkspaceId, execution: Executio
         new.created_at,
         new.url,
         new.event,
-        &new.body[..]
+        &new.body[..],
+        new.said,
+        new.confidential
     ])?;
+    if added == 0 {
+        return Ok(());
+    }
     super::job::put(c, new.job, workspace, new.id.as_bytes(), new.created_at)
+}
+
+/// Forgets the digests of what an execution said, which would tell somebody who guesses right that he did.
+pub(super) fn forget_said(c: &Connection, execution: ExecutionId) -> Result<()> {
+    c.prepare_cached("UPDATE deliveries SET said = NULL WHERE execution = ?")?.execute([execution])?;
+    Ok(())
 }
 
 /// Ends every pending delivery of a hook, which nothing can sign any more. Their jobs end when they are next claimed.
@@ -288,8 +338,9 @@ pub(super) fn give_up(c: &Connection, hook: HookId, at: Timestamp) -> Result<()>
     Ok(())
 }
 
+/// A delivery; its body is empty where it is sealed.
 fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
-    let body: Vec<u8> = row.get(11)?;
+    let body: Vec<u8> = if row.get(12)? { Vec::new() } else { row.get(11)? };
     Ok(Delivery {
         id: row.get(0)?,
         workspace: row.get(1)?,

@@ -125,6 +125,9 @@ pub(super) const SLIM: &str = "id, workspace, flow, hook, version, status, reaso
 /// The columns of one whole execution: what a list leaves out comes last.
 pub(super) const WIDE: &str = "outcome, trigger, body";
 
+/// The place of the column `sealed` after all these.
+pub(super) const SEALED: usize = 21;
+
 impl Store {
     /// Cancels an execution that no worker has. `None` when there is no such execution, else where it stands now and
     /// whether this call brought it there: a running one is left to its worker. `trigger_kept` as in [`super::Finish`].
@@ -159,11 +162,11 @@ impl Store {
         .await
     }
 
-    /// One execution, whole.
+    /// One execution, whole. The trigger of a confidential one is what stays of it in the end.
     pub async fn execution_find(&self, workspace: WorkspaceId, id: ExecutionId) -> Result<Option<Execution>> {
         self.read(move |c| {
-            let sql = format!("SELECT {SLIM}, {WIDE} FROM executions WHERE workspace = ? AND id = ?");
-            Ok(c.prepare_cached(&sql)?.query_row(params![workspace, id], whole).optional()?)
+            let sql = format!("SELECT {SLIM}, {WIDE}, sealed FROM executions WHERE workspace = ? AND id = ?");
+            Ok(c.prepare_cached(&sql)?.query_row(params![workspace, id], shown).optional()?)
         })
         .await
     }
@@ -304,4 +307,10 @@ fn slim(row: &Row<'_>) -> rusqlite::Result<Execution> {
 pub(super) fn whole(row: &Row<'_>) -> rusqlite::Result<Execution> {
     let body: Vec<u8> = row.get(20)?;
     Ok(Execution { outcome: row.get(18)?, trigger: row.get(19)?, body: body.into(), ..slim(row)? })
+}
+
+/// A whole execution without what is sealed.
+fn shown(row: &Row<'_>) -> rusqlite::Result<Execution> {
+    let execution = whole(row)?;
+    Ok(if row.get(SEALED)? { Execution { body: Bytes::new(), ..execution } } else { execution })
 }

@@ -21,6 +21,10 @@ pub struct Hook {
     pub flow: FlowId,
     /// Unique in the workspace.
     pub name: String,
+    /// The dialect whose paths lead to it.
+    pub path_dialect: String,
+    /// Its name in these paths beside its id, unique among the hooks of that dialect, of whatever workspace.
+    pub path_id: Option<String>,
     /// False: every request is refused.
     pub enabled: bool,
     /// Dialect, authentication, mode, limits, callback, as JSON.
@@ -54,20 +58,22 @@ pub struct Refused {
     pub detail: String,
 }
 
-const HOOK: &str = "id, workspace, flow, name, enabled, spec, secrets, created_at, updated_at";
+const HOOK: &str = "id, workspace, flow, name, path_dialect, path_id, enabled, spec, secrets, created_at, updated_at";
 
 impl Store {
-    /// Adds a hook. [`super::Error::Taken`] when the name is.
+    /// Adds a hook. [`super::Error::Taken`] when the name or the path id is.
     pub async fn hook_create(&self, hook: Hook) -> Result<()> {
         let sealed = self.0.ring.seal(hook.id.as_bytes(), &hook.secrets);
         self.write(move |c| {
-            let sql = format!("INSERT INTO hooks ({HOOK}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
+            let sql = format!("INSERT INTO hooks ({HOOK}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
             c.prepare_cached(&sql)?
                 .execute(params![
                     hook.id,
                     hook.workspace,
                     hook.flow,
                     hook.name,
+                    hook.path_dialect,
+                    hook.path_id,
                     hook.enabled,
                     hook.spec,
                     sealed,
@@ -80,19 +86,21 @@ impl Store {
         .await
     }
 
-    /// Replaces a hook's name, flow, spec, secrets and whether it is enabled, if it has not been changed since
+    /// Replaces a hook's name, path id, flow, spec, secrets and whether it is enabled, if it has not been changed since
     /// `unchanged_since`. False when it has, or is gone.
     pub async fn hook_update(&self, hook: Hook, unchanged_since: Timestamp) -> Result<bool> {
         let sealed = self.0.ring.seal(hook.id.as_bytes(), &hook.secrets);
         self.write(move |c| {
             let mut update = c.prepare_cached(
-                "UPDATE hooks SET flow = ?, name = ?, enabled = ?, spec = ?, secrets = ?, updated_at = ?
-                 WHERE workspace = ? AND id = ? AND updated_at = ?",
+                "UPDATE hooks SET flow = ?, name = ?, path_dialect = ?, path_id = ?, enabled = ?, spec = ?, secrets = ?,
+                   updated_at = ? WHERE workspace = ? AND id = ? AND updated_at = ?",
             )?;
             let changed = update
                 .execute(params![
                     hook.flow,
                     hook.name,
+                    hook.path_dialect,
+                    hook.path_id,
                     hook.enabled,
                     hook.spec,
                     sealed,
@@ -113,6 +121,15 @@ impl Store {
         self.read(move |c| {
             let mut select = c.prepare_cached(&format!("SELECT {HOOK} FROM hooks WHERE id = ?"))?;
             select.query_row([id], hook).optional()?.map(|hook| this.unseal(hook)).transpose()
+        })
+        .await
+    }
+
+    /// The id of the hook that is known by this path id in the paths of a dialect, of whatever workspace.
+    pub async fn hook_by_path(&self, dialect: String, path_id: String) -> Result<Option<HookId>> {
+        self.read(move |c| {
+            let mut select = c.prepare_cached("SELECT id FROM hooks WHERE path_dialect = ? AND path_id = ?")?;
+            Ok(select.query_row([dialect, path_id], |row| row.get(0)).optional()?)
         })
         .await
     }
@@ -205,11 +222,13 @@ fn hook(row: &Row<'_>) -> rusqlite::Result<Hook> {
         workspace: row.get(1)?,
         flow: row.get(2)?,
         name: row.get(3)?,
-        enabled: row.get(4)?,
-        spec: row.get(5)?,
-        secrets: Zeroizing::new(row.get(6)?),
-        created_at: row.get(7)?,
-        updated_at: row.get(8)?,
+        path_dialect: row.get(4)?,
+        path_id: row.get(5)?,
+        enabled: row.get(6)?,
+        spec: row.get(7)?,
+        secrets: Zeroizing::new(row.get(8)?),
+        created_at: row.get(9)?,
+        updated_at: row.get(10)?,
     })
 }
 

@@ -1,11 +1,11 @@
 //! The course of an execution: accepted, begun, finished; or recorded as a whole when it is over.
 
 use bytes::Bytes;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde_json::json;
 
 use super::event::{self, About, SessionEnd};
-use super::execution::{SLIM, WIDE, whole};
+use super::execution::{SEALED, SLIM, WIDE, whole};
 use super::{Execution, Lease, Logs, NewDelivery, NewMessage, OutputRow, Result, Status, Store, stored};
 use crate::clock::Timestamp;
 use crate::id::{Digest, ExecutionId, FlowId, HookId, WorkspaceId};
@@ -50,6 +50,8 @@ pub struct NewExecution {
     pub body: Bytes,
     /// Refuses the trigger when it was seen before.
     pub idempotency: Option<Idempotency>,
+    /// Of a confidential one: what stays of the trigger in the end, as JSON. Until then trigger and body are sealed.
+    pub trigger_kept: Option<String>,
 }
 
 /// Who runs an accepted execution.
@@ -142,6 +144,7 @@ pub enum Outcome {
 impl Store {
     /// Makes an execution and its job durable, unless its key was seen before. [`super::Error::Busy`] when the writer is behind.
     pub async fn execution_accept(&self, new: NewExecution, start: Start) -> Result<Accepted> {
+        let new = self.seal_trigger(new);
         let accept = move |c: &Connection| {
             if let Some(seen) = claim_key(c, &new)? {
                 return Ok(seen);
@@ -166,34 +169,42 @@ impl Store {
 
     /// Records an execution that has begun and ended without being accepted first. Returns before it is durable; waits
     /// only while the writer is behind.
-    pub async fn execution_record(&self, new: NewExecution, finish: Finish) -> Result<()> {
+    pub async fn execution_record(&self, new: NewExecution, mut finish: Finish) -> Result<()> {
+        let new = self.seal_trigger(new);
+        self.seal_bodies(&mut finish.deliveries);
         self.0.writer.write_behind("an execution", move |c| record(c, &new, &finish)).await
     }
 
     /// [`Store::execution_record`], durable when it returns.
-    pub async fn execution_record_durably(&self, new: NewExecution, finish: Finish) -> Result<()> {
+    pub async fn execution_record_durably(&self, new: NewExecution, mut finish: Finish) -> Result<()> {
+        let new = self.seal_trigger(new);
+        self.seal_bodies(&mut finish.deliveries);
         self.write(move |c| record(c, &new, &finish)).await
     }
 
     /// Begins the next attempt of a claimed execution. None when it is final or gone; the job is then done too.
     pub async fn execution_begin(&self, lease: Lease, id: ExecutionId, at: Timestamp) -> Result<Option<Execution>> {
-        self.write(move |c| {
+        let begun = self.write(move |c| {
             let sql = format!(
                 "UPDATE executions SET status = 'running', attempt = attempt + 1, started_at = ?
                  WHERE workspace = (SELECT workspace FROM jobs WHERE seq = ?) AND id = ? AND finished_at IS NULL
-                 RETURNING {SLIM}, {WIDE}"
+                 RETURNING {SLIM}, {WIDE}, sealed"
             );
-            let begun = c.prepare_cached(&sql)?.query_row(params![at, lease.seq(), id], whole).optional()?;
+            let begun = |row: &Row<'_>| Ok((whole(row)?, row.get(SEALED)?));
+            let begun = c.prepare_cached(&sql)?.query_row(params![at, lease.seq(), id], begun).optional()?;
             match &begun {
-                Some(one) if one.attempt == 1 => {
+                Some((one, _)) if one.attempt == 1 => {
                     started(c, one.workspace, one.flow, id, one.session.as_deref(), at)?;
                 }
                 Some(_) => {}
                 None => super::job::done(c, &lease)?,
             }
             Ok(begun)
-        })
-        .await
+        });
+        match begun.await? {
+            Some((execution, true)) => self.open_trigger(execution).map(Some),
+            begun => Ok(begun.map(|(execution, _)| execution)),
+        }
     }
 
     /// Ends an attempt: the outcome, what it said and logged, what the session keeps, the deliveries and the job, all
@@ -203,8 +214,9 @@ impl Store {
         workspace: WorkspaceId,
         id: ExecutionId,
         lease: Lease,
-        finish: Finish,
+        mut finish: Finish,
     ) -> Result<()> {
+        self.seal_bodies(&mut finish.deliveries);
         self.write(move |c| {
             match &finish.outcome {
                 Outcome::Again => super::job::again(c, &lease, finish.at)?,
@@ -255,8 +267,8 @@ fn insert(
     }
     c.prepare_cached(
         "INSERT INTO executions (id, workspace, flow, hook, version, status, reason, mode, attempt, session, replay_of,
-           created_at, started_at, finished_at, deadline_ms, cpu_us, memory_bytes, callback, outcome, trigger, body)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+           created_at, started_at, finished_at, deadline_ms, cpu_us, memory_bytes, callback, outcome, trigger, body, sealed)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?
     .execute(params![
         new.id,
@@ -280,6 +292,7 @@ fn insert(
         outcome,
         kept.unwrap_or(&new.trigger),
         kept.map_or(&new.body[..], |_| b""),
+        kept.is_none() && new.trigger_kept.is_some(),
     ])?;
     Ok(())
 }
@@ -332,19 +345,14 @@ fn finish_row(c: &Connection, workspace: WorkspaceId, id: ExecutionId, finish: &
 /// Leaves of a trigger what `kept` says, and nothing of its body.
 pub(super) fn forget(c: &Connection, workspace: WorkspaceId, id: ExecutionId, kept: &str) -> Result<()> {
     let mut update =
-        c.prepare_cached("UPDATE executions SET trigger = ?, body = x'' WHERE workspace = ? AND id = ?")?;
+        c.prepare_cached("UPDATE executions SET trigger = ?, body = x'', sealed = 0 WHERE workspace = ? AND id = ?")?;
     update.execute(params![kept, workspace, id])?;
     Ok(())
 }
 
 /// Writes what belongs to the end of an attempt beside the execution's own row.
 fn attach(c: &Connection, workspace: WorkspaceId, id: ExecutionId, about: About<'_>, finish: &Finish) -> Result<()> {
-    for output in &finish.outputs {
-        c.prepare_cached("INSERT OR IGNORE INTO outputs (execution, attempt, n, at, data) VALUES (?, ?, ?, ?, ?)")?
-            .execute(params![id, output.attempt, output.n, output.at, output.data])?;
-        let place = json!({"attempt": output.attempt, "n": output.n});
-        event::put(c, workspace, output.at, "execution.output", about, &place)?;
-    }
+    add_outputs(c, workspace, id, &finish.outputs)?;
     if let Some(logs) = &finish.logs {
         c.prepare_cached("INSERT OR REPLACE INTO logs (execution, attempt, dropped, lines) VALUES (?, ?, ?, ?)")?
             .execute(params![id, logs.attempt, stored(logs.dropped), logs.lines])?;
@@ -352,10 +360,32 @@ fn attach(c: &Connection, workspace: WorkspaceId, id: ExecutionId, about: About<
     for delivery in &finish.deliveries {
         super::delivery::insert(c, workspace, id, delivery)?;
     }
+    if let (Some(_), Outcome::Final { .. }) = (&finish.trigger_kept, &finish.outcome) {
+        super::delivery::forget_said(c, id)?;
+    }
     match finish.outcome {
         Outcome::Final { status, .. } => end(c, workspace, about, status, finish),
         Outcome::Again | Outcome::AgainAt(..) => Ok(()),
     }
+}
+
+/// Adds what an execution said, but for what is there already.
+pub(super) fn add_outputs(
+    c: &Connection,
+    workspace: WorkspaceId,
+    id: ExecutionId,
+    outputs: &[OutputRow],
+) -> Result<()> {
+    let mut add =
+        c.prepare_cached("INSERT OR IGNORE INTO outputs (execution, attempt, n, at, data) VALUES (?, ?, ?, ?, ?)")?;
+    for output in outputs {
+        if add.execute(params![id, output.attempt, output.n, output.at, output.data])? == 1 {
+            let about = About { execution: Some(id), ..About::default() };
+            let place = json!({"attempt": output.attempt, "n": output.n});
+            event::put(c, workspace, output.at, "execution.output", about, &place)?;
+        }
+    }
+    Ok(())
 }
 
 /// Tells of the end of an execution, and of what it means for its conversation.

@@ -5,7 +5,13 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::{Error, Result};
 
 /// In order; the schema's number is the position, counted from 1. A released file never changes.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_house.sql"), include_str!("migrations/0006_events.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_house.sql"),
+    include_str!("migrations/0003_path_ids.sql"),
+    include_str!("migrations/0004_subscriptions.sql"),
+    include_str!("migrations/0006_events.sql"),
+    include_str!("migrations/0007_batches.sql"),
+];
 
 /// Runs the migrations that the database has not seen. `PRAGMA user_version` counts them.
 pub(super) fn to_newest(connection: &mut Connection) -> Result<()> {

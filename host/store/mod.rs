@@ -1,7 +1,7 @@
 //! Durable rows, blobs and sealed secrets.
 //!
 //! One [`Store`] per data folder. The verbs are methods of [`Store`], grouped by what they are about: `key`, `flow`,
-//! `hook`, `execution`, `job`, `delivery`, `session`, `retention`. The rules:
+//! `hook`, `execution`, `job`, `delivery`, `session`, `subscription`, `retention`. The rules:
 //!
 //! - A lookup returns an `Option`; only a broken store is an error.
 //! - Time is an argument. The store asks no clock.
@@ -24,6 +24,7 @@ use crate::clock::Timestamp;
 use crate::id::{Digest, Id, Kind};
 
 mod blob;
+mod confidential;
 mod delivery;
 mod event;
 mod execution;
@@ -37,6 +38,7 @@ mod reader;
 mod retention;
 mod seal;
 mod session;
+mod subscription;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -53,6 +55,7 @@ pub use life::{Accepted, Finish, Idempotency, NewEvent, NewExecution, Outcome, S
 pub use retention::{Retention, Swept};
 pub use seal::KeyRing;
 pub use session::{Entry, Message, NewMessage, Set};
+pub use subscription::Subscription;
 
 /// How the store behaves.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]

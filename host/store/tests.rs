@@ -55,6 +55,7 @@ impl House {
             trigger: "{}".into(),
             body: Bytes::from_static(b"\x00raw"),
             idempotency: None,
+            trigger_kept: None,
         }
     }
 
@@ -89,6 +90,8 @@ impl House {
             workspace: self.workspace,
             flow: self.flow,
             name: name.into(),
+            path_dialect: "native".into(),
+            path_id: None,
             enabled: true,
             spec: "{}".into(),
             secrets: b"whsec_hidden".to_vec().into(),
@@ -108,6 +111,8 @@ impl House {
             event: "execution.succeeded".into(),
             body: Bytes::from_static(b"{}"),
             job: SEND,
+            said: None,
+            confidential: false,
         }
     }
 
@@ -365,6 +370,26 @@ async fn a_hook_keeps_its_secret_off_the_disk() {
 }
 
 #[tokio::test]
+async fn a_path_id_is_unique_in_its_dialect_and_no_id_is_no_clash() {
+    let house = house().await;
+    let (one, other) = (house.hook("one").await, house.hook("other").await);
+    let named = |hook: &Hook, dialect: &str| Hook {
+        path_dialect: dialect.into(),
+        path_id: Some("abc".into()),
+        updated_at: later(1),
+        ..hook.clone()
+    };
+    assert!(house.store.hook_update(named(&one, "almyty"), NOW).await.unwrap());
+    let clash = house.store.hook_update(named(&other, "almyty"), NOW).await;
+    assert!(matches!(clash, Err(Error::Taken)), "{clash:?}");
+    assert!(house.store.hook_update(named(&other, "autommate"), NOW).await.unwrap());
+    let found = |dialect: &str| house.store.hook_by_path(dialect.into(), "abc".into());
+    assert_eq!(found("almyty").await.unwrap(), Some(one.id));
+    assert_eq!(found("autommate").await.unwrap(), Some(other.id));
+    assert_eq!(found("native").await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn of_refused_requests_the_newest_are_kept() {
     let house = house().await;
     let hook = HookId::from_bytes([1; 16]);
@@ -453,6 +478,29 @@ async fn deliveries_of_one_execution_are_sent_one_after_the_other() {
     assert!(woken, "the next one is ready");
     let next = house.claim(SEND, NOW).await.pop().unwrap();
     assert!(house.store.delivery_begin(next.lease, ids[1], NOW).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn what_an_execution_says_is_delivered_once_however_often_it_is_written() {
+    let house = house().await;
+    let hook = house.hook("chatty").await.id;
+    let id = house.accepted().await;
+    let job = house.claim(RUN, NOW).await.pop().unwrap();
+    house.store.execution_begin(job.lease, id, NOW).await.unwrap().unwrap();
+    let said = |n: u64| NewDelivery { id: DeliveryId::at(n), said: Some([n as u8; 32]), ..house.delivery(hook) };
+    let row = OutputRow { attempt: 1, n: 1, at: NOW, data: "{}".into() };
+    let tell = |attempt, one| house.store.output_deliver(house.workspace, id, attempt, vec![row.clone()], vec![one]);
+    assert!(tell(1, said(1)).await.unwrap());
+    assert_eq!(house.claim(SEND, NOW).await.len(), 1, "it is sent while the execution runs");
+    assert!(!tell(2, said(2)).await.unwrap(), "another attempt runs");
+    assert!(tell(1, said(1)).await.unwrap());
+    let finish = Finish { deliveries: vec![said(1), said(2), house.delivery(hook)], ..succeeded() };
+    let finish = Finish { outputs: vec![row.clone()], ..finish };
+    house.store.execution_finish(house.workspace, id, job.lease, finish).await.unwrap();
+    let all = house.store.deliveries(house.workspace, Some(id), Page { limit: 9, before: None }).await.unwrap();
+    assert_eq!(all.len(), 3);
+    assert_eq!(house.claim(SEND, NOW).await.len(), 2);
+    assert!(!tell(1, said(3)).await.unwrap(), "it has ended");
 }
 
 #[tokio::test]

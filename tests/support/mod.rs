@@ -156,7 +156,7 @@ impl House {
         body: Bytes,
     ) -> Result<Answer, egress::Error> {
         let url = self.url.join(path).unwrap();
-        let request = egress::Request { method, url, headers, body: body.into(), deadline: PATIENCE };
+        let request = egress::Request { method, url, headers, body: body.into(), deadline: PATIENCE, identity: None };
         let answer = self.client.send(request).await?;
         Ok(Answer { status: answer.status, headers: answer.headers, body: answer.body })
     }
@@ -277,6 +277,14 @@ pub(crate) fn hmac() -> Value {
     json!({ "scheme": "hmac-sha256", "header": "x-signature", "encoding": "hex", "prefix": "sha256=" })
 }
 
+/// `openssl dgst -sha256 -hmac "$SECRET"`
+pub(crate) fn hmac_hex(secret: &str, body: &str) -> String {
+    use hmac::{Hmac, KeyInit as _, Mac as _};
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    mac.update(body.as_bytes());
+    hex::encode(mac.finalize().into_bytes())
+}
+
 /// The bytes of a guest or example that `cargo xtask test` has built.
 pub(crate) fn component(name: &str) -> Bytes {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -303,6 +311,9 @@ fn send_sigterm(process: u32) -> bool {
 async fn launch(folder: &Path, environment: &[(String, String)]) -> (Child, Url, Option<String>) {
     let (folder, environment) = (folder.to_owned(), environment.to_vec());
     tokio::task::spawn_blocking(move || {
+        // What a test asks to be logged it wants to read.
+        let logs = environment.iter().any(|(name, _)| name == "FLOWGATE_TELEMETRY_LOG");
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.join("log")).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_flowgate"))
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(folder.join("data"))
@@ -310,6 +321,7 @@ async fn launch(folder: &Path, environment: &[(String, String)]) -> (Child, Url,
             .env("FLOWGATE_TELEMETRY_LOG", "warn")
             .envs(environment)
             .stdout(Stdio::piped())
+            .stderr(if logs { log.into() } else { Stdio::inherit() })
             .spawn()
             .unwrap();
         let mut key = None;

@@ -76,7 +76,7 @@ pub struct Request {
     pub query: String,
     /// In order of arrival.
     pub headers: Vec<Header>,
-    /// The exact bytes that were received and verified.
+    /// The exact bytes that were received and verified; where the hook undoes a content encoding, what they were before it.
     pub body: Vec<u8>,
     /// The caller's IP address.
     pub peer: String,
