@@ -10,7 +10,8 @@ use serde_json::Value;
 use super::{Dispatch, Options};
 use crate::clock::Timestamp;
 use crate::event::{self, Event, Facts, Flow, Said, Type};
-use crate::id::{ExecutionId, FlowId, HookId};
+use crate::id::{Digest, ExecutionId, FlowId, HookId};
+use crate::registry::Detail;
 use crate::store::{self, Execution, OutputRow};
 use crate::trigger::{Failure, Json, Output, Reply, Trigger};
 
@@ -47,7 +48,7 @@ impl Dispatch {
             _ => match (flow, &found) {
                 (None, _) => None,
                 (Some(flow), Some(found)) => self.of_execution(&kind, &row, flow, found).await?,
-                (Some(flow), None) => self.of_flow(&kind, &row, flow),
+                (Some(flow), None) => self.of_flow(&kind, &row, flow).await?,
             },
         };
         Ok(facts.map(|facts| Event { id: row.id, kind, at: row.at, facts }))
@@ -93,19 +94,25 @@ impl Dispatch {
         })
     }
 
-    fn of_flow(&self, kind: &Type, row: &store::Event, flow: Flow) -> Option<Facts> {
-        match kind {
+    async fn of_flow(&self, kind: &Type, row: &store::Event, flow: Flow) -> Result<Option<Facts>> {
+        Ok(match kind {
             Type::SessionStarted | Type::SessionCompleted => self.session(kind, row, flow, None),
-            Type::VersionCreated | Type::VersionReady | Type::VersionFailed => said::<Version>(row).map(|version| {
-                let (size_bytes, error) = (version.size_bytes, version.error);
-                Facts::Version(Box::new(event::Version { flow, version: version.version, size_bytes, error }))
-            }),
+            Type::VersionCreated | Type::VersionReady | Type::VersionFailed => {
+                let Some(Named { version }) = said(row) else { return Ok(None) };
+                let found = self.0.parts.store.version_find(flow.id, version).await?;
+                let Some(found) = found else { return Ok(None) };
+                let failed = *kind == Type::VersionFailed;
+                let message = Detail::of(&found).failure.filter(|_| failed);
+                let error = message.map(|message| event::Error { reason: "not_compiled".to_owned(), message });
+                let size_bytes = found.size_bytes;
+                Some(Facts::Version(Box::new(event::Version { flow, version, size_bytes, error })))
+            }
             Type::FlowPromoted => said::<Promotion>(row).map(|moved| {
                 let Promotion { alias, version, previous } = moved;
                 Facts::Promotion(Box::new(event::Promotion { flow, alias, version, previous }))
             }),
             _ => None,
-        }
+        })
     }
 
     fn session(&self, kind: &Type, row: &store::Event, flow: Flow, user_id: Option<String>) -> Option<Facts> {
@@ -241,17 +248,15 @@ struct Emitted {
 }
 
 #[derive(Deserialize)]
-struct Version {
-    version: crate::id::Digest,
-    size_bytes: u64,
-    error: Option<event::Error>,
+struct Named {
+    version: Digest,
 }
 
 #[derive(Deserialize)]
 struct Promotion {
     alias: String,
-    version: crate::id::Digest,
-    previous: Option<crate::id::Digest>,
+    version: Digest,
+    previous: Option<Digest>,
 }
 
 #[derive(Deserialize)]
