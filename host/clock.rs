@@ -43,6 +43,12 @@ impl Timestamp {
         Self(self.0.saturating_sub(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))
     }
 
+    /// RFC 3339 in whole seconds, `2024-01-15T10:30:00Z`, for those who write it so.
+    pub fn whole_seconds(self) -> String {
+        let text = Self(self.0.div_euclid(1_000) * 1_000).to_string();
+        text.replace(".000Z", "Z")
+    }
+
     /// How long after `earlier` this is; zero when it is not.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
@@ -157,6 +163,7 @@ mod tests {
         let moment = Timestamp::from_unix_ms(1_763_654_400_005);
         assert_eq!(moment.to_string(), "2025-11-20T16:00:00.005Z");
         assert_eq!(moment.to_string().parse::<Timestamp>().unwrap(), moment);
+        assert_eq!(moment.whole_seconds(), "2025-11-20T16:00:00Z");
     }
 
     #[tokio::test]
@@ -170,5 +177,27 @@ mod tests {
         clock.advance(Duration::from_secs(61));
         sleeper.await.unwrap();
         assert_eq!(clock.now().since(moment), Duration::from_secs(1));
+    }
+}
+
+#[cfg(test)]
+mod fuzz {
+    use flowgate_fuzz::fuzz;
+
+    use super::*;
+
+    #[test]
+    fn a_moment_is_read_as_it_is_printed() {
+        fuzz!(|grow| {
+            if let Ok(moment) =
+                grow.text(&["2026-11-20T16:00:00.123Z", "1994-11-06T08:49:00+02:00"]).parse::<Timestamp>()
+            {
+                assert_eq!(moment.to_string().parse::<Timestamp>().unwrap(), moment);
+            }
+            let far = Timestamp::from_unix_ms(grow.number());
+            let by = Duration::from_millis(grow.number().unsigned_abs());
+            assert!(far.before(by) <= far && far <= far.after(by));
+            let _ = far.to_string();
+        });
     }
 }

@@ -77,7 +77,7 @@ impl<K: Kind> Id<K> {
     }
 
     /// The id with these 16 bytes, as the store keeps them.
-    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self::from_uuid(Uuid::from_bytes(bytes))
     }
 
@@ -86,7 +86,7 @@ impl<K: Kind> Id<K> {
         self.uuid.as_bytes()
     }
 
-    fn from_uuid(uuid: Uuid) -> Self {
+    const fn from_uuid(uuid: Uuid) -> Self {
         Self { uuid, kind: PhantomData }
     }
 }
@@ -295,5 +295,28 @@ mod tests {
         let digest = Digest::from_bytes([7; 32]);
         assert_eq!(digest.to_string().parse(), Ok(digest));
         assert_eq!(digest.hex().parse::<Digest>(), Err(BadDigest));
+    }
+}
+
+#[cfg(test)]
+mod fuzz {
+    use flowgate_fuzz::fuzz;
+
+    use super::*;
+
+    #[test]
+    fn what_is_read_is_printed_as_it_was() {
+        let ids = ["hok_019a9f3c0d5c7e0a8f7e2b1d4c6a5b3e", "flw_019a9f3c0d5c7e0a8f7e2b1d4c6a5b3e"];
+        let digest = Digest::from_bytes([7; 32]).to_string();
+        fuzz!(|grow| {
+            let text = grow.text(&ids);
+            assert!(text.parse::<HookId>().is_err() || text.parse::<HookId>().unwrap().to_string() == text);
+            let text = grow.text(&[&digest]);
+            assert!(text.parse::<Digest>().is_ok_and(|read| read.to_string() == text.to_lowercase()) || text != digest);
+            let name = grow.text(&["support-bot", "3_x"]);
+            assert!(
+                check_name(&name).is_err() || url::form_urlencoded::byte_serialize(name.as_bytes()).eq([&name[..]])
+            );
+        });
     }
 }

@@ -45,6 +45,8 @@ pub mod registry;
 
 pub mod delivery;
 
+pub mod dispatch;
+
 pub mod notice;
 
 pub mod execution;

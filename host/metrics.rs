@@ -52,7 +52,7 @@ impl Default for Metrics {
             queued: Gauge::default(),
         };
         let all = &mut inner.registry;
-        all.register("requests", "Requests of hooks: `accepted`, or the problem's slug", inner.requests.clone());
+        all.register("requests", "Requests of hooks: the verdict, or the problem's slug", inner.requests.clone());
         all.register("executions", "Ended executions", inner.executions.clone());
         let help = "From the start of an execution's last attempt to its end";
         all.register_with_unit("execution_duration", help, Unit::Seconds, inner.seconds.clone());
@@ -64,7 +64,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// A request of a hook was accepted, or refused with the problem of this slug.
+    /// A request of a hook got this verdict, or was refused with the problem of this slug.
     pub fn request(&self, outcome: &'static str) {
         self.0.requests.get_or_create(&Outcome { outcome }).inc();
     }

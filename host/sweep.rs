@@ -14,9 +14,9 @@ use crate::store::{Retention, Store};
 pub struct Options {
     /// Days that an ended execution is kept, with all that belongs to it.
     pub executions_days: u64,
-    /// Hours that an idempotency key is remembered.
+    /// Hours that an idempotency key or a delivery id is remembered.
     pub keys_hours: u64,
-    /// Days that a refused request is kept.
+    /// Days that a request without an execution is kept.
     pub requests_days: u64,
     /// Seconds between two sweeps.
     pub period_s: u64,
@@ -39,6 +39,7 @@ pub async fn run(store: Store, clock: Clock, options: Options, stop: Cancellatio
             executions_before: now.before(times(options.executions_days, 24 * HOUR)),
             keys_before: now.before(times(options.keys_hours, HOUR)),
             requests_before: now.before(times(options.requests_days, 24 * HOUR)),
+            now,
         };
         let more = match store.sweep(retention).await {
             Ok(swept) => swept.is_full(),

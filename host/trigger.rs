@@ -361,3 +361,40 @@ mod tests {
         assert_eq!(serde_json::to_string(&failure).unwrap(), r#"{"kind":"retry","after_ms":5,"message":"busy"}"#);
     }
 }
+
+#[cfg(test)]
+mod fuzz {
+    use flowgate_fuzz::fuzz;
+    use serde::de::DeserializeOwned;
+
+    use super::*;
+
+    /// What can be read is the same after it was kept and read again.
+    fn survives<T: DeserializeOwned + Serialize + PartialEq + fmt::Debug>(text: &str) {
+        let Ok(read) = serde_json::from_str::<T>(text) else { return };
+        let kept = serde_json::to_string(&read).unwrap();
+        assert_eq!(serde_json::from_str::<T>(&kept).unwrap(), read);
+    }
+
+    const TEXTS: &[&str] = &[
+        r#"{"dialect":"native","received_at_ms":1,"message":"hi","data":{"a":[1.50]},"metadata":{},"confidential":true,"request":{"method":"POST","path":"/","query":"","headers":[{"name":"a","value":"\u00e9"}],"peer":"::1"}}"#,
+        r#"{"text":"hi","data":[1e999],"raw":{"status":299,"headers":[],"body":"AAE="}}"#,
+        r#"{"kind":"invalid_input","field":"a.b","expected":"a","received":"b","message":"c"}"#,
+        r#"{"kind":"retry","after_ms":5,"message":"busy"}"#,
+        r#"{"kind":"say","text":"hi","data":{"a":null}}"#,
+        r#"{"kind":"progress","percent":5,"message":"half"}"#,
+        r#"{"at_ms":1,"level":"info","source":"stdout","message":"hi"}"#,
+    ];
+
+    #[test]
+    fn what_is_kept_is_read_again() {
+        fuzz!(|grow| {
+            let text = grow.text(TEXTS);
+            survives::<Trigger>(&text);
+            survives::<Reply>(&text);
+            survives::<Failure>(&text);
+            survives::<Output>(&text);
+            survives::<LogLine>(&text);
+        });
+    }
+}

@@ -10,8 +10,12 @@ mod callbacks;
 mod commands;
 // What must not be kept.
 mod confidential;
+// The API against its own document.
+mod contract;
 // Power cuts and orderly stops.
 mod crash;
+// Targets that fail, hang, or want less, beside others that do not.
+mod deliveries;
 // The documented examples of the products, sent as they are.
 mod dialects;
 // What goes wrong, told in each product's envelope.
@@ -26,6 +30,10 @@ mod outputs;
 mod path_ids;
 // Bad requests.
 mod refusals;
+// What came to a hook and what became of it.
+mod requests;
+// Requests signed by the libraries that senders use.
+mod senders;
 // A running house, and what is needed to talk to it.
 mod support;
 // The repository keeps its own rules: floor plan, pages, tests, prose.

@@ -9,6 +9,7 @@ use super::Api;
 use super::auth::Caller;
 use super::page::{List, Paging};
 use super::request::{At, JsonBody, Params};
+use super::schemas::Name;
 use crate::clock::Timestamp;
 use crate::id::Digest;
 use crate::problem::Problem;
@@ -44,7 +45,7 @@ pub(super) struct Promotion {
 /// The flow's aliases, by name.
 #[utoipa::path(
     get, path = "/v1/flows/{flow}/aliases", tag = "versions", params(("flow" = String, Path), Paging),
-    responses((status = 200, body = List<Alias>), (status = 404, description = "no such flow"))
+    responses((status = 200, body = List<Alias>), (status = 404, description = "no such flow, or the cursor's alias is gone"))
 )]
 pub(super) async fn list_aliases(
     caller: Caller,
@@ -62,7 +63,7 @@ pub(super) async fn list_aliases(
 /// An alias that is not there is made.
 #[utoipa::path(
     put, path = "/v1/flows/{flow}/aliases/{alias}", tag = "versions",
-    params(("flow" = String, Path), ("alias" = String, Path)), request_body = Promotion,
+    params(("flow" = String, Path), ("alias" = Name, Path)), request_body = Promotion,
     responses(
         (status = 200, body = Alias),
         (status = 404, description = "no such flow or version"),

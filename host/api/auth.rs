@@ -81,7 +81,7 @@ fn refused() -> Problem {
     Problem::new(&kind::UNAUTHENTICATED, "send a valid API key: `Authorization: Bearer fgk_…`")
 }
 
-fn presented(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn presented(headers: &HeaderMap) -> Option<&str> {
     let (scheme, key) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
 }

@@ -1,15 +1,15 @@
 //! An execution as it is shown.
 
-use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::request_view::Request;
 use crate::clock::Timestamp;
 use crate::execution::Outcome;
 use crate::id::{Digest, ExecutionId, HookId};
-use crate::store::{self, Status};
-use crate::trigger::{self, Failure, Header, Json, Reply};
+use crate::store::{self, Origin, Status};
+use crate::trigger::{self, Failure, Json, Reply};
 
 /// One trigger given to one version. Lists have neither trigger nor outcome.
 #[derive(Serialize, ToSchema)]
@@ -27,8 +27,8 @@ pub(super) struct Execution {
     /// Attempts begun.
     attempt: u32,
     session_id: Option<String>,
-    /// The execution whose trigger this one has again.
-    replay_of: Option<ExecutionId>,
+    /// What this one has the trigger of again: another execution, or a request that made none.
+    replay_of: Option<Origin>,
     created_at: Timestamp,
     /// When its last attempt began.
     started_at: Option<Timestamp>,
@@ -93,23 +93,6 @@ struct Trigger {
     request: Request,
 }
 
-/// The HTTP request that a trigger came by, without its credentials.
-#[derive(Serialize, ToSchema)]
-struct Request {
-    method: String,
-    path: String,
-    query: String,
-    #[schema(value_type = Vec<Object>)]
-    headers: Vec<Header>,
-    peer: String,
-    /// The body when it is text.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    body_text: Option<String>,
-    /// The body when it is not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    body_base64: Option<String>,
-}
-
 impl Execution {
     /// The execution without trigger and outcome.
     pub(super) fn listed(row: store::Execution, flow: Option<String>) -> Self {
@@ -164,9 +147,6 @@ impl Execution {
 
 impl Trigger {
     fn new(trigger: trigger::Trigger, body: &Bytes) -> Self {
-        let trigger::Request { method, path, query, headers, peer, .. } = trigger.request;
-        let body_text = std::str::from_utf8(body).ok().filter(|text| !text.is_empty()).map(str::to_owned);
-        let body_base64 = (body_text.is_none() && !body.is_empty()).then(|| BASE64_STANDARD.encode(body));
         let received_at_ms = i64::try_from(trigger.received_at_ms).unwrap_or(i64::MAX);
         Self {
             dialect: trigger.dialect.into_owned(),
@@ -176,7 +156,7 @@ impl Trigger {
             session_id: trigger.session_id,
             data: trigger.data,
             metadata: trigger.metadata,
-            request: Request { method, path, query, headers, peer, body_text, body_base64 },
+            request: Request::new(trigger.request, body),
         }
     }
 }

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
-use serde::de::{Deserializer, Error as _};
+use serde::de::Deserializer;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -12,8 +12,9 @@ use super::Api;
 use super::auth::Caller;
 use super::execution_view::Execution;
 use super::flows::Names;
-use super::page::{Limit, List, Paging};
+use super::page::{Limit, List, Paging, words};
 use super::request::{At, JsonBody, Params};
+use crate::execution::Which;
 use crate::id::{Digest, ExecutionId};
 use crate::problem::Problem;
 use crate::store::{self, ExecutionFilter, Status};
@@ -30,7 +31,7 @@ pub(super) struct Filter {
     hook: Option<String>,
     /// Only with one of these statuses, separated by commas.
     #[serde(deserialize_with = "statuses")]
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<Vec<Status>>, style = Form, explode = false)]
     status: Vec<Status>,
     /// Only of this session.
     session: Option<String>,
@@ -42,15 +43,7 @@ pub(super) struct Filter {
 }
 
 fn statuses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Status>, D::Error> {
-    let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-    let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
-    words
-        .map(|word| Status::ALL.iter().copied().find(|status| status.as_str() == word))
-        .collect::<Option<_>>()
-        .ok_or_else(|| {
-            let allowed = Status::ALL.iter().map(|status| status.as_str()).collect::<Vec<_>>().join(", ");
-            D::Error::custom(format_args!("is `{text}`; allowed, separated by commas: {allowed}"))
-        })
+    words(deserializer, Status::ALL, Status::as_str)
 }
 
 /// The log of one attempt.
@@ -76,13 +69,27 @@ pub(super) struct Standing {
     status: Status,
 }
 
-/// How to replay.
+/// Which version gets a trigger again; what the hook's alias stands for now when nothing is said.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Replay {
-    /// The version to run; what the hook's alias stands for now when absent.
+    /// This one.
     #[serde(default)]
     version: Option<Digest>,
+    /// The one that this alias of the flow stands for now.
+    #[serde(default)]
+    alias: Option<String>,
+}
+
+impl Replay {
+    pub(super) fn which(self) -> Result<Which, Problem> {
+        match (self.version, self.alias) {
+            (Some(_), Some(_)) => Err(Problem::field("alias", "is there beside `version`; one of them says which")),
+            (Some(version), None) => Ok(Which::Version(version)),
+            (None, Some(alias)) => Ok(Which::Alias(alias)),
+            (None, None) => Ok(Which::Current),
+        }
+    }
 }
 
 /// An execution that was started.
@@ -127,7 +134,7 @@ pub(super) async fn list_executions(
 /// `retry-after` says when to ask again while it goes on.
 #[utoipa::path(
     get, path = "/v1/executions/{id}", tag = "executions", params(("id" = ExecutionId, Path)),
-    responses((status = 200, body = Execution), (status = 404, description = "no such execution"))
+    responses((status = 200, body = Execution, headers(("Retry-After" = u32))), (status = 404, description = "no such execution"))
 )]
 pub(super) async fn get_execution(
     caller: Caller,
@@ -183,7 +190,7 @@ pub(super) async fn cancel_execution(
     post, path = "/v1/executions/{id}/replay", tag = "executions", params(("id" = ExecutionId, Path)),
     request_body = Replay,
     responses(
-        (status = 202, body = Started),
+        (status = 202, body = Started, headers(("Location" = String))),
         (status = 404, description = "no such execution or version"),
         (status = 409, description = "the version is not ready"),
     )
@@ -194,7 +201,7 @@ pub(super) async fn replay_execution(
     At(id): At<ExecutionId>,
     JsonBody(replay): JsonBody<Replay>,
 ) -> Result<impl IntoResponse, Problem> {
-    let execution_id = api.executions.replay(caller.workspace, id, replay.version).await?;
+    let execution_id = api.executions.replay(caller.workspace, id, &replay.which()?).await?;
     let location = [(header::LOCATION, format!("/v1/executions/{execution_id}"))];
     Ok((StatusCode::ACCEPTED, location, Json(Started { execution_id })))
 }

@@ -13,6 +13,7 @@ use super::Api;
 use super::auth::Caller;
 use super::page::{List, Paging};
 use super::request::{At, JsonBody, Params};
+use super::schemas::Name;
 use crate::clock::Timestamp;
 use crate::id::FlowId;
 use crate::problem::Problem;
@@ -40,7 +41,7 @@ impl From<store::Flow> for Flow {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewFlow {
-    /// 1 to 63 of the characters a-z, 0-9, `-` and `_`, the first a letter or digit.
+    #[schema(value_type = Name)]
     name: String,
 }
 
@@ -58,7 +59,7 @@ pub(super) async fn list_flows(
 /// Makes a flow without versions.
 #[utoipa::path(
     post, path = "/v1/flows", tag = "flows", request_body = NewFlow,
-    responses((status = 201, body = Flow), (status = 409, description = "the name is taken"))
+    responses((status = 201, body = Flow, headers(("Location" = String))), (status = 409, description = "the name is taken"))
 )]
 pub(super) async fn create_flow(
     caller: Caller,

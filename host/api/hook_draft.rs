@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-use super::request::read;
+use super::request::{read, read_members};
 use crate::delivery::Deliveries;
 use crate::dialect::Dialect;
 use crate::hook::Spec;
@@ -64,7 +64,7 @@ impl Draft {
         {
             members.insert("auth".to_owned(), auth);
         }
-        let spec: Spec = read(Value::Object(members))?;
+        let spec: Spec = read_members(members)?;
         if let (true, Some(callback)) = (says_callback, &spec.callback) {
             deliveries.check(&callback.url)?;
         }

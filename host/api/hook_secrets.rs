@@ -32,10 +32,11 @@ pub(super) struct Rotation {
     for_use: Use,
     /// Its text; one is made when this is absent.
     #[serde(default)]
+    #[schema(min_length = 1)]
     secret: Option<String>,
-    /// Seconds that the secrets before it live on, 0 to 90 days.
+    /// Seconds that the secrets before it live on.
     #[serde(default = "a_day")]
-    #[schema(default = 86400)]
+    #[schema(default = 86400, maximum = 7_776_000)]
     overlap_s: u64,
 }
 

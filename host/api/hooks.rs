@@ -14,7 +14,7 @@ use super::flows::Names;
 use super::hook_draft::Draft;
 use super::page::{List, Paging};
 use super::request::{At, JsonBody, Params};
-use super::schemas::HookChange;
+use super::schemas::{HookChange, NewHook};
 use crate::clock::Timestamp;
 use crate::hook::{Held, Hook as Stored, NewHook as New, Spec, Use};
 use crate::id::{HookId, SecretId};
@@ -54,23 +54,6 @@ pub(super) struct Secret {
     created_at: Timestamp,
     /// From when on it is refused.
     expires_at: Option<Timestamp>,
-}
-
-/// A hook to be made: itself, and the members of its spec.
-#[expect(dead_code, reason = "describes what `Draft` reads")]
-#[derive(ToSchema)]
-pub(super) struct NewHook {
-    /// Unique in the workspace: 1 to 63 of the characters a-z, 0-9, `-` and `_`, the first a letter or digit.
-    name: String,
-    /// The id by which senders know it in the paths of its dialect, unique there: 1 to 128 of A-Z, a-z, 0-9, `-`, `.`, `_`
-    /// and `~`.
-    path_id: Option<String>,
-    /// The flow that it triggers.
-    flow: String,
-    /// The secret that callers prove; one is made when this is absent.
-    secret: Option<String>,
-    #[serde(flatten)]
-    spec: Spec,
 }
 
 impl Secret {
@@ -130,7 +113,7 @@ pub(super) async fn list_hooks(
 #[utoipa::path(
     post, path = "/v1/hooks", tag = "hooks", request_body = NewHook,
     responses(
-        (status = 201, body = Hook),
+        (status = 201, body = Hook, headers(("Location" = String))),
         (status = 404, description = "no such flow"),
         (status = 409, description = "the name or the path id is taken"),
     )

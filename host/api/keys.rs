@@ -62,7 +62,8 @@ pub(super) struct MintedKey {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewKey {
-    /// For a person; 1 to 100 characters.
+    /// For a person.
+    #[schema(min_length = 1, max_length = 100)]
     name: String,
     role: Role,
     /// From when on it is refused; never when absent.
@@ -71,14 +72,14 @@ pub(super) struct NewKey {
 }
 
 /// The workspace's keys, revoked ones included, without their texts.
-#[utoipa::path(get, path = "/v1/keys", tag = "keys", params(Paging), responses((status = 200, body = List<Key>)))]
+#[utoipa::path(get, path = "/v1/keys", tag = "keys", params(Paging), responses((status = 200, body = List<Key>), (status = 404, description = "the cursor's key is gone")))]
 pub(super) async fn list_keys(
     caller: Caller,
     State(api): State<Api>,
     Params(paging): Params<Paging>,
 ) -> Result<Json<List<Key>>, Problem> {
     let keys = api.store.keys(caller.workspace).await?;
-    Ok(Json(paging.of_all(keys, |key| key.id.to_string())?.show(Key::from)))
+    Ok(Json(paging.of_all(keys, |key| key.id)?.show(Key::from)))
 }
 
 /// Makes a key.

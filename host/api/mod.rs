@@ -21,29 +21,41 @@ use crate::metrics::Metrics;
 use crate::problem::{Problem, kind};
 use crate::registry::Registry;
 use crate::store::Store;
+use crate::subscription::Subscriptions;
 
 mod aliases;
 mod almyty;
 mod auth;
 mod deliveries;
+mod delivery_targets;
+mod event_types;
 mod execution_events;
 mod execution_view;
 mod executions;
 mod flows;
+#[cfg(test)]
+mod fuzz;
 mod hook_draft;
 mod hook_private_key;
 mod hook_requests;
 mod hook_secrets;
 mod hooks;
 mod keys;
+mod links;
 mod open;
 mod openapi;
 mod page;
 mod request;
+mod request_view;
 mod schemas;
+mod subscription_draft;
+mod subscription_schema;
+mod subscription_secrets;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 mod versions;
+mod webhooks;
 
 pub use auth::{Caller, Role};
 pub use keys::mint;
@@ -51,7 +63,7 @@ pub use keys::mint;
 /// What the API works on.
 #[derive(Clone)]
 pub struct Api {
-    /// Keys and refused requests.
+    /// Keys.
     pub store: Store,
     /// Tells the time.
     pub clock: Clock,
@@ -59,6 +71,8 @@ pub struct Api {
     pub registry: Registry,
     /// Hooks.
     pub hooks: Hooks,
+    /// Outgoing webhooks.
+    pub subscriptions: Subscriptions,
     /// Executions.
     pub executions: Executions,
     /// Deliveries.
@@ -72,7 +86,7 @@ pub struct Api {
 /// The API and `others` as one router, which answers what nobody knows with a problem.
 pub fn router(api: Api, others: Router) -> Router {
     let keys = auth::Keys::new(api.store.clone(), api.clock.clone());
-    let all = routes().merge(almyty::routes()).with_state(House { api, keys }).merge(others);
+    let all = routes().merge(almyty::routes()).merge(webhooks::routes()).with_state(House { api, keys }).merge(others);
     all.method_not_allowed_fallback(not_allowed).fallback(not_found)
 }
 
@@ -138,6 +152,18 @@ endpoints! {
     get "/v1/hooks/{hook}/private-key" hook_private_key::get_hook_private_key;
     get "/v1/hooks/{hook}/requests" hook_requests::list_hook_requests;
     get "/v1/requests" hook_requests::list_stray_requests;
+    get "/v1/requests/{id}" hook_requests::get_request;
+    post "/v1/requests/{id}/replay" hook_requests::replay_request;
+
+    get "/v1/events" event_types::list_event_types;
+
+    get "/v1/subscriptions" subscriptions::list_subscriptions;
+    post "/v1/subscriptions" subscriptions::create_subscription;
+    get "/v1/subscriptions/{subscription}" subscriptions::get_subscription;
+    patch "/v1/subscriptions/{subscription}" subscriptions::update_subscription;
+    delete "/v1/subscriptions/{subscription}" subscriptions::delete_subscription;
+    post "/v1/subscriptions/{subscription}/secrets" subscription_secrets::rotate_subscription_secret;
+    delete "/v1/subscriptions/{subscription}/secrets/{secret}" subscription_secrets::revoke_subscription_secret;
 
     get "/v1/executions" executions::list_executions;
     get "/v1/executions/{id}" executions::get_execution;
@@ -149,6 +175,9 @@ endpoints! {
     get "/v1/deliveries" deliveries::list_deliveries;
     get "/v1/deliveries/{id}" deliveries::get_delivery;
     post "/v1/deliveries/{id}/redeliver" deliveries::redeliver_delivery;
+    post "/v1/deliveries/{id}/discard" deliveries::discard_delivery;
+    post "/v1/deliveries/recover" delivery_targets::recover_deliveries;
+    get "/v1/deliveries/stats" delivery_targets::get_delivery_stats;
 
     get "/v1/keys" keys::list_keys;
     post "/v1/keys" keys::create_key;

@@ -18,7 +18,7 @@ const OK: &str = "ok\n";
 const STORE_WITHIN: Duration = Duration::from_secs(5);
 
 /// This description.
-#[utoipa::path(get, path = "/openapi.json", tag = "server", responses((status = 200, description = "OpenAPI 3.1")))]
+#[utoipa::path(get, path = "/openapi.json", tag = "server", responses((status = 200, body = Object, description = "OpenAPI 3.1")))]
 pub(super) async fn get_openapi() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], openapi::document())
 }

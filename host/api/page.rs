@@ -1,11 +1,14 @@
 //! Lists, a page at a time.
 
+use std::fmt::Display;
+use std::str::FromStr;
+
 use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::id::{Id, Kind};
-use crate::problem::Problem;
+use crate::problem::{Problem, kind};
 use crate::store::Page;
 
 /// A page of a list.
@@ -53,6 +56,21 @@ pub(super) fn bounded<'de, D: Deserializer<'de>>(deserializer: D, least: u32, mo
     number.ok_or_else(|| D::Error::custom(format_args!("is `{text}`; allowed: {least} to {most}")))
 }
 
+/// Words of a table in the query, separated by commas.
+pub(super) fn words<'de, T: Copy, D: Deserializer<'de>>(
+    deserializer: D,
+    all: &[T],
+    word_of: impl Fn(T) -> &'static str,
+) -> Result<Vec<T>, D::Error> {
+    let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+    let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
+    let found = words.map(|word| all.iter().copied().find(|one| word_of(*one) == word)).collect::<Option<_>>();
+    found.ok_or_else(|| {
+        let allowed = all.iter().map(|one| word_of(*one)).collect::<Vec<_>>().join(", ");
+        D::Error::custom(format_args!("is `{text}`; allowed, separated by commas: {allowed}"))
+    })
+}
+
 impl Paging {
     /// What to ask the store for: one row more than is shown, which tells whether there are others.
     pub(super) fn page<K: Kind>(&self) -> Result<Page<K>, Problem> {
@@ -71,14 +89,17 @@ impl Paging {
     }
 
     /// The page of a list that the store gives whole.
-    pub(super) fn of_all<R>(&self, mut rows: Vec<R>, place: impl Fn(&R) -> String) -> Result<List<R>, Problem> {
+    pub(super) fn of_all<R, P>(&self, mut rows: Vec<R>, place: impl Fn(&R) -> P) -> Result<List<R>, Problem>
+    where
+        P: FromStr<Err: Display> + Display + PartialEq,
+    {
         if let Some(cursor) = &self.cursor {
-            let last = rows.iter().position(|row| place(row) == *cursor);
-            let last =
-                last.ok_or_else(|| Problem::field("cursor", "is no place in this list; begin anew without it"))?;
+            let cursor: P = cursor.parse().map_err(|error: P::Err| Problem::field("cursor", error.to_string()))?;
+            let gone = || Problem::new(&kind::NOT_FOUND, format!("`{cursor}` is not in this list; begin anew"));
+            let last = rows.iter().position(|row| place(row) == cursor).ok_or_else(gone)?;
             rows.drain(..=last);
         }
-        Ok(self.cut(rows, place))
+        Ok(self.cut(rows, |row| place(row).to_string()))
     }
 }
 

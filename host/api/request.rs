@@ -7,6 +7,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde::Serialize;
 use serde::de::{DeserializeOwned, Deserializer, IgnoredAny};
 use serde_json::{Map, Value};
 
@@ -96,6 +97,32 @@ where
     })
 }
 
+/// Reads the members of an object, in which no list stands for an inner object either.
+pub(super) fn read_members<T: DeserializeOwned + Serialize>(members: Map<String, Value>) -> Result<T, Problem> {
+    let given = Value::Object(members);
+    let value: T = read(&given)?;
+    let seen = serde_json::to_value(&value).map_err(|error| Problem::internal(&error))?;
+    match list_for_object(&given, &seen, "") {
+        Some(field) => Err(Problem::field(field, "is a list; allowed: an object")),
+        None => Ok(value),
+    }
+}
+
+/// Where a list was read as the members of an object in their order, which nobody means.
+fn list_for_object(given: &Value, seen: &Value, path: &str) -> Option<String> {
+    match (given, seen) {
+        (Value::Array(_), Value::Object(_)) => Some(path.trim_start_matches('.').to_owned()),
+        (Value::Object(given), Value::Object(seen)) => {
+            given.iter().find_map(|(name, one)| list_for_object(one, seen.get(name)?, &format!("{path}.{name}")))
+        }
+        (Value::Array(given), Value::Array(seen)) => {
+            let mut pairs = given.iter().zip(seen).enumerate();
+            pairs.find_map(|(place, (one, seen))| list_for_object(one, seen, &format!("{path}[{place}]")))
+        }
+        _ => None,
+    }
+}
+
 /// Refuses a body that is not as its sender means it: nothing here decompresses.
 pub(super) fn refuse_encoded(headers: &HeaderMap) -> Result<(), Problem> {
     match headers.get(header::CONTENT_ENCODING) {
@@ -125,7 +152,7 @@ fn refuse_other_than_json(headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::field("content-type", format!("is `{text}`; allowed: application/json")))
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     // A list would be read as the members of an object in their order, which nobody means.
     if bytes.trim_ascii_start().first() != Some(&b'{') {
         return match serde_json::from_slice::<IgnoredAny>(bytes) {

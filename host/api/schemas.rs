@@ -1,17 +1,19 @@
 //! Schemas of the types that cross the wire here and live in rooms that know nothing of OpenAPI.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::clock::Timestamp;
 use crate::dialect::DIALECTS;
-use crate::hook::{ENCODINGS, Spec, Use};
+use crate::hook::{BODY_BYTES_MAX, ENCODINGS, LIST_MAX, SCHEDULE_MAX, SCHEDULE_S_MAX, Spec, Use, WAIT_MS_MAX};
 use crate::id::{Digest, Id, Kind};
 use crate::problem::{Fault, FieldError};
-use crate::store::{DeliveryStatus, Status, VersionState};
+use crate::signature::{COMMON_FIELDS, FIELDS, SCHEMES};
+use crate::store::{Blame, DeliveryStatus, Origin, Standing, Status, Target, Verdict, VersionState};
 use crate::trigger::Json;
 
 /// An error (RFC 9457).
@@ -35,13 +37,19 @@ pub(super) struct Problem {
     errors: Option<Vec<FieldError>>,
 }
 
+/// A hook to be made: itself, and the members of its spec, where null stands for the default.
+pub(super) enum NewHook {}
+
 /// What changes in a hook: any of these, and any member of its spec, where null stands for the default.
 pub(super) enum HookChange {}
+
+/// The name of something that is the caller's.
+pub(super) enum Name {}
 
 /// The bytes of a component.
 pub(super) enum Component {}
 
-fn schema(json: Value) -> RefOr<Schema> {
+pub(super) fn schema(json: Value) -> RefOr<Schema> {
     serde_json::from_value(json).expect("a schema that is written here can be read")
 }
 
@@ -82,93 +90,165 @@ schemas! {
     Timestamp, "Timestamp": schema(json!({ "type": "string", "format": "date-time" }));
     Json, "Json": <Value as PartialSchema>::schema();
     Status, "ExecutionStatus": words(Status::ALL.iter().map(|one| one.as_str()));
+    Verdict, "RequestVerdict": words(Verdict::ALL.iter().map(|one| one.as_str()));
+    Origin, "ReplayOrigin": schema(json!({ "type": "string", "pattern": "^(exe|req)_[0-9a-f]{32}$" }));
     VersionState, "VersionState": words(VersionState::ALL.iter().map(|one| one.as_str()));
     DeliveryStatus, "DeliveryStatus": words(DeliveryStatus::ALL.iter().map(|one| one.as_str()));
+    Blame, "Blame": words(Blame::ALL.iter().map(|one| one.as_str()));
+    Standing, "TargetStanding": words(Standing::ALL.iter().map(|one| one.as_str()));
+    Target, "Target": schema(json!({ "type": "string", "pattern": "^(hok|sub)_[0-9a-f]{32}$" }));
     Use, "SecretUse": words(["auth", "callback", "callback_password"]);
     Component, "Component": schema(json!({ "type": "string", "contentMediaType": "application/wasm" }));
     Spec, "HookSpec": schema(spec());
+    NewHook, "NewHook": schema(new_hook());
     HookChange, "HookChange": schema(hook_change());
+    Name, "Name": schema(json!({ "type": "string", "pattern": NAME, "description": NAME_RULE }));
 }
 
 fn words<'a>(words: impl IntoIterator<Item = &'a str>) -> RefOr<Schema> {
     schema(json!({ "type": "string", "enum": words.into_iter().collect::<Vec<_>>() }))
 }
 
+/// What [`crate::id::check_name`] lets through.
+const NAME: &str = "^[a-z0-9][a-z0-9_-]{0,62}$";
+const NAME_RULE: &str = "1 to 63 of the characters a-z, 0-9, `-` and `_`, the first a letter or digit.";
+
+fn name(description: &str) -> Value {
+    json!({ "type": "string", "pattern": NAME, "description": description })
+}
+
+fn path_id() -> Value {
+    json!({
+        "type": "string", "pattern": "^(?!hok_)(?!\\.{1,2}$)[A-Za-z0-9._~-]{1,128}$",
+        "description": "The id by which senders know it in the paths of its dialect, unique there.",
+    })
+}
+
+/// A whole number from `least` to `most`.
+pub(super) fn whole(description: &str, least: u64, most: u64) -> Value {
+    json!({ "type": "integer", "minimum": least, "maximum": most, "description": description })
+}
+
+/// The same, which takes a default's place.
+pub(super) fn whole_or(default: u64, description: &str, least: u64, most: u64) -> Value {
+    let mut schema = whole(description, least, most);
+    schema["default"] = default.into();
+    schema
+}
+
+/// The same, null included.
+pub(super) fn or_null(mut schema: Value) -> Value {
+    if let Some(choices) = schema.get_mut("oneOf").and_then(Value::as_array_mut) {
+        choices.push(json!({ "type": "null" }));
+        return schema;
+    }
+    schema["type"] = json!([schema["type"], "null"]);
+    if let Some(words) = schema.get_mut("enum").and_then(Value::as_array_mut) {
+        words.push(Value::Null);
+    }
+    schema
+}
+
+/// A list with a bound, empty by default.
+fn list_of(items: Value, description: &str) -> Value {
+    json!({ "type": "array", "items": items, "maxItems": LIST_MAX, "default": [], "description": description })
+}
+
+/// An object with these members and no other.
+pub(super) fn object(description: &str, required: &[&str], properties: Value) -> Value {
+    json!({
+        "type": "object", "description": description,
+        "required": required, "properties": properties, "additionalProperties": false,
+    })
+}
+
 /// The schema of a hook's spec. The room `hook` says more about each member.
 fn spec() -> Value {
-    let whole =
-        |description: &str, default: u64| json!({ "type": "integer", "description": description, "default": default });
-    let limit = |description: &str| json!({ "type": "integer", "description": description });
     let dialects = DIALECTS.iter().map(|(word, _)| *word).collect::<Vec<_>>();
     let encodings = ENCODINGS.iter().map(|(word, _)| *word).collect::<Vec<_>>();
-    let seconds = json!({ "type": "array", "items": { "type": "integer" } });
+    let schedule = json!({
+        "type": "array", "items": whole("Seconds.", 0, SCHEDULE_S_MAX), "maxItems": SCHEDULE_MAX,
+    });
+    let limit = |description: &str, least: u64, most: u64| or_null(whole(description, least, most));
     json!({
         "type": "object",
         "properties": {
             "dialect": { "type": "string", "enum": dialects, "default": "native", "description": "The wire format." },
             "auth": {
                 "type": "array",
+                "minItems": 1,
+                "items": auth(),
                 "description": "How a caller proves itself; one of these is enough. `[{\"scheme\":\"none\"}]` lets everybody in. Needed in the native dialect; the others have their product's.",
-                "items": {
-                    "type": "object",
-                    "required": ["scheme"],
-                    "properties": { "scheme": { "type": "string" } },
-                    "additionalProperties": true,
-                },
             },
-            "alias": { "type": "string", "default": "live", "description": "The alias of the flow that runs." },
+            "alias": {
+                "type": "string", "pattern": NAME, "default": "live", "description": "The alias of the flow that runs.",
+            },
             "mode": {
                 "type": "string", "enum": ["sync", "async", "stream"], "default": "sync",
                 "description": "How a caller gets the answer when it does not say.",
             },
-            "sync_wait_ms": whole("How long a caller waits for the reply before it gets a 202.", 25_000),
-            "body_bytes_max": whole("Bytes of a request's body.", 1 << 20),
-            "allow_from": {
-                "type": "array", "items": { "type": "string" }, "default": [],
-                "description": "The addresses and ranges of addresses that may send, such as `198.51.100.7` and `2001:db8::/32`; empty for all.",
-            },
-            "content_types": {
-                "type": "array", "items": { "type": "string" }, "default": [],
-                "description": "The types of bodies that are taken, such as `application/json` and `text/*`; empty for all.",
-            },
-            "content_encodings": {
-                "type": "array", "items": { "type": "string", "enum": encodings }, "default": [],
-                "description": "The encodings of bodies that are undone. Signatures cover the encoded bytes; `body_bytes_max` holds for both.",
-            },
+            "sync_wait_ms": whole_or(25_000, "How long a caller waits for the reply before it gets a 202.", 0, WAIT_MS_MAX),
+            "body_bytes_max": whole_or(1 << 20, "Bytes of a request's body.", 0, BODY_BYTES_MAX as u64),
+            "allow_from": list_of(
+                json!({ "type": "string", "pattern": "^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$" }),
+                "The addresses and ranges of addresses that may send, such as `198.51.100.7` and `2001:db8::/32`; empty for all.",
+            ),
+            "content_types": list_of(
+                json!({ "type": "string", "pattern": "^(\\*/\\*|[A-Za-z0-9!#$%&'+.^_`|~-]+/(\\*|[A-Za-z0-9!#$%&'+.^_`|~-]+))$" }),
+                "The types of bodies that are taken, such as `application/json` and `text/*`; empty for all.",
+            ),
+            "content_encodings": list_of(
+                json!({ "type": "string", "enum": encodings }),
+                "The encodings of bodies that are undone. Signatures cover the encoded bytes; `body_bytes_max` holds for both.",
+            ),
             "record": {
                 "type": "string", "enum": ["relaxed", "strict"], "default": "relaxed",
                 "description": "Whether a synchronous execution is durable before it runs.",
             },
-            "retry": {
+            "retry": object("What a flow that asks for another attempt gets.", &[], json!({
+                "attempts_max": whole_or(5, "The first included.", 1, 100),
+                "schedule_s": schedule,
+            })),
+            "limits": object(
+                "Bounds of the hook's requests, and bounds of its executions that are tighter than the server's.",
+                &[],
+                json!({
+                    "cpu_ms_max": limit("How long the guest may really run.", 1, u64::MAX),
+                    "memory_bytes_max": limit("Bytes of the guest's memory.", 0, u64::MAX),
+                    "wall_ms_max": limit("From the start of an attempt to its end.", 1, u64::MAX),
+                    "requests_per_minute": limit("Requests in a minute; 100 in the dialect `almyty`, else unbounded.", 1, u32::MAX.into()),
+                    "concurrent": limit("Executions that have not ended; 10 in the dialect `almyty`, else unbounded.", 1, u32::MAX.into()),
+                }),
+            ),
+            "callback": object("Where outcomes are delivered.", &["url"], json!({
+                "url": { "type": "string", "format": "uri" },
+                "schedule_s": or_null(schedule.clone()),
+                "basic": or_null(object(
+                    "Basic authentication, where the receiver asks for it. The password is written, and not shown.",
+                    &["user"],
+                    json!({
+                        "user": { "type": "string", "pattern": "^[^:\\x00-\\x1f\\x7f]*$" },
+                        "password": { "type": "string" },
+                    }),
+                )),
+            })),
+            "filter": {
                 "type": "object",
-                "description": "What a flow that asks for another attempt gets.",
-                "properties": { "attempts_max": whole("The first included.", 5), "schedule_s": seconds },
+                "description": "What a genuine request must be for its flow to run: conditions over `headers`, `query`, `body`, `message`, `user_id`, `session_id`, `data` and `metadata`.",
+                "additionalProperties": true,
             },
-            "limits": {
-                "type": "object",
-                "description": "Bounds of the hook's requests, and bounds of its executions that are tighter than the server's.",
-                "properties": {
-                    "cpu_ms_max": limit("How long the guest may really run."),
-                    "memory_bytes_max": limit("Bytes of the guest's memory."),
-                    "wall_ms_max": limit("From the start of an attempt to its end."),
-                    "requests_per_minute": limit("Requests in a minute; 100 in the dialect `almyty`, else unbounded."),
-                    "concurrent": limit("Executions that have not ended; 10 in the dialect `almyty`, else unbounded."),
-                },
+            "deduplicate": {
+                "description": "How a request is known that came before: by the caller's `Idempotency-Key`, the signed id or the sender's own one (`auto`); not at all; or by a header or member that is named here. What is signed with a timestamp passes only once in any case.",
+                "default": "auto",
+                "oneOf": [
+                    { "type": "string", "enum": ["auto", "off"] },
+                    { "type": "object", "required": ["header"], "properties": { "header": { "type": "string" } } },
+                    { "type": "object", "required": ["pointer"], "properties": { "pointer": { "type": "string" } } },
+                ],
             },
-            "callback": {
-                "type": "object",
-                "description": "Where outcomes are delivered.",
-                "required": ["url"],
-                "properties": {
-                    "url": { "type": "string", "format": "uri" },
-                    "schedule_s": seconds,
-                    "basic": {
-                        "type": "object",
-                        "description": "Basic authentication, where the receiver asks for it. The password is written, and not shown.",
-                        "required": ["user"],
-                        "properties": { "user": { "type": "string" }, "password": { "type": "string" } },
-                    },
-                },
+            "capture": {
+                "type": "boolean", "default": false,
+                "description": "Whether requests are only recorded, genuine or not, and nothing runs.",
             },
             "public_url": {
                 "type": "string", "format": "uri",
@@ -182,15 +262,70 @@ fn spec() -> Value {
     })
 }
 
+/// One way to prove a caller: the schemes that take the same fields, for each such set of fields.
+pub(super) fn auth() -> Value {
+    let mut kinds = BTreeMap::<_, Vec<_>>::new();
+    for row in SCHEMES {
+        kinds.entry(row.fields()).or_default().push(row.name);
+    }
+    let entries = kinds.into_iter().map(|(fields, schemes)| {
+        let fields = FIELDS.iter().filter(|(name, _)| fields.contains(name) || COMMON_FIELDS.contains(name));
+        let fields = fields.map(|(name, kind)| ((*name).to_owned(), json!({ "type": [json_type(kind), "null"] })));
+        let scheme = ("scheme".to_owned(), json!({ "type": "string", "enum": schemes }));
+        object(
+            "What differs from the scheme's row in the table of schemes.",
+            &["scheme"],
+            [scheme].into_iter().chain(fields).collect::<Map<_, _>>().into(),
+        )
+    });
+    json!({ "oneOf": entries.collect::<Vec<_>>() })
+}
+
+fn json_type(rust: &str) -> &'static str {
+    match rust {
+        "bool" => "boolean",
+        "u32" => "integer",
+        _ => "string",
+    }
+}
+
+/// The members of a spec, null included, among others.
+fn spec_and(description: &str, required: &[&str], others: Value) -> Value {
+    let Value::Object(members) = spec()["properties"].take() else { unreachable!("a schema has properties") };
+    let mut members = members.into_iter().map(|(name, schema)| (name, or_null(schema))).collect::<Map<_, _>>();
+    members.extend(others.as_object().into_iter().flatten().map(|(name, schema)| (name.clone(), schema.clone())));
+    object(description, required, members.into())
+}
+
+fn new_hook() -> Value {
+    let mut schema = spec_and(
+        "A hook to be made; null stands for a member's default.",
+        &["name", "flow"],
+        json!({
+            "name": name("Unique in the workspace."),
+            "path_id": or_null(path_id()),
+            "flow": name("The flow that it triggers."),
+            "secret": {
+                "type": ["string", "null"], "minLength": 1,
+            "description": "The secret that callers prove; one is made when this is absent.",
+            },
+        }),
+    );
+    schema["example"] = json!({ "name": "orders", "flow": "support", "auth": [{ "scheme": "github" }] });
+    schema
+}
+
 fn hook_change() -> Value {
-    let mut change = spec();
-    let members = change.as_object_mut().expect("a schema is an object");
-    members.insert("description".to_owned(), "Any of these; null stands for a member's default.".into());
-    change["properties"]["name"] = json!({ "type": "string" });
-    change["properties"]["path_id"] = json!({ "type": ["string", "null"] });
-    change["properties"]["flow"] = json!({ "type": "string" });
-    change["properties"]["enabled"] = json!({ "type": "boolean" });
-    change
+    spec_and(
+        "Any of these; null stands for a member's default.",
+        &[],
+        json!({
+            "name": or_null(name("Unique in the workspace.")),
+            "path_id": or_null(path_id()),
+            "flow": or_null(name("The flow that it triggers.")),
+            "enabled": { "type": ["boolean", "null"], "description": "False: every request is refused." },
+        }),
+    )
 }
 
 #[cfg(test)]
@@ -207,6 +342,7 @@ mod tests {
             schedule_s: Some(vec![1]),
             basic: Some(Basic { user: "u".to_owned() }),
         });
+        whole.filter = serde_json::from_value(json!({ "body.n": 1 })).unwrap();
         whole.public_url = Some("https://example.com".to_owned());
         let (whole, described) = (serde_json::to_value(whole).unwrap(), spec());
         let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();

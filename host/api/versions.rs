@@ -83,7 +83,7 @@ fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Er
 /// The flow's versions.
 #[utoipa::path(
     get, path = "/v1/flows/{flow}/versions", tag = "versions", params(("flow" = String, Path), Paging),
-    responses((status = 200, body = List<Version>), (status = 404, description = "no such flow"))
+    responses((status = 200, body = List<Version>), (status = 404, description = "no such flow, or the cursor's version is gone"))
 )]
 pub(super) async fn list_versions(
     caller: Caller,
@@ -93,7 +93,7 @@ pub(super) async fn list_versions(
 ) -> Result<Json<List<Version>>, Problem> {
     let flow = api.registry.flow(caller.workspace, &flow).await?;
     let versions = api.registry.versions(flow.id).await?;
-    Ok(Json(paging.of_all(versions, |version| version.digest.to_string())?.show(Version::from)))
+    Ok(Json(paging.of_all(versions, |version| version.digest)?.show(Version::from)))
 }
 
 /// Uploads a component: the body is its bytes.
@@ -105,8 +105,8 @@ pub(super) async fn list_versions(
     params(("flow" = String, Path), Uploading, ("content-digest" = Option<String>, Header)),
     request_body(content = Component, content_type = "application/wasm"),
     responses(
-        (status = 201, body = Version, description = "new"),
-        (status = 200, body = Version, description = "known already"),
+        (status = 201, body = Version, description = "new", headers(("Location" = String))),
+        (status = 200, body = Version, description = "known already", headers(("Location" = String))),
         (status = 404, description = "no such flow"),
         (status = 408, description = "the body stopped arriving"),
         (status = 413, description = "the component is too large"),
@@ -174,7 +174,7 @@ pub(super) async fn delete_version(
 }
 
 /// The sha-256 in a `content-digest`; other algorithms beside it are passed over.
-fn content_digest(headers: &HeaderMap) -> Result<Option<Digest>, Problem> {
+pub(super) fn content_digest(headers: &HeaderMap) -> Result<Option<Digest>, Problem> {
     let Some(value) = headers.get("content-digest") else { return Ok(None) };
     let digest = value.to_str().ok().and_then(|text| {
         let item = text.split(',').find_map(|item| item.trim().strip_prefix("sha-256="))?;

@@ -14,6 +14,7 @@ use crate::api::{self, Api};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::delivery::{self, Deliveries};
+use crate::dispatch::{self, Dispatch};
 use crate::egress::Client;
 use crate::engine::{self, Compiler, Engine, Setup};
 use crate::execution::{self, Executions};
@@ -26,6 +27,7 @@ use crate::queue::Queue;
 use crate::registry::Registry;
 use crate::signature::Secret;
 use crate::store::{self, Key, Store, Workspace};
+use crate::subscription::Subscriptions;
 use crate::{server, sweep, telemetry};
 
 /// The workspace that the first start makes.
@@ -110,8 +112,10 @@ struct House {
     queue: Queue,
     registry: Registry,
     hooks: Hooks,
+    subscriptions: Subscriptions,
     executions: Executions,
     deliveries: Deliveries,
+    dispatch: Dispatch,
     notices: Notices,
     ingress: Ingress,
     metrics: Metrics,
@@ -138,6 +142,7 @@ impl House {
         }
         let registry = Registry::new(store.clone(), engine.clone(), queue.clone(), clock.clone());
         let hooks = Hooks::new(store.clone(), clock.clone());
+        let subscriptions = Subscriptions::new(store.clone(), clock.clone());
         let client = Client::new(&config.egress);
         let metrics = Metrics::default();
         let parts = delivery::Parts {
@@ -145,10 +150,20 @@ impl House {
             clock: clock.clone(),
             queue: queue.clone(),
             hooks: hooks.clone(),
+            subscriptions: subscriptions.clone(),
             client: client.clone(),
             metrics: metrics.clone(),
         };
         let deliveries = Deliveries::new(parts, config.delivery.clone());
+        let parts = dispatch::Parts {
+            store: store.clone(),
+            clock: clock.clone(),
+            queue: queue.clone(),
+            hooks: hooks.clone(),
+            subscriptions: subscriptions.clone(),
+            deliveries: deliveries.clone(),
+        };
+        let dispatch = Dispatch::new(parts, config.dispatch.clone());
         let notices = Notices::new(store.clone(), clock.clone(), client, &config.notice)?;
         let parts = execution::Parts {
             store: store.clone(),
@@ -157,6 +172,7 @@ impl House {
             registry: registry.clone(),
             hooks: hooks.clone(),
             queue: queue.clone(),
+            deliveries: deliveries.clone(),
             metrics: metrics.clone(),
         };
         let executions = Executions::new(parts, config.execution.clone());
@@ -172,7 +188,21 @@ impl House {
         let ingress = Ingress::new(parts, config.ingress.clone());
         // Last, when nothing can fail any more: a key that was made and not shown would lock everybody out.
         let first_key = first_key(&store, &clock).await?;
-        Ok(Self { store, clock, queue, registry, hooks, executions, deliveries, notices, ingress, metrics, first_key })
+        Ok(Self {
+            store,
+            clock,
+            queue,
+            registry,
+            hooks,
+            subscriptions,
+            executions,
+            deliveries,
+            dispatch,
+            notices,
+            ingress,
+            metrics,
+            first_key,
+        })
     }
 
     fn router(&self, stopping: CancellationToken) -> axum::Router {
@@ -181,6 +211,7 @@ impl House {
             clock: self.clock.clone(),
             registry: self.registry.clone(),
             hooks: self.hooks.clone(),
+            subscriptions: self.subscriptions.clone(),
             executions: self.executions.clone(),
             deliveries: self.deliveries.clone(),
             metrics: self.metrics.clone(),
@@ -218,6 +249,10 @@ impl House {
         workers.spawn({
             let stop = stop();
             async move { deliveries.run(stop).await }
+        });
+        workers.spawn({
+            let (dispatch, stop) = (self.dispatch.clone(), stop());
+            async move { dispatch.run(stop).await }
         });
         workers.spawn({
             let (notices, stop) = (self.notices.clone(), stop());

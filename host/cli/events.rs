@@ -226,3 +226,28 @@ mod tests {
         assert!(outcome(&canceled).unwrap_err().to_string().contains("execution exe_1 canceled (canceled)"));
     }
 }
+
+#[cfg(test)]
+mod fuzz {
+    use flowgate_fuzz::fuzz;
+
+    use super::Parser;
+
+    #[test]
+    fn events_are_the_same_however_the_stream_is_cut() {
+        let streams = [
+            "id: 1-1\nevent: say\ndata: {\"text\":\"hi\"}\n\n: comment\n\ndata: a\ndata: b\r\n\r\n",
+            "data\n\n",
+            "id\n\n",
+        ];
+        fuzz!(|grow| {
+            let stream = grow.bytes(&streams);
+            let (first, rest) = stream.split_at(grow.below(stream.len() + 1));
+            let whole = Parser::default().push(&stream).unwrap();
+            let mut parser = Parser::default();
+            let mut pieces = parser.push(first).unwrap();
+            pieces.extend(parser.push(rest).unwrap());
+            assert_eq!(pieces, whole);
+        });
+    }
+}

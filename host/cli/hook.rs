@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::Paging;
+use super::hook_request::{self, Replay, Requests};
 use super::out::{Columns, Out, fields, table};
 use super::remote::Remote;
 use super::secret;
@@ -17,13 +18,13 @@ use super::spec::Spec;
 #[derive(Debug, Subcommand)]
 pub(super) enum Hook {
     /// Make a hook. Its secret is shown only now.
-    Create(Create),
+    Create(Box<Create>),
     /// List the hooks, newest first.
     List(Paging),
     /// Show a hook.
     Show(Named),
     /// Change a hook: what is given replaces what was.
-    Update(Update),
+    Update(Box<Update>),
     /// Let a hook take requests.
     Enable(Named),
     /// Let a hook refuse every request.
@@ -39,13 +40,12 @@ pub(super) enum Hook {
     },
     /// Show the private key of a hook of the dialect uptiq, as JSON.
     PrivateKey(Named),
-    /// List the requests that a hook refused, each with the exact reason.
-    Requests {
-        /// The hook, by name or id. Without it, the requests that were for no hook that there is.
-        hook: Option<String>,
-        #[command(flatten)]
-        paging: Paging,
-    },
+    /// List the requests that came to a hook, each with what became of it and why.
+    Requests(Requests),
+    /// Show a request.
+    Request(hook_request::Named),
+    /// Give a request that was filtered, captured or accepted to a flow, as a new execution.
+    Replay(Replay),
     /// Delete a hook.
     Delete(Named),
 }
@@ -149,6 +149,9 @@ const ONE: Columns<'_> = &[
     ("record", "/record"),
     ("retry", "/retry"),
     ("limits", "/limits"),
+    ("filter", "/filter"),
+    ("deduplicate", "/deduplicate"),
+    ("capture", "/capture"),
     ("callback", "/callback/url"),
     ("public_url", "/public_url"),
     ("created", "/created_at"),
@@ -156,8 +159,6 @@ const ONE: Columns<'_> = &[
 ];
 const SECRETS: Columns<'_> =
     &[("SECRET", "/id"), ("USE", "/use"), ("CREATED", "/created_at"), ("EXPIRES", "/expires_at")];
-const REQUESTS: Columns<'_> =
-    &[("AT", "/at"), ("STATUS", "/status"), ("CODE", "/code"), ("PEER", "/request/peer"), ("REASON", "/reason")];
 
 impl Hook {
     pub(super) async fn run(self, remote: &Remote, out: Out) -> anyhow::Result<()> {
@@ -185,13 +186,9 @@ impl Hook {
             Self::PrivateKey(Named { hook }) => {
                 out.data(&remote.get(&["v1", "hooks", &hook, "private-key"], &[]).await?)?;
             }
-            Self::Requests { hook, paging } => {
-                let path: &[&str] = match &hook {
-                    Some(hook) => &["v1", "hooks", hook, "requests"],
-                    None => &["v1", "requests"],
-                };
-                out.list(&remote.get(path, &paging.query()).await?, REQUESTS)?;
-            }
+            Self::Requests(requests) => requests.run(remote, out).await?,
+            Self::Request(request) => request.run(remote, out).await?,
+            Self::Replay(replay) => replay.run(remote, out).await?,
             Self::Delete(Named { hook }) => {
                 remote.act(Method::DELETE, &["v1", "hooks", &hook]).await?;
                 out.done(format_args!("hook {hook} deleted"))?;
@@ -212,7 +209,7 @@ impl Create {
         body.insert("name".to_owned(), json!(self.name));
         body.insert("flow".to_owned(), json!(self.flow));
         body.extend(self.path_id.map(|id| ("path_id".to_owned(), json!(id))));
-        if let Some(secret) = given(self.secret, self.secret_file)? {
+        if let Some(secret) = secret::given(self.secret, self.secret_file)? {
             body.insert("secret".to_owned(), json!(secret));
         }
         Ok(Value::Object(body))
@@ -256,7 +253,7 @@ impl Rotate {
             Use::Callback => "callback",
         };
         let mut body = json!({ "use": for_use, "overlap_s": self.overlap_s });
-        if let Some(secret) = given(self.secret, self.secret_file)? {
+        if let Some(secret) = secret::given(self.secret, self.secret_file)? {
             body["secret"] = json!(secret);
         }
         let secret = remote.send(Method::POST, &["v1", "hooks", &self.hook, "secrets"], &body).await?;
@@ -273,13 +270,6 @@ async fn change(hook: &str, body: Value, remote: &Remote, out: Out) -> anyhow::R
         out.data(&hook)?;
     }
     Ok(hook)
-}
-
-fn given(text: Option<String>, file: Option<PathBuf>) -> anyhow::Result<Option<String>> {
-    match file {
-        Some(path) => Ok(Some(secret::from_file(&path)?.expose().to_owned())),
-        None => Ok(text),
-    }
 }
 
 fn told(hook: &Value, remote: &Remote) -> String {

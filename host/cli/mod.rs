@@ -15,6 +15,7 @@ mod events;
 mod execution;
 mod flow;
 mod hook;
+mod hook_request;
 mod key;
 mod out;
 mod problem;
@@ -24,6 +25,7 @@ mod send;
 mod serve;
 mod signature;
 mod spec;
+mod subscription;
 #[cfg(test)]
 mod tests;
 
@@ -77,6 +79,11 @@ enum Command {
     /// Executions: one trigger given to one version each.
     #[command(subcommand)]
     Execution(execution::Execution),
+    /// Subscriptions: outgoing webhooks.
+    #[command(subcommand)]
+    Subscription(subscription::Subscription),
+    /// The events that a subscription can be told of.
+    Events(subscription::Events),
     /// Deliveries: callbacks on their way out.
     #[command(subcommand)]
     Delivery(delivery::Delivery),
@@ -145,6 +152,8 @@ async fn talk(command: Command, remote: &Remote, out: Out) -> anyhow::Result<()>
         Command::Hook(hook) => hook.run(remote, out).await,
         Command::Send(send) => send.run(remote, out).await,
         Command::Execution(execution) => execution.run(remote, out).await,
+        Command::Subscription(subscription) => subscription.run(remote, out).await,
+        Command::Events(events) => events.run(remote, out).await,
         Command::Delivery(delivery) => delivery.run(remote, out).await,
         Command::Key(key) => key.run(remote, out).await,
         Command::Serve(_) | Command::Config(_) | Command::Signature(_) => unreachable!("these need no server"),

@@ -32,3 +32,11 @@ pub(super) fn from_file(path: &Path) -> anyhow::Result<Secret> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     Ok(Secret::new(text.trim_end_matches(['\r', '\n'])))
 }
+
+/// The secret that was given as text or in a file.
+pub(super) fn given(text: Option<String>, file: Option<PathBuf>) -> anyhow::Result<Option<String>> {
+    match file {
+        Some(path) => Ok(Some(from_file(&path)?.expose().to_owned())),
+        None => Ok(text),
+    }
+}

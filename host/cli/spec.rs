@@ -40,6 +40,15 @@ pub(super) struct Spec {
     /// Where outcomes are delivered.
     #[arg(long, value_name = "URL")]
     pub(super) callback: Option<Url>,
+    /// What a request must be for its flow to run, for example '{"body.action":"opened"}'.
+    #[arg(long, value_name = "JSON")]
+    pub(super) filter: Option<String>,
+    /// How a request is known that came before: auto, off, `header:NAME` or `pointer:/PATH`.
+    #[arg(long, value_name = "HOW", value_parser = deduplicate)]
+    pub(super) deduplicate: Option<Value>,
+    /// Only record what comes, genuine or not, and run nothing; `--capture=false` ends it.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(super) capture: Option<bool>,
     /// Milliseconds that a sender waits for the reply. Then it gets a 202, and the execution goes on.
     #[arg(long, value_name = "N")]
     pub(super) sync_wait_ms: Option<u64>,
@@ -71,12 +80,16 @@ impl Spec {
         if !auth.is_empty() {
             members.insert("auth".to_owned(), json!(auth));
         }
+        let filter = self.filter.as_deref().map(serde_json::from_str::<Value>).transpose();
         let list = |items: Vec<String>| (!items.is_empty()).then(|| json!(items));
         let callback = self.callback.map(|url| json!({ "url": url }));
         let given = [
             ("dialect", self.dialect.map(Value::from)),
             ("mode", self.mode.map(Value::from)),
             ("callback", callback),
+            ("filter", filter.context("--filter is not JSON")?),
+            ("deduplicate", self.deduplicate),
+            ("capture", self.capture.map(Value::from)),
             ("sync_wait_ms", self.sync_wait_ms.map(Value::from)),
             ("body_bytes_max", self.body_bytes_max.map(Value::from)),
             ("allow_from", list(self.allow_from)),
@@ -108,6 +121,14 @@ impl Spec {
         });
         let whole = self.auth_json.iter().map(|text| serde_json::from_str(text).context("--auth-json"));
         named.chain(whole).collect()
+    }
+}
+
+fn deduplicate(text: &str) -> Result<Value, String> {
+    match text.split_once(':') {
+        None if matches!(text, "auto" | "off") => Ok(json!(text)),
+        Some((place @ ("header" | "pointer"), at)) => Ok(json!({ place: at })),
+        _ => Err("allowed: auto, off, `header:NAME`, `pointer:/PATH`".to_owned()),
     }
 }
 

@@ -3,7 +3,7 @@
 use clap::{CommandFactory as _, Parser as _};
 use serde_json::{Value, json};
 
-use super::{Args, Command, hook};
+use super::{Args, Command, hook, subscription};
 use crate::clock::Timestamp;
 
 const NOW: Timestamp = Timestamp::from_unix_ms(1_763_654_400_000);
@@ -39,7 +39,12 @@ fn every_command_is_read() {
         "hook update h --auth basic --user u --sync-wait-ms 5 --body-bytes-max 9",
         "hook rotate h --use callback --overlap-s 0",
         "hook revoke h sec_1",
-        "hook requests h",
+        "hook create h --flow bot --capture --deduplicate pointer:/event/id --filter {}",
+        "hook update h --capture=false --deduplicate off",
+        "hook requests h --verdict refused,filtered --limit 5",
+        "hook requests",
+        "hook request req_1",
+        "hook replay req_1 --alias next",
         "send h body.json --wait 5 --header x-a:b",
         "send h - --async",
         "send h --message hi --session s --stream --secret-file f",
@@ -48,7 +53,12 @@ fn every_command_is_read() {
         "execution replay exe_1 --version sha256:00",
         "execution tail exe_1",
         "delivery list --execution exe_1",
+        "delivery list --status pending,exhausted --target hok_1 --event execution.failed --since 2027-01-01T00:00:00Z",
+        "delivery dead --target sub_1 --until 2027-01-01T00:00:00Z --limit 5",
         "delivery redeliver dlv_1",
+        "delivery discard dlv_1",
+        "delivery recover hok_1 --since 2027-01-01T00:00:00Z --dry-run",
+        "delivery stats sub_1 --hours 48",
         "key create ci --role reader --expires-at 2027-01-01T00:00:00Z",
         "key revoke key_1",
         "signature list",
@@ -76,9 +86,13 @@ fn what_makes_no_sense_is_refused() {
         ("hook create h --flow f --header x-a", "--auth"),
         ("hook create h --flow f --mode later", "sync, async, stream"),
         ("hook create h --flow f --callback nowhere", "--callback"),
+        ("hook create h --flow f --deduplicate x-id", "header:NAME"),
+        ("hook replay req_1 --alias next --version sha256:00", "--version"),
         ("hook update h --content-encoding compress", "gzip, deflate, br, zstd"),
         ("signature check --secret s --headers-file h --body-file b", "--scheme"),
         ("key create ci --expires-at tomorrow", "--expires-at"),
+        ("delivery recover hok_1", "--since"),
+        ("delivery stats hok_1 --hours 721", "1..=720"),
         ("--url nowhere flow list", "--url"),
     ] {
         let error = parse(line).expect_err(line);
@@ -115,6 +129,55 @@ fn a_hook_is_sent_as_it_was_described() {
 }
 
 #[test]
+fn a_subscription_is_sent_as_it_was_described() {
+    let body = |line: &[&str]| {
+        let words = ["flowgate", "subscription", "create", "https://x.example/in"].iter().chain(line);
+        match Args::try_parse_from(words).unwrap().command {
+            Command::Subscription(subscription::Subscription::Create(create)) => create.body(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(body(&[]).unwrap(), json!({ "url": "https://x.example/in", "events": ["*"] }));
+    let line = [
+        "--name",
+        "Warehouse",
+        "--event",
+        "execution.*",
+        "--event",
+        "session.completed",
+        "--format",
+        "agenticflow",
+        "--filter",
+        r#"{"credits":{"$gt":1}}"#,
+        "--include-field",
+        "output",
+        "--signature",
+        "github",
+        "--secret",
+        "s",
+        "--authentication",
+        r#"{"type":"bearer","token":"t"}"#,
+        "--spec",
+        r#"{"order":"session"}"#,
+    ];
+    let expected = json!({
+        "url": "https://x.example/in", "name": "Warehouse", "events": ["execution.*", "session.completed"],
+        "format": "agenticflow", "filter": { "credits": { "$gt": 1 } }, "include_fields": ["output"],
+        "signature": { "scheme": "github" }, "secret": "s", "authentication": { "type": "bearer", "token": "t" },
+        "order": "session",
+    });
+    assert_eq!(body(&line).unwrap(), expected);
+    for (line, told) in [
+        (["--signature", "githup"], "--signature: `scheme` is `githup`"),
+        (["--filter", "{"], "--filter is not JSON"),
+        (["--spec", "[]"], "--spec is not a JSON object"),
+    ] {
+        let error = format!("{:#}", body(&line).unwrap_err());
+        assert!(error.contains(told), "{line:?}: {error}");
+    }
+}
+
+#[test]
 fn a_scheme_that_cannot_be_is_told_before_anything_is_sent() {
     for (line, told) in [
         ("--auth githup", "--auth githup: `scheme` is `githup`; allowed: `none`, `api-key`, "),
@@ -122,6 +185,7 @@ fn a_scheme_that_cannot_be_is_told_before_anything_is_sent() {
         ("--auth api-key --auth github --header x-a", "it is not clear which one has the --header"),
         ("--auth-json {", "--auth-json: "),
         ("--spec []", "--spec is not a JSON object"),
+        ("--filter {", "--filter is not JSON"),
     ] {
         let error = format!("{:#}", create(line).unwrap_err());
         assert!(error.contains(told), "{line}: {error}");

@@ -5,6 +5,8 @@
 //! reference of all keys. The environment is read here and nowhere else.
 
 mod allowed;
+#[cfg(test)]
+mod fuzz;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -14,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{capability, delivery, egress, engine, execution, ingress, notice, queue, server, store, sweep, telemetry};
+use crate::{capability, delivery, dispatch, egress, engine, execution, ingress, notice, queue, server, store, sweep, telemetry};
 
 /// The commented file that says what holds when nothing is configured.
 pub const DEFAULT: &str = include_str!("default.toml");
@@ -41,6 +43,8 @@ pub struct Config {
     pub execution: execution::Options,
     /// Callbacks out.
     pub delivery: delivery::Options,
+    /// Events on their way to subscriptions.
+    pub dispatch: dispatch::Options,
     /// Whom to tell of deliveries that fail.
     pub notice: notice::Options,
     /// Requests out.

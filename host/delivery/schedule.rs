@@ -14,6 +14,13 @@ pub(super) fn next(schedule_s: &[u64], attempts: u32, asked: Option<Duration>, c
     Some(asked.map_or(planned, |asked| asked.max(planned)))
 }
 
+/// How long a delivery may wait from the beginning of its schedule: a day longer than the schedule plans. A target that is
+/// held back consumes no attempts of what waits for it, so there must be another end.
+pub(super) fn horizon(schedule_s: &[u64]) -> Duration {
+    const DAY_S: u64 = 24 * 3_600;
+    Duration::from_secs(schedule_s.iter().fold(DAY_S, |sum, wait| sum.saturating_add(*wait)))
+}
+
 /// Reads a `Retry-After` (RFC 9110 §10.2.3): seconds, or a date.
 pub(super) fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
     if let Ok(seconds) = text.trim().parse() {
@@ -48,6 +55,12 @@ mod tests {
         assert_eq!(next(SCHEDULE, 1, Some(Duration::from_secs(60)), 0.5), Some(Duration::from_secs(60)));
         assert_eq!(next(SCHEDULE, 1, Some(Duration::from_secs(1)), 0.5), Some(Duration::from_secs(5)));
         assert_eq!(next(SCHEDULE, 3, Some(Duration::from_secs(1)), 0.5), None);
+    }
+
+    #[test]
+    fn a_delivery_may_wait_a_day_longer_than_its_schedule() {
+        assert_eq!(horizon(SCHEDULE), Duration::from_secs(24 * 3_600 + 305));
+        assert_eq!(horizon(&[u64::MAX, 1]), Duration::from_secs(u64::MAX));
     }
 
     #[test]

@@ -91,6 +91,18 @@ pub(super) fn accepted(view: &View<'_>) -> Answer {
     super::json(200, &body)
 }
 
+/// The documented success without the members that tell of an execution.
+pub(super) fn filtered() -> Answer {
+    #[derive(Serialize)]
+    struct Filtered {
+        success: bool,
+        message: &'static str,
+        status: &'static str,
+    }
+    let message = "Webhook received; its filter started nothing";
+    super::json(200, &Filtered { success: true, message, status: "filtered" })
+}
+
 pub(super) fn said(view: &View<'_>) -> Option<Callback> {
     native::said(view)
 }

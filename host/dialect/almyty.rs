@@ -51,6 +51,15 @@ pub(super) fn accepted(view: &View<'_>) -> Answer {
     super::json(200, &Success { success: true, data })
 }
 
+/// The envelope of a success, and nothing to poll in it.
+pub(super) fn filtered() -> Answer {
+    #[derive(Serialize)]
+    struct Filtered {
+        filtered: bool,
+    }
+    super::json(200, &Success { success: true, data: Filtered { filtered: true } })
+}
+
 pub(super) fn said(view: &View<'_>) -> Option<Callback> {
     native::said(view)
 }

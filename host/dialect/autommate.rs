@@ -47,6 +47,10 @@ pub(super) fn accepted(view: &View<'_>) -> Answer {
     native::accepted(view)
 }
 
+pub(super) fn filtered() -> Answer {
+    native::filtered()
+}
+
 pub(super) fn said(view: &View<'_>) -> Option<Callback> {
     native::said(view)
 }

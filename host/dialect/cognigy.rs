@@ -67,6 +67,11 @@ pub(super) fn accepted(view: &View<'_>) -> Answer {
     super::json(200, &Accepted { trace_id: trace_id(view.execution) })
 }
 
+/// Without an execution there is no trace.
+pub(super) fn filtered() -> Answer {
+    super::native::filtered()
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Body<'a> {

@@ -1,8 +1,9 @@
 //! A product's wire format: bytes ↔ trigger, reply, callback.
 //!
 //! Each dialect is one file with the same functions: `parse` makes the payload of a request into the fields of a
-//! trigger, `request` is its counterpart for those who send, `answer` and `accepted` make the HTTP response, `error` makes that of a refused request, `said` and `callback` make
-//! what is delivered later. All are pure. The pages in `docs/dialects/` say what each product documents.
+//! trigger, `request` is its counterpart for those who send, `answer`, `accepted` and `filtered` make the HTTP response, `error` makes
+//! that of a refused request, `said` and `callback` make what is delivered later. All are pure. The pages in `docs/dialects/` say what
+//! each product documents.
 
 use std::borrow::Cow;
 
@@ -18,6 +19,9 @@ mod autommate;
 mod body;
 mod cognigy;
 mod form;
+#[cfg(test)]
+mod fuzz;
+mod malformed;
 mod multipart;
 mod native;
 mod object;
@@ -25,6 +29,7 @@ mod object;
 mod testing;
 mod uptiq;
 
+pub use malformed::Malformed;
 pub use object::{Object, first_object};
 
 /// The wire formats.
@@ -69,49 +74,6 @@ pub struct Payload {
     pub data: Json,
     /// What the caller says about that.
     pub metadata: Json,
-}
-
-/// Why a body is not what the dialect says it should be.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Malformed {
-    /// The body is called JSON and is not.
-    #[error("the body is not JSON: {0}")]
-    Json(String),
-    /// A line is called JSON and is not.
-    #[error("line {number} cannot be read: {reason}")]
-    Line {
-        /// Counted from 1.
-        number: usize,
-        /// What is wrong.
-        reason: String,
-    },
-    /// The body is called a form and is not.
-    #[error("the form cannot be read: {0}")]
-    Form(String),
-    /// A member has the wrong type.
-    #[error("`{field}` must be {expected}, not {received}")]
-    Type {
-        /// Its dotted path.
-        field: &'static str,
-        /// What would have been right.
-        expected: &'static str,
-        /// What was there.
-        received: &'static str,
-    },
-    /// A member is needed and absent.
-    #[error("`{field}` is missing")]
-    Missing {
-        /// Its dotted path.
-        field: &'static str,
-        /// What should be there.
-        expected: &'static str,
-    },
-    /// Members that are needed together or instead of each other are absent.
-    #[error("{0}")]
-    Incomplete(&'static str),
-    /// A member comes twice; readers would disagree about which one counts.
-    #[error("the member `{0}` comes twice")]
-    Twice(String),
 }
 
 /// An HTTP response.
@@ -221,14 +183,14 @@ pub struct Pace {
 
 /// Calls the function of the dialect's file.
 macro_rules! spoken {
-    ($dialect:expr, $function:ident($argument:expr)) => {
+    ($dialect:expr, $function:ident($($argument:expr)?)) => {
         match $dialect {
-            Dialect::Native => native::$function($argument),
-            Dialect::Autommate => autommate::$function($argument),
-            Dialect::Uptiq => uptiq::$function($argument),
-            Dialect::Cognigy => cognigy::$function($argument),
-            Dialect::Almyty => almyty::$function($argument),
-            Dialect::Agenticflow => agenticflow::$function($argument),
+            Dialect::Native => native::$function($($argument)?),
+            Dialect::Autommate => autommate::$function($($argument)?),
+            Dialect::Uptiq => uptiq::$function($($argument)?),
+            Dialect::Cognigy => cognigy::$function($($argument)?),
+            Dialect::Almyty => almyty::$function($($argument)?),
+            Dialect::Agenticflow => agenticflow::$function($($argument)?),
         }
     };
 }
@@ -257,8 +219,12 @@ impl Dialect {
 
     /// The dialect in which a path is answered when no hook is behind it.
     pub fn of_path(path: &str) -> Self {
-        let prefixes =
-            [("/api/v1/automs/", Self::Autommate), ("/agents/", Self::Almyty), ("/webhooks/", Self::Agenticflow)];
+        let prefixes = [
+            ("/api/v1/automs/", Self::Autommate),
+            ("/agents/", Self::Almyty),
+            ("/webhooks/", Self::Agenticflow),
+            ("/api/v1/webhooks", Self::Agenticflow),
+        ];
         let found = prefixes.into_iter().find(|(prefix, _)| path.starts_with(prefix));
         found.map_or(Self::Native, |(_, dialect)| dialect)
     }
@@ -313,6 +279,11 @@ impl Dialect {
     /// The response to a caller who does not wait, or has waited long enough.
     pub fn accepted(self, view: &View<'_>) -> Answer {
         spoken!(self, accepted(view))
+    }
+
+    /// The response to a request that is genuine and that its hook does not want: a success without an execution.
+    pub fn filtered(self) -> Answer {
+        spoken!(self, filtered())
     }
 
     /// What is delivered of an output as soon as the flow gives it; none in dialects whose receivers hear of the end only.
@@ -377,5 +348,14 @@ mod tests {
             assert!(dialect.paths().iter().all(|path| Dialect::of_path(path) == *dialect), "{name}");
         }
         assert_eq!(Dialect::of_path("/hooks/x"), Dialect::Native);
+    }
+
+    #[test]
+    fn what_is_filtered_is_a_success_that_names_no_execution() {
+        for (name, dialect) in DIALECTS {
+            let (status, body) = testing::text(&dialect.filtered());
+            assert_eq!(status, 200, "{name}");
+            assert!(body.contains("filtered") && !body.to_ascii_lowercase().contains("execution"), "{name}: {body}");
+        }
     }
 }

@@ -91,6 +91,15 @@ pub(super) fn accepted(view: &View<'_>) -> Answer {
     answer
 }
 
+/// No execution, and nothing to be done about it: `{"filtered":true}`.
+pub(super) fn filtered() -> Answer {
+    #[derive(Serialize)]
+    struct Filtered {
+        filtered: bool,
+    }
+    super::json(200, &Filtered { filtered: true })
+}
+
 fn standing(status: u16, view: &View<'_>, reply: Option<&Reply>) -> Answer {
     super::json(status, &Standing { execution_id: view.execution, status: view.status, reply })
 }

@@ -158,6 +158,9 @@ impl Dispatch {
             url: subscription.spec.url.to_string(),
             event: message.name,
             body: message.body,
+            said: None,
+            // What is kept out of records is kept out of events as well.
+            confidential: false,
         };
         Some((delivery, batch(subscription, &now.to_string())))
     }

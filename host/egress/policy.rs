@@ -210,3 +210,38 @@ mod tests {
         assert_eq!(check(&Policy::anywhere(), "http://127.0.0.1/"), Ok(()));
     }
 }
+
+#[cfg(test)]
+mod fuzz {
+    use flowgate_fuzz::fuzz;
+
+    use super::*;
+
+    const URLS: &[&str] = &[
+        "https://example.com/a?b=c",
+        "http://127.0.0.1/",
+        "http://0x7f.1/",
+        "http://2130706433/",
+        "http://[::ffff:7f00:1]/",
+        "http://[64:ff9b::7f00:1]:8080/",
+        "http://169.254.169.254/",
+        "http://[fd00:ec2::254]/",
+        "http://localhost./",
+        "http://u:p@10.0.0.1#x",
+    ];
+
+    #[test]
+    fn no_spelling_of_a_private_address_passes() {
+        fuzz!(|grow| {
+            let Ok(url) = Url::parse(&grow.text(URLS)) else { return };
+            let passes = Policy::default().check_url(&url).is_ok();
+            let private = match url.host() {
+                Some(Host::Ipv4(address)) => address.is_private() || address.is_loopback() || address.is_link_local(),
+                Some(Host::Ipv6(address)) => address.is_loopback() || address.is_unique_local(),
+                _ => false,
+            };
+            assert!(!(passes && private), "{url}");
+            assert!(!passes || (url.password().is_none() && matches!(url.scheme(), "http" | "https")), "{url}");
+        });
+    }
+}

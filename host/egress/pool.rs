@@ -70,6 +70,10 @@ impl Pool {
         }
         let mut idle = self.0.swept();
         let of_target = |waiting: &Waiting| waiting.connection.target == connection.target;
+        if connection.share().is_some() && idle.waiting.iter().any(of_target) {
+            // Requests that set out at the same time have dialled more than are needed. This one ends with its request.
+            return;
+        }
         if idle.waiting.iter().filter(|waiting| of_target(waiting)).count() >= limits.for_target {
             let oldest = idle.waiting.iter().position(of_target);
             oldest.and_then(|oldest| idle.waiting.remove(oldest));

@@ -22,15 +22,6 @@ pub(super) fn data(event: &Event) -> Option<Json> {
     }
 }
 
-/// Whole seconds, as the page has them.
-pub(super) fn time(at: Timestamp) -> String {
-    let text = at.to_string();
-    match text.split_once('.') {
-        Some((seconds, _)) => format!("{seconds}Z"),
-        None => text,
-    }
-}
-
 /// The id by which senders know a workflow or an agent: the one in its webhook's URL.
 fn id(flow: &Flow) -> String {
     let hook = || flow.hook_id.map(|hook| hook.to_string());
@@ -74,8 +65,8 @@ fn workflow(facts: &Execution) -> Json {
         workflow_id: id(&facts.flow),
         execution_id: facts.execution_id.to_string(),
         status,
-        started_at: time(facts.started_at),
-        completed_at: finished.map(time),
+        started_at: facts.started_at.whole_seconds(),
+        completed_at: finished.map(Timestamp::whole_seconds),
         duration_seconds: finished.map(|finished| finished.since(facts.started_at).as_secs_f64()),
         input_data: input(facts.input.as_ref()),
         output_data: finished.map(|_| said(facts.output.as_ref())),
@@ -125,7 +116,7 @@ fn step(facts: &Output, at: Timestamp) -> Json {
         execution_id: facts.execution_id.to_string(),
         step: facts.step,
         status: "success",
-        completed_at: time(at),
+        completed_at: at.whole_seconds(),
         output_data: said(Some(&facts.output)),
     })
 }
@@ -156,8 +147,8 @@ fn conversation(facts: &Session) -> Json {
         conversation_id: &facts.session_id,
         user_id: facts.user_id.as_deref(),
         status: &facts.status,
-        started_at: time(facts.started_at),
-        completed_at: facts.finished_at.map(time),
+        started_at: facts.started_at.whole_seconds(),
+        completed_at: facts.finished_at.map(Timestamp::whole_seconds),
         message_count: facts.finished_at.map(|_| facts.message_count),
         satisfaction_score: facts.satisfaction_score,
         credits_used: facts.finished_at.map(|_| facts.credits),
@@ -189,6 +180,6 @@ fn message(facts: &Message, at: Timestamp) -> Json {
         role: &facts.role,
         message: facts.message.text.as_deref(),
         data: facts.message.data.as_ref(),
-        created_at: time(at),
+        created_at: at.whole_seconds(),
     })
 }

@@ -78,7 +78,7 @@ impl Event {
         match format {
             Format::Native => json(&Native { r#type: name, timestamp: self.at, data }).into_string().into(),
             Format::AgenticFlow => {
-                let timestamp = agenticflow::time(self.at);
+                let timestamp = self.at.whole_seconds();
                 let body = json(&AgenticFlow { event: name, timestamp, webhook_id: subscription, data }).into_string();
                 signature::stringify(body.as_bytes()).map_or_else(|| body.into(), Bytes::from)
             }

@@ -1,3 +1,5 @@
+//! What an event is called, and what is told of it, held against the page and against its own schema.
+
 use serde_json::{Value, json};
 
 use super::*;

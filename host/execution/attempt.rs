@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use super::live::Live;
 use super::outcome::{Verdict, verdict};
 use super::told::Told;
-use super::work::trigger_of;
+use super::work::stored_trigger;
 use super::{Done, Executions, Outcome};
 use crate::clock::Timestamp;
 use crate::engine::{self, Call, Run, Stop};
@@ -190,7 +190,7 @@ impl Attempt {
         let finish = Finish {
             at,
             outcome: store::Outcome::Final { status, reason: reason.clone(), json: outcome.json() },
-            trigger_kept: trigger_of(execution).ok().as_ref().and_then(kept),
+            trigger_kept: stored_trigger(execution).ok().as_ref().and_then(kept),
             ..Finish::default()
         };
         Ending { finish, done: Some(Arc::new(Done { status, reason, outcome, at, attempt: n })) }

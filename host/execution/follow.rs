@@ -211,3 +211,21 @@ fn end(execution: &Execution) -> Event {
     }
     Event { id: "end".to_owned(), name: "end", data: data.to_string() }
 }
+
+#[cfg(test)]
+mod fuzz {
+    use flowgate_fuzz::fuzz;
+
+    use super::position;
+
+    #[test]
+    fn a_place_is_read_or_passed_over() {
+        fuzz!(|grow| {
+            let text = grow.text(&["1-2", "end", "4294967295-0", "+1-+2"]);
+            assert!(
+                position(&text)
+                    .is_none_or(|(attempt, n)| text.contains(&attempt.to_string()) && text.contains(&n.to_string()))
+            );
+        });
+    }
+}

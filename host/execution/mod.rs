@@ -21,13 +21,15 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, Timestamp};
+use crate::delivery::Deliveries;
+use crate::dialect::Malformed;
 use crate::engine::Engine;
 use crate::hook::{Hook, Hooks};
-use crate::id::{self, Digest, ExecutionId, FlowId, WorkspaceId};
+use crate::id::{self, ExecutionId, FlowId, RequestId, WorkspaceId};
 use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::registry::{self, Registry, Target};
-use crate::store::{self, Execution, ExecutionFilter, Idempotency, Logs, Page, Status, Store};
+use crate::store::{self, Execution, ExecutionFilter, Idempotency, Logs, Origin, Page, Status, Store};
 use crate::trigger::Trigger;
 
 mod attempt;
@@ -35,12 +37,16 @@ mod follow;
 mod live;
 mod open;
 mod outcome;
+mod replay;
+mod request;
 mod start;
 mod told;
 mod work;
 
 pub use follow::{Event, Follow};
 pub use outcome::{Done, Outcome};
+pub use replay::Which;
+pub use request::{Came, Detail, Timings, trigger_of};
 pub use start::Ended;
 
 /// The kind of the job that runs an execution.
@@ -99,6 +105,15 @@ pub enum Error {
     /// Its content was not kept, as its hook asks.
     #[error("the content of execution {0} was not kept, so it cannot be replayed")]
     Forgotten(ExecutionId),
+    /// There is no such request.
+    #[error("there is no request {0}")]
+    UnknownRequest(RequestId),
+    /// The request cannot be replayed.
+    #[error("request {0} cannot be replayed: {1}")]
+    NotReplayable(RequestId, String),
+    /// The request is not as its hook's dialect says.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
     /// The flow cannot be resolved.
     #[error(transparent)]
     Registry(#[from] registry::Error),
@@ -125,10 +140,10 @@ pub struct Order {
     pub hook: Option<Arc<Hook>>,
     /// What happened.
     pub trigger: Trigger,
-    /// Refuses the trigger when it was seen before.
-    pub idempotency: Option<Idempotency>,
-    /// The execution whose trigger this one has again.
-    pub replay_of: Option<ExecutionId>,
+    /// Refuse the trigger when one of them was seen before.
+    pub claims: Vec<Idempotency>,
+    /// What it has the trigger of again.
+    pub replay_of: Option<Origin>,
 }
 
 /// A handle to the executions. Clones share it.
@@ -150,6 +165,8 @@ pub struct Parts {
     pub hooks: Hooks,
     /// Holds those that wait.
     pub queue: Queue,
+    /// Sends their callbacks.
+    pub deliveries: Deliveries,
     /// Counts how they end.
     pub metrics: Metrics,
 }
@@ -261,7 +278,7 @@ impl Executions {
     pub async fn cancel(&self, workspace: WorkspaceId, id: ExecutionId) -> Result<Status, Error> {
         let outcome = Outcome::stopped("canceled", "the execution was canceled before it ran").json();
         let now = self.0.parts.clock.now();
-        let kept = attempt::kept(&work::trigger_of(&self.find(workspace, id).await?)?);
+        let kept = attempt::kept(&work::stored_trigger(&self.find(workspace, id).await?)?);
         let status = self.0.parts.store.execution_cancel(workspace, id, now, outcome, kept).await?;
         let (status, canceled) = status.ok_or(Error::Unknown(id))?;
         if canceled {
@@ -271,33 +288,6 @@ impl Executions {
             self.0.live.cancel(id);
         }
         Ok(status)
-    }
-
-    /// Gives the trigger of an execution to a version again: the one given, or what the alias `live` or the hook's alias
-    /// stands for now. Durable when it returns.
-    pub async fn replay(
-        &self,
-        workspace: WorkspaceId,
-        id: ExecutionId,
-        version: Option<Digest>,
-    ) -> Result<ExecutionId, Error> {
-        let old = self.find(workspace, id).await?;
-        let hook = match old.hook {
-            Some(hook) => self.0.parts.hooks.find(hook).await.ok().flatten(),
-            None => None,
-        };
-        let target = match version {
-            Some(version) => self.0.parts.registry.resolve_version(old.flow, version).await?,
-            None => {
-                let alias = hook.as_ref().map_or_else(|| registry::LIVE.into(), |hook| hook.spec.alias.clone());
-                self.0.parts.registry.resolve(old.flow, &alias).await?
-            }
-        };
-        let trigger = work::trigger_of(&old)?;
-        if trigger.confidential {
-            return Err(Error::Forgotten(id));
-        }
-        self.accept(Order { target, hook, trigger, idempotency: None, replay_of: Some(id) }).await.map(Ended::id)
     }
 
     /// Tells those who wait for an execution that it has ended.

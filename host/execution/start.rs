@@ -24,10 +24,12 @@ pub enum Ended {
     Done(ExecutionId, Arc<Done>),
     /// It goes on, and is durable.
     Going(ExecutionId),
-    /// The trigger's key was seen before; nothing was started.
+    /// The trigger was seen before; nothing was started.
     Seen {
-        /// The execution that has the key.
+        /// The execution that it made then.
         execution: ExecutionId,
+        /// Which of its claims says so, counted from 0.
+        claim: usize,
         /// False when that trigger was another one.
         same: bool,
     },
@@ -95,7 +97,7 @@ impl Executions {
         let id = new.id;
         let open = self.open(&attempt)?;
         match self.0.parts.store.execution_accept(new, Start::Queued(RUN)).await? {
-            Accepted::Seen { execution, same } => Ok(Ended::Seen { execution, same }),
+            Accepted::Seen { execution, claim, same } => Ok(Ended::Seen { execution, claim, same }),
             Accepted::New(_) => {
                 open.into_iter().for_each(Place::keep);
                 self.0.queued.fetch_add(1, Ordering::Relaxed);
@@ -149,7 +151,7 @@ impl Executions {
         let (new, attempt) = self.new_execution(order, mode, wall_ms);
         let open = self.open(&attempt)?;
         let mut record = Recorded::Not;
-        if strict || new.idempotency.is_some() {
+        if strict || !new.claims.is_empty() {
             record = match self.accept_here(new.clone()).await? {
                 Ok(lease) => Recorded::Accepted(lease),
                 Err(seen) => return Ok(Err(seen)),
@@ -206,7 +208,7 @@ impl Executions {
             }
         }
         let (id, workspace, done) = (here.attempt.id, here.new.workspace, ending.done);
-        let (again, calls_back) = (done.is_none(), !ending.finish.deliveries.is_empty());
+        let (again, told) = (done.is_none(), ending.finish.targets());
         let remembered = !ending.finish.messages.is_empty();
         let store = &self.0.parts.store;
         let lease = record.lease();
@@ -214,7 +216,9 @@ impl Executions {
             Some(lease) => store.execution_finish(workspace, id, lease, ending.finish).await,
             // A callback is a promise to a third party, so it is durable before the caller hears of it. And the next turn
             // of a conversation, which may follow at once, must find this one.
-            None if calls_back || remembered => store.execution_record_durably(here.new.clone(), ending.finish).await,
+            None if !told.is_empty() || remembered => {
+                store.execution_record_durably(here.new.clone(), ending.finish).await
+            }
             None => {
                 if let Some(done) = done.clone() {
                     self.end(id, done);
@@ -241,9 +245,7 @@ impl Executions {
         if again {
             self.0.queued.fetch_add(1, Ordering::Relaxed);
         }
-        if calls_back {
-            self.0.parts.queue.wake(crate::delivery::SEND);
-        }
+        self.0.parts.deliveries.wake(told);
     }
 
     /// Before a caller is told that its execution goes on, makes that true whatever happens.
@@ -271,7 +273,7 @@ impl Executions {
         let start = Start::Here { job: RUN, owner: queue.owner(), until: queue.lease_until() };
         match self.0.parts.store.execution_accept(new, start).await? {
             Accepted::New(lease) => lease.map(Ok).ok_or(store::Error::Corrupt("lease")),
-            Accepted::Seen { execution, same } => Ok(Err(Ended::Seen { execution, same })),
+            Accepted::Seen { execution, claim, same } => Ok(Err(Ended::Seen { execution, claim, same })),
         }
     }
 
@@ -305,7 +307,7 @@ impl Executions {
             callback: order.hook.as_ref().and_then(|hook| Some(hook.spec.callback.as_ref()?.url.to_string())),
             trigger: json(&order.trigger),
             body: order.trigger.request.body.clone(),
-            idempotency: order.idempotency,
+            claims: order.claims,
             trigger_kept: super::attempt::kept(&order.trigger),
         };
         let trigger = Arc::new(order.trigger);

@@ -8,11 +8,10 @@ use sha2::{Digest as _, Sha256};
 use super::attempt::Attempt;
 use super::{Done, Executions};
 use crate::clock::Timestamp;
-use crate::delivery;
 use crate::dialect::{Callback, View};
 use crate::hook::Hook;
 use crate::id::DeliveryId;
-use crate::store::{NewDelivery, OutputRow};
+use crate::store::{NewDelivery, OutputRow, Target};
 use crate::trigger::Output;
 
 /// The callbacks of one attempt, in the order in which they are to arrive.
@@ -65,12 +64,12 @@ impl Told {
         self.last_ms = at.unix_ms_unsigned().max(self.last_ms + 1);
         self.deliveries.push(NewDelivery {
             id: DeliveryId::at(self.last_ms),
-            hook: hook.id,
+            target: Target::Hook(hook.id),
+            lane: Some(attempt.id.to_string()),
             created_at: at,
             url: url.to_string(),
             event: told.event,
             body: told.body,
-            job: delivery::SEND,
             said,
             confidential: attempt.trigger.confidential,
         });
@@ -86,12 +85,12 @@ impl Executions {
         }
         told.stuck = true;
         let outputs = if attempt.trigger.confidential { Vec::new() } else { outputs };
-        let (workspace, count) = (attempt.target.workspace, new.len());
+        let (workspace, count, target) = (attempt.target.workspace, new.len(), new[0].target);
         match self.0.parts.store.output_deliver(workspace, attempt.id, attempt.n, outputs, new).await {
             Ok(true) => {
                 told.written += count;
                 told.stuck = false;
-                self.0.parts.queue.wake(delivery::SEND);
+                self.0.parts.deliveries.wake([target]);
             }
             Ok(false) => {}
             Err(error) => {

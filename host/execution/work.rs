@@ -29,14 +29,12 @@ impl Executions {
             Ok(attempt) => self.attempt(&attempt, &live).await,
             Err(why) => Attempt::broken(&execution, self.now(), &why),
         };
-        let (ended, calls_back) = (done.is_some(), !finish.deliveries.is_empty());
+        let (ended, told) = (done.is_some(), finish.targets());
         let finished = self.0.parts.store.execution_finish(job.workspace, id, job.lease, finish).await;
         if ended && finished.is_ok() {
             self.one_less();
         }
-        if calls_back {
-            self.0.parts.queue.wake(crate::delivery::SEND);
-        }
+        self.0.parts.deliveries.wake(told);
         match &finished {
             Ok(()) => self.recorded(id, done, live),
             Err(error) => {
@@ -68,14 +66,14 @@ impl Executions {
             n: execution.attempt,
             target: target.map_err(|error| error.to_string())?,
             hook,
-            trigger: Arc::new(trigger_of(execution).map_err(|error| error.to_string())?),
+            trigger: Arc::new(stored_trigger(execution).map_err(|error| error.to_string())?),
             wall: Duration::from_millis(execution.deadline_ms),
         })
     }
 }
 
 /// The trigger of a stored execution, body included.
-pub(super) fn trigger_of(execution: &Execution) -> Result<Trigger, Error> {
+pub(super) fn stored_trigger(execution: &Execution) -> Result<Trigger, Error> {
     let mut trigger: Trigger =
         serde_json::from_str(&execution.trigger).map_err(|_| Error::Store(store::Error::Corrupt("trigger")))?;
     trigger.request.body = execution.body.clone();

@@ -16,11 +16,16 @@ use crate::signature::Secret;
 use crate::store::{self, Page, Store};
 
 mod admission;
+mod deduplicate;
 mod path;
 mod spec;
 
 pub use admission::{ContentType, ENCODINGS, Encoding, Range};
-pub use spec::{Basic, Callback, Invalid, Limits, Mode, Record, Retry, Spec};
+pub use deduplicate::Deduplicate;
+pub use spec::{
+    BODY_BYTES_MAX, Basic, Callback, Invalid, LIST_MAX, Limits, Mode, Record, Retry, SCHEDULE_MAX, SCHEDULE_S_MAX,
+    Spec, WAIT_MS_MAX,
+};
 
 /// The secrets of a hook.
 pub type Secrets = secrets::Secrets<Use>;

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::admission::{ContentType, Encoding, Range};
+use super::deduplicate::Deduplicate;
 use crate::dialect::Dialect;
+use crate::filter::Filter;
 use crate::signature::Scheme;
 
 /// A hook's behaviour. JSON with a member for each field; all but `auth` may be left out.
@@ -50,6 +52,16 @@ pub struct Spec {
     /// Bounds that are tighter than the server's.
     #[serde(default)]
     pub limits: Limits,
+    /// What a genuine request must be for its flow to run. A condition over `{"headers","query","body","message","user_id",
+    /// "session_id","data","metadata"}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Filter>,
+    /// How a request is known that came before.
+    #[serde(default)]
+    pub deduplicate: Deduplicate,
+    /// Whether requests are only recorded, genuine or not, and nothing runs.
+    #[serde(default)]
+    pub capture: bool,
     /// Where outcomes are delivered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub callback: Option<Callback>,
@@ -175,14 +187,20 @@ pub(super) fn told(problems: &[Invalid]) -> String {
     problems.iter().map(|one| format!("`{}`: {}", one.field, one.message)).collect::<Vec<_>>().join("; ")
 }
 
-/// The longest of a hook's times: what an asynchronous execution may take by default.
-const WAIT_MS_MAX: u64 = 15 * 60 * 1_000;
+/// The longest that a caller may wait: what an asynchronous execution may take by default.
+pub const WAIT_MS_MAX: u64 = 15 * 60 * 1_000;
 
 /// The largest body that a hook may allow.
-const BODY_BYTES_MAX: usize = 64 << 20;
+pub const BODY_BYTES_MAX: usize = 64 << 20;
+
+/// Entries of a schedule.
+pub const SCHEDULE_MAX: usize = 50;
+
+/// The longest wait in a schedule: 30 days.
+pub const SCHEDULE_S_MAX: u64 = 30 * 24 * 3_600;
 
 /// The longest list of addresses or types, since it is gone through for every request.
-const LIST_MAX: usize = 1_000;
+pub const LIST_MAX: usize = 1_000;
 
 impl Spec {
     /// A spec with the defaults and these ways to prove a caller.
@@ -200,6 +218,9 @@ impl Spec {
             record: Record::default(),
             retry: Retry::default(),
             limits: Limits::default(),
+            filter: None,
+            deduplicate: Deduplicate::default(),
+            capture: false,
             callback: None,
             public_url: None,
             disable_sensitive_logging: false,
@@ -240,23 +261,36 @@ impl Spec {
         let (wait, body) = (self.sync_wait_ms, self.body_bytes_max);
         wrong(wait > WAIT_MS_MAX, "sync_wait_ms", format!("is {wait}; allowed: 0 to {WAIT_MS_MAX}"));
         wrong(body > BODY_BYTES_MAX, "body_bytes_max", format!("is {body}; allowed: 0 to {BODY_BYTES_MAX}"));
-        for (field, length) in [("allow_from", self.allow_from.len()), ("content_types", self.content_types.len())] {
+        for (field, length) in [
+            ("allow_from", self.allow_from.len()),
+            ("content_types", self.content_types.len()),
+            ("content_encodings", self.content_encodings.len()),
+        ] {
             wrong(length > LIST_MAX, field, format!("has {length} entries; allowed: {LIST_MAX}"));
         }
         let attempts = self.retry.attempts_max;
         wrong(!(1..=100).contains(&attempts), "retry.attempts_max", format!("is {attempts}; allowed: 1 to 100"));
+        let callback_schedule = self.callback.as_ref().and_then(|callback| callback.schedule_s.as_deref());
+        for (field, schedule) in [
+            ("retry.schedule_s", &self.retry.schedule_s[..]),
+            ("callback.schedule_s", callback_schedule.unwrap_or(&[])),
+        ] {
+            let fits = schedule.len() <= SCHEDULE_MAX && schedule.iter().all(|wait| *wait <= SCHEDULE_S_MAX);
+            wrong(!fits, field, format!("has at most {SCHEDULE_MAX} entries, each of at most {SCHEDULE_S_MAX}"));
+        }
         let wall = self.limits.wall_ms_max;
         wrong(wall == Some(0), "limits.wall_ms_max", "is 0; an execution needs time".into());
         wrong(self.limits.cpu_ms_max == Some(0), "limits.cpu_ms_max", "is 0; an execution needs time".into());
         let (rate, concurrent) = (self.limits.requests_per_minute, self.limits.concurrent);
         wrong(rate == Some(0), "limits.requests_per_minute", "is 0; disable the hook to refuse all".into());
         wrong(concurrent == Some(0), "limits.concurrent", "is 0; disable the hook to refuse all".into());
+        if let Some(why) = self.deduplicate.wrong() {
+            wrong(true, "deduplicate", why);
+        }
         if let Some(url) = &self.public_url {
             wrong(Url::parse(url).is_err(), "public_url", format!("is `{url}`; allowed: an absolute URL"));
         }
         if let Some(callback) = &self.callback {
-            let many = callback.schedule_s.as_ref().is_some_and(|schedule| schedule.len() > 50);
-            wrong(many, "callback.schedule_s", "has more than 50 entries".into());
             let user = callback.basic.as_ref().map_or("", |basic| basic.user.as_str());
             let bad = user.contains(':') || user.chars().any(char::is_control);
             wrong(bad, "callback.basic.user", "has a colon or a control character".into());

@@ -1,9 +1,10 @@
 //! Hooks in.
 //!
 //! A request passes in this order, and each step is cheaper than what it protects: the limit on failures of its address;
-//! the hook, and the hook's list of addresses; the body, up to the hook's cap; proof over the raw bytes; whether the hook is
-//! enabled; the answer to a handshake; the hook's pace; the body's type and encoding; the dialect; the flow; the
-//! execution. Whatever is refused on the way is recorded with the
+//! A request passes in this order, and each step is cheaper than what it protects: the limit on failures of its address;
+//! the hook and its list of addresses; the body, up to the hook's cap; proof over the raw bytes; whether the hook is enabled;
+//! the answer to a handshake; whether the hook only looks; the hook's pace; the body's type and encoding; the dialect; the
+//! hook's filter; the flow; the execution, unless the request came before. Whatever makes no execution is recorded with the
 //! exact reason, while its sender learns only what it may: an unknown hook and a bad credential get the same answer.
 
 use std::net::IpAddr;
@@ -19,20 +20,25 @@ use crate::clock::Clock;
 use crate::dialect::DIALECTS;
 use crate::execution::Executions;
 use crate::hook::{Hooks, Range};
-use crate::id::HookId;
 use crate::metrics::Metrics;
 use crate::registry::Registry;
 use crate::store::Store;
 
 mod body;
+mod capture;
+mod claims;
 mod decode;
+#[cfg(test)]
+mod fuzz;
 mod pace;
 mod peer;
 mod prefer;
 mod prove;
 mod receive;
+mod record;
 mod refuse;
 mod respond;
+mod sift;
 
 pub use peer::ForwardedBy;
 
@@ -44,7 +50,8 @@ pub struct Options {
     pub body_ms_max: u64,
     /// Requests of one address that may fail to prove themselves, per second; then its requests are turned away unread.
     pub failures_per_s_max: u32,
-    /// Refused requests that are recorded for one hook, per second; more are only answered.
+    /// Requests with the same verdict that are recorded for one hook, per second; more are only answered, and while a hook
+    /// captures, refused.
     pub recorded_per_s_max: u32,
     /// The addresses of proxies that are believed when they say whom they speak for. None unless given.
     pub trusted_proxies: Vec<Range>,
@@ -71,7 +78,7 @@ pub struct Peer(pub IpAddr);
 /// What the door is made of.
 #[derive(Clone)]
 pub struct Parts {
-    /// Takes the records of refused requests.
+    /// Takes the records of requests that make no execution.
     pub store: Store,
     /// Tells the time.
     pub clock: Clock,
@@ -92,8 +99,8 @@ pub struct Ingress(Arc<Inner>);
 struct Inner {
     parts: Parts,
     options: Options,
-    failures: refuse::PerSecond<IpAddr>,
-    recorded: refuse::PerSecond<Option<HookId>>,
+    failures: record::PerSecond<IpAddr>,
+    recorded: record::PerSecond<record::Whose>,
     paces: pace::Paces,
 }
 
@@ -116,6 +123,6 @@ impl Ingress {
 }
 
 /// Counts events of the running second, for as many keys as an attacker could have and no more.
-fn per_second<K: std::hash::Hash + Eq + Send + Sync + 'static>() -> refuse::PerSecond<K> {
+fn per_second<K: std::hash::Hash + Eq + Send + Sync + 'static>() -> record::PerSecond<K> {
     Cache::builder().max_capacity(10_000).time_to_live(Duration::from_secs(1)).build()
 }

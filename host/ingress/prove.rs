@@ -6,13 +6,13 @@ use bytes::Bytes;
 use super::receive::Arrival;
 use crate::clock::Timestamp;
 use crate::hook::{Hook, Use};
-use crate::signature::{self, Answer, Message, Proof, Redacts};
+use crate::signature::{self, Answer, Message, Proof, Redacts, Scheme};
 use crate::trigger::{Header, Request};
 
 /// What a request is, as far as its hook's schemes can tell.
-pub(super) enum Verdict {
-    /// Somebody who holds a live secret sent it.
-    Genuine(Proof),
+pub(super) enum Judged<'a> {
+    /// Somebody who holds a live secret sent it, by this scheme of the hook.
+    Genuine(&'a Scheme, Proof),
     /// Its sender asks whether it may send, and this is the answer.
     Asked(Answer),
     /// Neither; the exact reason, for the operator.
@@ -20,7 +20,7 @@ pub(super) enum Verdict {
 }
 
 /// Holds a request against every scheme of its hook; one is enough.
-pub(super) fn judge(hook: &Hook, arrival: &Arrival, body: &[u8], now: Timestamp) -> Verdict {
+pub(super) fn judge<'a>(hook: &'a Hook, arrival: &Arrival, body: &[u8], now: Timestamp) -> Judged<'a> {
     let secrets = hook.secrets.live(Use::Auth, now);
     let query = arrival.head.uri.query().unwrap_or("");
     let url = hook.spec.public_url.as_deref().map(|url| with_query(url, query));
@@ -37,17 +37,17 @@ pub(super) fn judge(hook: &Hook, arrival: &Arrival, body: &[u8], now: Timestamp)
         match signature::verify(scheme, &secrets, &message, now.unix_ms()) {
             Ok(proof) => {
                 let answer = signature::handshake(scheme, &secrets, &message, Some(&proof));
-                return answer.map_or(Verdict::Genuine(proof), Verdict::Asked);
+                return answer.map_or(Judged::Genuine(scheme, proof), Judged::Asked);
             }
             Err(refusal) => reasons.push(format!("{}: {refusal}", scheme.name())),
         }
     }
     let mut answers = hook.spec.auth.iter().filter_map(|one| signature::handshake(one, &secrets, &message, None));
-    answers.next().map_or_else(|| Verdict::Unproven(reasons.join("; ")), Verdict::Asked)
+    answers.next().map_or_else(|| Judged::Unproven(reasons.join("; ")), Judged::Asked)
 }
 
 /// The URL that the sender called: the configured one, with the query that came. Nothing else of the request is believed.
-fn with_query(url: &str, query: &str) -> String {
+pub(super) fn with_query(url: &str, query: &str) -> String {
     let base = url.split(['?', '#']).next().unwrap_or(url);
     if query.is_empty() { base.to_owned() } else { format!("{base}?{query}") }
 }
@@ -65,19 +65,20 @@ pub(super) fn visible(hook: &Hook, arrival: &Arrival, body: Bytes) -> Request {
         method: arrival.head.method.as_str().to_owned(),
         path: arrival.head.uri.path().to_owned(),
         query: signature::strip_query(query, &hidden.query_params),
-        headers: headers(&arrival.head.headers, &hidden),
+        headers: headers(&arrival.head.headers)
+            // Whatever the scheme, these carry credentials, and often somebody else's.
+            .filter(|header| !matches!(header.name.as_str(), "authorization" | "cookie" | "proxy-authorization"))
+            .filter(|header| !hidden.headers.iter().any(|name| name.as_str() == header.name))
+            .collect(),
         body,
         peer: arrival.peer.to_string(),
     }
 }
 
-fn headers(all: &HeaderMap, hidden: &Redacts) -> Vec<Header> {
+/// All headers, in order.
+pub(super) fn headers(all: &HeaderMap) -> impl Iterator<Item = Header> + '_ {
     all.iter()
-        // Whatever the scheme, these carry credentials, and often somebody else's.
-        .filter(|(name, _)| !matches!(name.as_str(), "authorization" | "cookie" | "proxy-authorization"))
-        .filter(|(name, _)| !hidden.headers.contains(name))
         .map(|(name, value)| Header { name: name.as_str().to_owned(), value: Bytes::copy_from_slice(value.as_bytes()) })
-        .collect()
 }
 
 #[cfg(test)]

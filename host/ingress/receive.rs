@@ -11,24 +11,22 @@ use axum::http::request;
 use axum::http::{HeaderValue, Method, Request, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
-use sha2::{Digest as _, Sha256};
 
 use super::pace::Standing;
 use super::prefer::answering;
-use super::prove::Verdict;
+use super::prove::Judged;
+use super::record::{Entry, Shows};
 use super::refuse::Refusal;
-use super::{Ingress, Peer, body, decode, peer, prove};
-use crate::clock::Timestamp;
+use super::respond::{Answered, plain};
+use super::{Ingress, Peer, body, claims, decode, peer, prove, sift};
+use crate::clock::{Stopwatch, Timestamp};
 use crate::dialect::Dialect;
-use crate::execution::Order;
+use crate::execution::{Order, Timings, trigger_of};
 use crate::hook::Hook;
 use crate::problem::{Problem, kind};
 use crate::signature::{Answer, Proof, Scheme};
-use crate::store::Idempotency;
-use crate::trigger::Trigger;
-
-/// The longest idempotency key.
-const KEY_BYTES_MAX: usize = 255;
+use crate::store::Verdict;
+use crate::trigger;
 
 /// A request as it came, without its body.
 pub(super) struct Arrival {
@@ -36,12 +34,24 @@ pub(super) struct Arrival {
     /// Who sends it, in front of all trusted proxies.
     pub(super) peer: IpAddr,
     pub(super) head: request::Parts,
+    pub(super) watch: Stopwatch,
+    /// What has been measured so far.
+    pub(super) timings: Timings,
+    /// Bytes of the body, once it was read.
+    pub(super) body_bytes: Option<u64>,
+    /// Where its hook stands after it.
+    standing: Option<Standing>,
 }
 
 impl Arrival {
     /// The dialect of the path.
     pub(super) fn dialect(&self) -> Dialect {
         Dialect::of_path(self.head.uri.path())
+    }
+
+    /// Microseconds since it came.
+    pub(super) fn elapsed_us(&self) -> u64 {
+        u64::try_from(self.watch.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 }
 
@@ -53,29 +63,23 @@ pub(super) async fn receive(
     let (head, body) = request.into_parts();
     let connected = head.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
     let peer = peer::caller(&ingress.0.options, connected, &head.headers);
-    let arrival = Arrival { at: ingress.0.parts.clock.now(), peer, head };
-    let mut standing = None;
-    let mut response = match ingress.pass(&hook, &arrival, body, &mut standing).await {
-        Ok(response) => {
-            ingress.0.parts.metrics.request("accepted");
+    let (at, watch) = (ingress.0.parts.clock.now(), Stopwatch::start());
+    let mut arrival = Arrival { at, peer, head, watch, timings: Timings::default(), body_bytes: None, standing: None };
+    let mut response = match ingress.pass(&hook, &mut arrival, body).await {
+        Ok((verdict, response)) => {
+            ingress.0.parts.metrics.request(verdict.as_str());
             response
         }
         Err(refusal) => ingress.refuse(&arrival, refusal).await,
     };
-    if let Some(standing) = standing {
+    if let Some(standing) = arrival.standing {
         standing.tell(response.headers_mut());
     }
     response
 }
 
 impl Ingress {
-    async fn pass(
-        &self,
-        name: &str,
-        arrival: &Arrival,
-        body: Body,
-        standing: &mut Option<Standing>,
-    ) -> Result<Response, Refusal> {
+    async fn pass(&self, name: &str, arrival: &mut Arrival, body: Body) -> Result<(Verdict, Response), Refusal> {
         if self.fails_too_often(arrival) {
             let detail = "too many requests from this address fail to prove who sent them";
             return Err(Refusal { problem: Problem::new(&kind::TOO_MANY_FAILURES, detail), reason: None, hook: None });
@@ -83,32 +87,103 @@ impl Ingress {
         let hook = self.hook(name, arrival).await;
         if arrival.head.method != Method::POST && !hook.as_ref().is_ok_and(|hook| is_asked_by(hook, arrival)) {
             let open = hook.ok().filter(|hook| hook.spec.auth.iter().any(Scheme::is_none));
-            return Ok(wrong_method(open.map_or(arrival.dialect(), |hook| hook.spec.dialect)));
+            let dialect = open.map_or(arrival.dialect(), |hook| hook.spec.dialect);
+            return Ok((Verdict::Accepted, wrong_method(dialect)));
         }
         let hook = hook?;
         let refused = Refusal::of(&hook);
-        let time = Duration::from_millis(self.0.options.body_ms_max);
-        let body = body::read(&arrival.head.headers, body, hook.spec.body_bytes_max, time).await.map_err(&refused)?;
-        let verdict = prove::judge(&hook, arrival, &body, self.0.parts.clock.now());
-        if let Verdict::Unproven(reason) = verdict {
+        let body = self.body(&hook, arrival, body).await.map_err(&refused)?;
+        let (judged, captures) = (self.judge(&hook, arrival, &body), hook.spec.capture && hook.enabled);
+        if let Judged::Unproven(reason) = judged {
+            if captures {
+                return self.capture(&hook, arrival, body, Some(reason)).await.map_err(&refused);
+            }
             return Err(Refusal::unproven(reason, Some(hook.clone())));
         }
         if !hook.enabled {
             return Err(refused(Problem::new(&kind::HOOK_DISABLED, "the hook is disabled")));
         }
-        let proof = match verdict {
-            Verdict::Genuine(proof) if arrival.head.method == Method::POST => proof,
-            Verdict::Asked(answer) => return Ok(answered(answer)),
-            _ => return Ok(wrong_method(hook.spec.dialect)),
+        let (scheme, proof) = match judged {
+            Judged::Genuine(scheme, proof) if arrival.head.method == Method::POST => (scheme, proof),
+            Judged::Asked(answer) => return Ok((Verdict::Accepted, answered(answer))),
+            _ => return Ok((Verdict::Accepted, wrong_method(hook.spec.dialect))),
         };
-        *standing = self.0.paces.take(&hook, self.0.parts.clock.now());
-        if let Some(Standing { limit, refused_for_s: Some(seconds), .. }) = *standing {
+        if captures {
+            return self.capture(&hook, arrival, body, None).await.map_err(&refused);
+        }
+        arrival.standing = self.0.paces.take(&hook, self.0.parts.clock.now());
+        if let Some(Standing { limit, refused_for_s: Some(seconds), .. }) = arrival.standing {
             let detail = format!("the hook takes {limit} requests in a minute");
             return Err(refused(Problem::new(&kind::RATE_LIMITED, detail).retry_after(seconds)));
         }
-        let order = self.order(&hook, arrival, body, &proof).await.map_err(&refused)?;
-        let how = answering(&hook.spec, &arrival.head.headers);
-        self.execute(&hook, order, how).await.map_err(&refused)
+        self.trigger(&hook, arrival, (scheme, &proof), body).await.map_err(&refused)
+    }
+
+    async fn body(&self, hook: &Hook, arrival: &mut Arrival, body: Body) -> Result<Bytes, Problem> {
+        let time = Duration::from_millis(self.0.options.body_ms_max);
+        let body = body::read(&arrival.head.headers, body, hook.spec.body_bytes_max, time).await?;
+        arrival.timings.body_us = Some(arrival.elapsed_us());
+        arrival.body_bytes = Some(body.len() as u64);
+        Ok(body)
+    }
+
+    fn judge<'a>(&self, hook: &'a Hook, arrival: &mut Arrival, body: &[u8]) -> Judged<'a> {
+        let began_us = arrival.elapsed_us();
+        let judged = prove::judge(hook, arrival, body, self.0.parts.clock.now());
+        arrival.timings.proof_us = Some(arrival.elapsed_us() - began_us);
+        judged
+    }
+
+    /// What becomes of a genuine request.
+    async fn trigger(
+        &self,
+        hook: &Arc<Hook>,
+        arrival: &Arrival,
+        proof: (&Scheme, &Proof),
+        body: Bytes,
+    ) -> Result<(Verdict, Response), Problem> {
+        let headers = &arrival.head.headers;
+        let request = decode::taken(&hook.spec, prove::visible(hook, arrival, body)).await?;
+        let (by, claims): (Vec<_>, Vec<_>) = claims::claims(hook, proof, headers, &request)?.into_iter().unzip();
+        let trigger = trigger_of(hook, request, arrival.at)?;
+        let unfit = hook.spec.filter.as_ref().and_then(|filter| filter.check(&sift::seen(&trigger)).err());
+        if let Some(why) = unfit {
+            let why = if trigger.confidential { why.without_content() } else { why };
+            return Ok((Verdict::Filtered, self.filtered(hook, arrival, trigger.request, why.to_string()).await));
+        }
+        let target = self.0.parts.registry.resolve(hook.flow, &hook.spec.alias).await?;
+        let order = Order { target, hook: Some(hook.clone()), trigger, claims, replay_of: None };
+        match self.execute(hook, order, answering(&hook.spec, headers)).await? {
+            Answered::New(response) => Ok((Verdict::Accepted, response)),
+            Answered::Again { response, execution, claim, same } => {
+                let other = if same { "" } else { "; the rest of the request is not the same" };
+                let entry = Entry {
+                    verdict: Verdict::Duplicate,
+                    status: response.status().as_u16(),
+                    code: None,
+                    reason: format!("{} came before, with {execution}{other}", by[claim].told()),
+                    execution: Some(execution),
+                    shows: Shows::Little,
+                };
+                self.record(arrival, Some(hook), entry).await;
+                Ok((Verdict::Duplicate, response))
+            }
+        }
+    }
+
+    /// The answer to a request that the hook's filter does not want: its sender need not send it again.
+    async fn filtered(&self, hook: &Hook, arrival: &Arrival, request: trigger::Request, why: String) -> Response {
+        let response = plain(hook.spec.dialect.filtered());
+        let entry = Entry {
+            verdict: Verdict::Filtered,
+            status: response.status().as_u16(),
+            code: None,
+            reason: why,
+            execution: None,
+            shows: Shows::Genuine(request),
+        };
+        self.record(arrival, Some(hook), entry).await;
+        response
     }
 
     /// The hook that a path leads to, for an address that may send to it. A product's own path leads only to hooks that speak its dialect.
@@ -122,26 +197,6 @@ impl Ingress {
             None => Ok(hook),
             Some(reason) => Err(Refusal::unproven(reason, Some(hook))),
         }
-    }
-
-    async fn order(&self, hook: &Arc<Hook>, arrival: &Arrival, body: Bytes, proof: &Proof) -> Result<Order, Problem> {
-        let request = decode::taken(&hook.spec, prove::visible(hook, arrival, body)).await?;
-        let idempotency = idempotency(arrival, proof, &request)?;
-        let payload = hook.spec.dialect.parse(&request)?;
-        let target = self.0.parts.registry.resolve(hook.flow, &hook.spec.alias).await?;
-        let trigger = Trigger {
-            hook: Some(hook.id),
-            dialect: hook.spec.dialect.name(),
-            received_at_ms: arrival.at.unix_ms_unsigned(),
-            message: payload.message,
-            user_id: payload.user_id,
-            session_id: payload.session_id,
-            data: payload.data,
-            metadata: payload.metadata,
-            confidential: hook.spec.disable_sensitive_logging,
-            request,
-        };
-        Ok(Order { target, hook: Some(hook.clone()), trigger, idempotency, replay_of: None })
     }
 }
 
@@ -162,32 +217,4 @@ fn answered(answer: Answer) -> Response {
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
     response.headers_mut().extend(answer.headers);
     response
-}
-
-/// What makes the request one that was seen before: the key that the caller gives, or else the id that its signature
-/// covers.
-fn idempotency(
-    arrival: &Arrival,
-    proof: &Proof,
-    request: &crate::trigger::Request,
-) -> Result<Option<Idempotency>, Problem> {
-    let mut given = arrival.head.headers.get_all("idempotency-key").iter();
-    let key = match (given.next(), given.next()) {
-        (None, _) => proof.id.as_ref().map(|id| id.as_bytes().to_vec()),
-        (Some(key), None) if (1..=KEY_BYTES_MAX).contains(&key.len()) => Some(key.as_bytes().to_vec()),
-        _ => {
-            let message = format!("one value of 1 to {KEY_BYTES_MAX} characters is allowed");
-            return Err(Problem::field("idempotency-key", message));
-        }
-    };
-    let fingerprint = || {
-        let mut hash = Sha256::new();
-        for part in [request.method.as_bytes(), request.path.as_bytes(), request.query.as_bytes()] {
-            hash.update((part.len() as u64).to_le_bytes());
-            hash.update(part);
-        }
-        hash.update(&request.body);
-        hash.finalize().into()
-    };
-    Ok(key.map(|key| Idempotency { key: Sha256::digest(&key).into(), fingerprint: fingerprint() }))
 }

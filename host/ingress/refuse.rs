@@ -1,22 +1,16 @@
 //! Refused requests: the answer, and the record with the exact reason.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 
 use axum::response::Response;
-use moka::sync::Cache;
-use serde_json::json;
 
 use super::Ingress;
 use super::receive::Arrival;
+use super::record::{Entry, Shows};
 use crate::hook::Hook;
-use crate::id::RequestId;
 use crate::problem::{Problem, kind};
-use crate::signature::strip_query;
-use crate::store::Refused;
-
-/// How often something happened within the running second, by key.
-pub(super) type PerSecond<K> = Cache<K, Arc<AtomicU32>>;
+use crate::store::Verdict;
 
 /// Why a request goes no further.
 pub(super) struct Refusal {
@@ -46,58 +40,29 @@ impl Ingress {
         failures >= self.0.options.failures_per_s_max
     }
 
+    /// Counts a request that did not prove who sent it.
+    pub(super) fn failed(&self, arrival: &Arrival) {
+        self.0.failures.get_with(arrival.peer, Arc::default).fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Records a refused request, and answers it.
     pub(super) async fn refuse(&self, arrival: &Arrival, refusal: Refusal) -> Response {
         let Refusal { problem, reason, hook } = refusal;
         self.0.parts.metrics.request(problem.kind().slug);
         if problem.kind().status == 401 {
-            self.0.failures.get_with(arrival.peer, Arc::default).fetch_add(1, Ordering::Relaxed);
+            self.failed(arrival);
         }
+        let entry = Entry {
+            verdict: Verdict::Refused,
+            status: problem.kind().status,
+            code: Some(problem.kind().slug),
+            reason: reason.unwrap_or_else(|| problem.detail().to_owned()),
+            execution: None,
+            shows: Shows::Little,
+        };
+        self.record(arrival, hook.as_deref(), entry).await;
         // Who has not proven anything hears what he would if there were no hook.
         let known = hook.as_deref().filter(|_| problem.kind().status != 401);
-        let dialect = known.map_or(arrival.dialect(), |hook| hook.spec.dialect);
-        let id = hook.as_ref().map(|hook| hook.id);
-        let recorded = self.0.recorded.get_with(id, Arc::default).fetch_add(1, Ordering::Relaxed);
-        if recorded < self.0.options.recorded_per_s_max {
-            let record = Refused {
-                id: RequestId::at(arrival.at.unix_ms_unsigned()),
-                workspace: hook.as_ref().map(|hook| hook.workspace),
-                hook: id,
-                at: arrival.at,
-                status: problem.kind().status,
-                verdict: problem.kind().slug.to_owned(),
-                reason: reason.unwrap_or_else(|| problem.detail().to_owned()),
-                detail: detail(arrival, hook.as_deref()),
-            };
-            if let Err(error) = self.0.parts.store.request_record(record).await {
-                tracing::error!(error = &error as &dyn std::error::Error, "a refused request was not recorded");
-            }
-        }
-        problem.in_dialect(dialect)
+        problem.in_dialect(known.map_or(arrival.dialect(), |hook| hook.spec.dialect))
     }
-}
-
-/// Method, path, peer and headers, without anything that could be a credential: a refused one may be another hook's.
-fn detail(arrival: &Arrival, hook: Option<&Hook>) -> String {
-    let shown = |name: &str| {
-        matches!(
-            name,
-            "accept" | "content-encoding" | "content-length" | "content-type" | "host" | "prefer" | "user-agent"
-        )
-    };
-    let headers = arrival.head.headers.iter().filter(|(name, _)| shown(name.as_str()));
-    let headers = headers.map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes())));
-    let names = arrival.head.headers.keys().map(|name| name.as_str()).collect::<Vec<_>>();
-    let hidden = hook.iter().flat_map(|hook| &hook.spec.auth).flat_map(|scheme| scheme.redacts().query_params);
-    let hidden = hidden.collect::<Vec<_>>();
-    let query = hook.map(|_| strip_query(arrival.head.uri.query().unwrap_or(""), &hidden));
-    json!({
-        "method": arrival.head.method.as_str(),
-        "path": arrival.head.uri.path(),
-        "query": query,
-        "peer": arrival.peer,
-        "headers": headers.collect::<std::collections::BTreeMap<_, _>>(),
-        "header_names": names,
-    })
-    .to_string()
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::http::{HeaderName, HeaderValue, Response as HttpResponse, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 
 use super::Ingress;
 use super::prefer::Answering;
@@ -16,27 +16,48 @@ use crate::problem::{Problem, kind, of_done};
 use crate::sse;
 use crate::store::Status;
 
+/// The answer to a genuine request.
+pub(super) enum Answered {
+    /// It made an execution.
+    New(Response),
+    /// It came before.
+    Again {
+        response: Response,
+        /// The execution that it made then.
+        execution: ExecutionId,
+        /// Which of its claims says so, counted from 0.
+        claim: usize,
+        /// False when the rest of it was not the same.
+        same: bool,
+    },
+}
+
 impl Ingress {
-    pub(super) async fn execute(&self, hook: &Hook, order: Order, how: Answering) -> Result<Response, Problem> {
+    pub(super) async fn execute(&self, hook: &Hook, order: Order, how: Answering) -> Result<Answered, Problem> {
         let executions = &self.0.parts.executions;
         let flow = order.target.name.clone();
+        // Claims but the caller's own key are how a sender's retry is known.
+        let is_retry = order.claims.iter().map(|claim| claim.until_failure).collect::<Vec<_>>();
         let ended = match how {
             Answering::Wait(patience) => executions.wait(order, patience).await?,
             Answering::Accept(Duration::ZERO) => executions.accept(order).await?,
             Answering::Accept(patience) => executions.accept_and_wait(order, patience).await?,
             Answering::Stream => match executions.stream(order).await? {
-                Ok(follow) => return Ok(sse::response(follow)),
+                Ok(follow) => return Ok(Answered::New(sse::response(follow))),
                 Err(seen) => seen,
             },
         };
         match ended {
-            Ended::Done(id, done) => of_end(hook, &flow, id, &done),
-            Ended::Going(id) => Ok(self.going(hook, &flow, id, Status::Queued).await),
-            Ended::Seen { same: false, .. } => {
+            Ended::Done(id, done) => of_end(hook, &flow, id, &done).map(Answered::New),
+            Ended::Going(id) => Ok(Answered::New(self.going(hook, &flow, id, Status::Queued).await)),
+            Ended::Seen { claim, same: false, .. } if !is_retry[claim] => {
                 let detail = "this key came before, with another request";
                 Err(Problem::new(&kind::KEY_REUSED, detail))
             }
-            Ended::Seen { execution, same: true } => self.again(hook, &flow, execution, how).await,
+            Ended::Seen { execution, claim, same } => {
+                let response = self.again(hook, &flow, execution, how, is_retry[claim]).await?;
+                Ok(Answered::Again { response, execution, claim, same })
+            }
         }
     }
 
@@ -55,19 +76,29 @@ impl Ingress {
         response
     }
 
-    /// The answer to a request that was seen before: what the first one got or would get now.
-    async fn again(&self, hook: &Hook, flow: &str, id: ExecutionId, how: Answering) -> Result<Response, Problem> {
+    /// The answer to a request that was seen before: what the first one got or would get now. A sender that repeats
+    /// itself is not told that the first one is still under way as if that were an error, since it would repeat itself again.
+    async fn again(
+        &self,
+        hook: &Hook,
+        flow: &str,
+        id: ExecutionId,
+        how: Answering,
+        is_retry: bool,
+    ) -> Result<Response, Problem> {
         let executions = &self.0.parts.executions;
         if how == Answering::Stream {
             return Ok(replayed(sse::response(executions.follow(hook.workspace, id, None).await?)));
         }
         let execution = executions.find(hook.workspace, id).await?;
+        let in_dialect = |problem: Problem| problem.in_dialect(hook.spec.dialect);
         let answer = match (Done::of(&execution), how) {
             (_, Answering::Accept(_)) => self.going(hook, flow, id, execution.status).await,
-            (Some(done), _) => of_end(hook, flow, id, &done).unwrap_or_else(|problem| problem.into_response()),
+            (Some(done), _) => of_end(hook, flow, id, &done).unwrap_or_else(in_dialect),
+            (None, _) if is_retry => self.going(hook, flow, id, execution.status).await,
             (None, _) => {
                 let detail = "the first request with this key is still being executed";
-                return Err(Problem::new(&kind::STILL_RUNNING, detail).about(id));
+                return Ok(in_dialect(Problem::new(&kind::STILL_RUNNING, detail).about(id)));
             }
         };
         Ok(replayed(answer))
@@ -109,6 +140,14 @@ const OF_CONNECTION: &[HeaderName] = &[
 ];
 
 fn response(answer: Answer, id: ExecutionId) -> Response {
+    let mut response = plain(answer);
+    let id = HeaderValue::from_str(&id.to_string()).expect("an id is plain text");
+    response.headers_mut().insert("flowgate-execution-id", id);
+    response
+}
+
+/// An answer that is about no execution.
+pub(super) fn plain(answer: Answer) -> Response {
     let mut response = HttpResponse::new(answer.body.into());
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_GATEWAY);
     let headers = response.headers_mut();
@@ -121,8 +160,6 @@ fn response(answer: Answer, id: ExecutionId) -> Response {
             headers.append(name, value);
         }
     }
-    let id = HeaderValue::from_str(&id.to_string()).expect("an id is plain text");
-    headers.insert("flowgate-execution-id", id);
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }

@@ -2,7 +2,7 @@
 
 use super::kind::*;
 use super::{FieldError, Problem};
-use crate::{delivery, dialect, egress, engine, execution, hook, registry, signature, store};
+use crate::{delivery, dialect, egress, engine, execution, hook, registry, signature, store, subscription};
 
 impl From<store::Error> for Problem {
     fn from(error: store::Error) -> Self {
@@ -72,6 +72,23 @@ fn of_name(field: &str, message: String) -> Problem {
     Problem::new(&NAME_TAKEN, message).with(field)
 }
 
+impl From<subscription::Error> for Problem {
+    fn from(error: subscription::Error) -> Self {
+        use subscription::Error as E;
+        let text = error.to_string();
+        match error {
+            E::Invalid(fields) => fields.into_iter().fold(Self::new(&INVALID_REQUEST, text), |problem, one| {
+                problem.with(FieldError { field: one.field, message: one.message, expected: None, received: None })
+            }),
+            E::Unknown(_) | E::Ambiguous(_) | E::UnknownSecret(_) => Self::new(&NOT_FOUND, text),
+            E::LastSecret(_) => Self::new(&IN_USE, text),
+            E::Full => Self::new(&INVALID_REQUEST, text),
+            E::Changed => Self::new(&CHANGED, text),
+            E::Store(error) => error.into(),
+        }
+    }
+}
+
 impl From<execution::Error> for Problem {
     fn from(error: execution::Error) -> Self {
         use execution::Error as E;
@@ -80,7 +97,9 @@ impl From<execution::Error> for Problem {
             E::Full => Self::new(&OVERLOADED, text),
             E::Stopping => Self::new(&STOPPING, text),
             E::TooMany(_) => Self::new(&RATE_LIMITED, text),
-            E::Unknown(_) | E::Forgotten(_) => Self::new(&NOT_FOUND, text),
+            E::Unknown(_) | E::Forgotten(_) | E::UnknownRequest(_) => Self::new(&NOT_FOUND, text),
+            E::NotReplayable(..) => Self::new(&NOT_REPLAYABLE, text),
+            E::Malformed(error) => error.into(),
             E::Registry(error) => error.into(),
             E::Store(error) => error.into(),
         }
@@ -90,7 +109,8 @@ impl From<execution::Error> for Problem {
 impl From<delivery::Error> for Problem {
     fn from(error: delivery::Error) -> Self {
         match error {
-            delivery::Error::Unknown(_) => Self::new(&NOT_FOUND, error.to_string()),
+            delivery::Error::Unknown(_) | delivery::Error::UnknownTarget(_) => Self::new(&NOT_FOUND, error.to_string()),
+            delivery::Error::Ended { .. } => Self::new(&DELIVERY_ENDED, error.to_string()),
             delivery::Error::Store(error) => error.into(),
         }
     }

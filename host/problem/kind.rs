@@ -55,8 +55,10 @@ kinds! {
     CHANGED: 409 "changed" "Somebody else has changed this" Caller true;
     VERSION_NOT_READY: 409 "version-not-ready" "The version cannot run" Caller false;
     NOTHING_TO_ROLL_BACK: 409 "nothing-to-roll-back" "There is no earlier version" Caller false;
+    NOT_REPLAYABLE: 409 "not-replayable" "The request cannot be replayed" Caller false;
     STILL_RUNNING: 409 "still-running" "The execution with this key is still running" Caller true;
     EXECUTION_CANCELED: 409 "execution-canceled" "The execution was canceled" Caller false;
+    DELIVERY_ENDED: 409 "delivery-ended" "The delivery has ended" Caller false;
     BODY_TOO_LARGE: 413 "body-too-large" "The body is too large" Caller false;
     UNSUPPORTED_CONTENT_TYPE: 415 "unsupported-content-type" "The hook does not take bodies of this type" Caller false;
     UNSUPPORTED_ENCODING: 415 "unsupported-encoding" "The body is encoded" Caller false;

@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-use ring::signature::{ECDSA_P256_SHA256_ASN1, ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
+use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use ring::{digest, hmac};
 use zeroize::Zeroizing;
 
-use super::equal;
+use super::{equal, public_key};
 
 /// How the signed bytes and a key become a signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,46 +20,57 @@ pub(super) enum Algorithm {
     Ed25519,
     /// The key is a SubjectPublicKeyInfo in DER, the signature is in DER too.
     EcdsaP256,
+    /// The same, but the signature is r and s in a row, 64 bytes.
+    EcdsaP256Sha256,
+    /// RSASSA-PKCS1-v1_5. The key is a SubjectPublicKeyInfo in DER of 2048 to 8192 bits.
+    RsaSha256,
+    /// RSASSA-PSS with a salt as long as the hash; the same keys.
+    RsaPssSha512,
 }
-
-/// What stands before the point in the SubjectPublicKeyInfo of a P-256 key (RFC 5480 §2), up to the mark of an
-/// uncompressed point.
-const P256_HEAD: [u8; 27] = [
-    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce,
-    0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04,
-];
-const P256_SPKI_BYTES: usize = 91;
 
 const ED25519_PUBLIC_BYTES: usize = 32;
 const ED25519_PAIR_BYTES: usize = 64;
 
 impl Algorithm {
     /// What a JSON entry may say.
-    pub(super) const NAMES: [(&'static str, Self); 6] = [
+    pub(super) const NAMES: [(&'static str, Self); 9] = [
         ("hmac-sha1", Self::HmacSha1),
         ("hmac-sha256", Self::HmacSha256),
         ("hmac-sha512", Self::HmacSha512),
         ("sha256", Self::Sha256),
         ("ed25519", Self::Ed25519),
         ("ecdsa-p256", Self::EcdsaP256),
+        ("ecdsa-p256-sha256", Self::EcdsaP256Sha256),
+        ("rsa-v1_5-sha256", Self::RsaSha256),
+        ("rsa-pss-sha512", Self::RsaPssSha512),
     ];
+
+    /// What a JSON entry calls it.
+    pub(super) fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(_, one)| *one == self).map_or("", |(name, _)| name)
+    }
 
     /// What a key must be beyond its encoding, for messages; none when any bytes will do.
     pub(super) fn key_allowed(self) -> Option<&'static str> {
         match self {
             Self::Ed25519 => Some("a public key of 32 bytes, or a seed and its public key, 64 bytes together"),
-            Self::EcdsaP256 => Some("a P-256 public key as SubjectPublicKeyInfo"),
+            Self::EcdsaP256 | Self::EcdsaP256Sha256 => Some("a P-256 public key as SubjectPublicKeyInfo"),
+            Self::RsaSha256 | Self::RsaPssSha512 => Some("an RSA public key as SubjectPublicKeyInfo"),
             _ => None,
         }
     }
 
     /// Whether `key` is one that this algorithm can use.
     pub(super) fn takes(self, key: &[u8]) -> bool {
-        match self {
-            Self::Ed25519 => key.len() == ED25519_PUBLIC_BYTES || pair(key).is_some(),
-            Self::EcdsaP256 => key.len() == P256_SPKI_BYTES && key.starts_with(&P256_HEAD),
-            _ => !key.is_empty(),
+        match self.key_allowed() {
+            None => !key.is_empty(),
+            Some(_) if self.is_pair(key) => pair(key).is_some(),
+            Some(_) => public_key::read(self, key).is_some(),
         }
+    }
+
+    fn is_pair(self, key: &[u8]) -> bool {
+        self == Self::Ed25519 && key.len() == ED25519_PAIR_BYTES
     }
 
     /// A key made of chance that can sign.
@@ -74,29 +85,19 @@ impl Algorithm {
 
     /// The public part of a key that has one.
     pub(super) fn public_of(self, key: &[u8]) -> Option<&[u8]> {
-        (self == Self::Ed25519).then(|| &key[key.len().saturating_sub(ED25519_PUBLIC_BYTES)..])
+        (self == Self::Ed25519).then(|| if self.is_pair(key) { &key[ED25519_PUBLIC_BYTES..] } else { key })
     }
 
     /// Whether one of the candidates signs the parts in a row. Looks at all of them, whatever it finds.
     pub(super) fn accepts(self, key: &[u8], parts: &[Cow<'_, [u8]>], candidates: &[Vec<u8>]) -> bool {
         let any = |passes: &dyn Fn(&[u8]) -> bool| candidates.iter().fold(false, |any, one| any | passes(one));
-        match self {
-            Self::Ed25519 => {
-                let public = UnparsedPublicKey::new(&ED25519, self.public_of(key).unwrap_or_default());
-                let message = parts.concat();
-                any(&|candidate| public.verify(&message, candidate).is_ok())
-            }
-            Self::EcdsaP256 => {
-                let point = &key[P256_HEAD.len() - 1..];
-                let public = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, point);
-                let message = parts.concat();
-                any(&|candidate| public.verify(&message, candidate).is_ok())
-            }
-            _ => {
-                let digest = self.digest(key, parts);
-                any(&|candidate| equal(candidate, &digest))
-            }
+        if self.key_allowed().is_some() {
+            let Some(public) = public_key::read(self, self.public_of(key).unwrap_or(key)) else { return false };
+            let message = parts.concat();
+            return any(&|candidate| public.verify(&message, candidate).is_ok());
         }
+        let digest = self.digest(key, parts);
+        any(&|candidate| equal(candidate, &digest))
     }
 
     /// The signature of the parts in a row; the error says why this key cannot make one.
@@ -106,7 +107,7 @@ impl Algorithm {
                 let pair = pair(key).ok_or("a public key cannot sign; the secret must hold the seed too")?;
                 Ok(pair.sign(&parts.concat()).as_ref().to_vec())
             }
-            Self::EcdsaP256 => Err("its secret is the sender's public key"),
+            _ if self.key_allowed().is_some() => Err("its secret is the sender's public key"),
             _ => Ok(self.digest(key, parts)),
         }
     }

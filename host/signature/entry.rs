@@ -1,15 +1,20 @@
 //! The JSON form of a scheme: reading it, and saying what is wrong with it.
 
+use std::collections::BTreeMap;
+
 use http::HeaderName;
 use serde::{Deserialize, Serialize};
 
 use super::algorithm::Algorithm;
+use super::components;
 use super::handshake::Handshake;
+use super::http_message::{self, HttpMessage};
+use super::jwt::{self, Jwt};
 use super::part::{self, Part};
 use super::scheme::{Encoding, Error, Kind, Place, Scheme, Signing, User};
 use super::schemes::{Preset, Row, SCHEMES, SigningRow};
-use super::secret::KeyForm;
-use super::stamp::{Stamp, Unit};
+use super::secret::{KeyForm, Keying};
+use super::stamp::{Stamp, Unit, Window};
 
 /// A day: beyond it a window keeps nothing out.
 const TOLERANCE_S_MAX: u32 = 86_400;
@@ -25,6 +30,9 @@ macro_rules! entry {
             $(#[serde(default, skip_serializing_if = "Option::is_none")]
             $field: Option<$type>,)*
         }
+
+        /// The fields of an `auth` entry beside `scheme`, each with the name of its type: `String`, `bool` or `u32`.
+        pub const FIELDS: &[(&str, &str)] = &[$((stringify!($field), stringify!($type)),)*];
 
         impl Entry {
             /// The fields that are set, but for `scheme`.
@@ -62,11 +70,16 @@ entry! {
     key_prefix: String,
     accept_compact_json: bool,
     handshake: String,
+    components: Vec<String>,
+    tag: String,
+    audience: String,
+    claims: BTreeMap<String, String>,
+    body_claim: String,
     verify_token: String,
 }
 
-/// What every scheme can have.
-const COMMON_FIELDS: [&str; 2] = ["handshake", "verify_token"];
+/// The fields that go with every scheme.
+pub const COMMON_FIELDS: [&str; 2] = ["handshake", "verify_token"];
 
 const SIGNING_FIELDS: &[&str] = &[
     "header",
@@ -90,6 +103,35 @@ const SIGNING_FIELDS: &[&str] = &[
     "accept_compact_json",
 ];
 
+const HTTP_MESSAGE_FIELDS: &[&str] =
+    &["algorithm", "components", "tag", "tolerance_s", "tolerance_future_s", "key", "key_prefix"];
+
+const JWT_FIELDS: &[&str] = &[
+    "header",
+    "algorithm",
+    "audience",
+    "claims",
+    "body_claim",
+    "tolerance_s",
+    "tolerance_future_s",
+    "key",
+    "key_prefix",
+];
+
+impl Row {
+    /// The fields that an `auth` entry may have with this scheme, beside those that go with all.
+    pub fn fields(&self) -> &'static [&'static str] {
+        match self.preset {
+            Preset::None | Preset::Token(_) | Preset::Bearer => &[],
+            Preset::ApiKey => &["query", "header"],
+            Preset::Basic => &["user"],
+            Preset::Signing(_) => SIGNING_FIELDS,
+            Preset::HttpMessage => HTTP_MESSAGE_FIELDS,
+            Preset::Jwt => JWT_FIELDS,
+        }
+    }
+}
+
 impl From<Scheme> for Entry {
     fn from(scheme: Scheme) -> Self {
         scheme.entry
@@ -110,6 +152,8 @@ impl TryFrom<Entry> for Scheme {
             Preset::Bearer => Kind::Bearer,
             Preset::Basic => Kind::Basic { user: entry.user()? },
             Preset::Signing(preset) => Kind::Signing(Box::new(entry.signing(preset)?)),
+            Preset::HttpMessage => Kind::HttpMessage(Box::new(entry.http_message()?)),
+            Preset::Jwt => Kind::Jwt(Box::new(entry.jwt()?)),
         };
         let handshake = entry.handshake(row)?;
         Ok(Self { entry, row, kind, handshake })
@@ -123,12 +167,7 @@ impl Entry {
     }
 
     fn only(&self, row: &Row) -> Result<(), Error> {
-        let allowed: &[&str] = match row.preset {
-            Preset::None | Preset::Token(_) | Preset::Bearer => &[],
-            Preset::ApiKey => &["query", "header"],
-            Preset::Basic => &["user"],
-            Preset::Signing(_) => SIGNING_FIELDS,
-        };
+        let allowed = row.fields();
         match self.set().into_iter().find(|field| !allowed.contains(field) && !COMMON_FIELDS.contains(field)) {
             None => Ok(()),
             Some(field) => Err(Error::Foreign { field, scheme: row.name, allowed: list(allowed.iter().copied()) }),
@@ -166,34 +205,84 @@ impl Entry {
         let text = |given: &Option<String>, preset: &str| given.clone().unwrap_or_else(|| preset.to_owned());
         let id_header = self.id_header.as_deref().or(row.id_header);
         let template = text(&self.signed, row.signed);
-        let tolerance_s = self.tolerance("tolerance_s", self.tolerance_s.unwrap_or(row.tolerance_s))?;
         let signing = Signing {
             place: self.place(row)?,
             header_prefix: text(&self.header_prefix, row.header_prefix),
             separator: self.separator.as_deref().map(separator).transpose()?.or(row.separator),
             prefix: text(&self.prefix, row.prefix),
-            algorithm: pick("algorithm", self.algorithm.as_deref(), &Algorithm::NAMES, row.algorithm)?,
+            keying: self.keying(row.algorithm, &Algorithm::NAMES, row.key, row.key_prefixes)?,
             encoding: pick("encoding", self.encoding.as_deref(), &Encoding::NAMES, row.encoding)?,
             signed: part::parse(&template).ok_or_else(|| wrong("signed", &template, part::ALLOWED))?,
             url_any_port: self.url_any_port.unwrap_or(row.url_any_port),
             timestamp: self.stamp(row)?,
             timestamp_unit: pick("timestamp_unit", self.timestamp_unit.as_deref(), &Unit::NAMES, row.timestamp_unit)?,
-            tolerance_past_s: tolerance_s,
-            tolerance_future_s: match self.tolerance_future_s {
-                Some(given) => self.tolerance("tolerance_future_s", given)?,
-                None => tolerance_s,
-            },
+            window: self.window(row.tolerance_s)?,
             id_header: id_header.map(|name| header("id_header", name)).transpose()?,
-            key_form: pick("key", self.key.as_deref(), &KeyForm::NAMES, row.key)?,
-            key_prefixes: match &self.key_prefix {
-                Some(given) => vec![given.clone()],
-                None => row.key_prefixes.iter().map(|prefix| (*prefix).to_owned()).collect(),
-            },
             accept_compact_json: self.accept_compact_json.unwrap_or(row.accept_compact_json),
             renamed: row.renamed,
         };
         signing.consistent(&template)?;
         Ok(signing)
+    }
+
+    fn http_message(&self) -> Result<HttpMessage, Error> {
+        let preset = http_message::PRESET;
+        let components = match &self.components {
+            Some(names) if names.is_empty() => return Err(wrong("components", "", components::ALLOWED)),
+            Some(names) => names.iter().find(|name| !components::is_name(name)),
+            None => None,
+        };
+        match components {
+            Some(name) => Err(wrong("components", name, components::ALLOWED)),
+            None => Ok(HttpMessage {
+                keying: self.keying(preset.algorithm, &preset.algorithms, preset.key, preset.key_prefixes)?,
+                window: self.window(preset.tolerance_s)?,
+                components: self.components.clone(),
+                tag: self.tag.as_deref().map(tag).transpose()?,
+            }),
+        }
+    }
+
+    fn jwt(&self) -> Result<Jwt, Error> {
+        // A token that is for nobody in particular may have been given to anybody.
+        let bound =
+            [self.audience.as_ref(), self.body_claim.as_ref()].into_iter().flatten().any(|text| !text.is_empty())
+                || self.claims.as_ref().is_some_and(|claims| !claims.is_empty());
+        if !bound {
+            return Err(wrong("audience", "", "the token's `aud`, or `claims` or `body_claim` in its place"));
+        }
+        let form = if self.algorithm.as_deref() == Some("hmac-sha256") { KeyForm::Utf8 } else { KeyForm::Base64 };
+        Ok(Jwt {
+            header: header("header", self.header.as_deref().unwrap_or("authorization"))?,
+            keying: self.keying(jwt::PRESET, &jwt::ALGORITHMS, form, &[])?,
+            window: self.window(jwt::TOLERANCE_S)?,
+            audience: self.audience.clone(),
+            claims: self.claims.clone().unwrap_or_default(),
+            body_claim: self.body_claim.clone(),
+        })
+    }
+
+    fn keying(
+        &self,
+        algorithm: Algorithm,
+        algorithms: &[(&str, Algorithm)],
+        form: KeyForm,
+        prefixes: &[&str],
+    ) -> Result<Keying, Error> {
+        Ok(Keying {
+            algorithm: pick("algorithm", self.algorithm.as_deref(), algorithms, algorithm)?,
+            form: pick("key", self.key.as_deref(), &KeyForm::NAMES, form)?,
+            prefixes: match &self.key_prefix {
+                Some(given) => vec![given.clone()],
+                None => prefixes.iter().map(|prefix| (*prefix).to_owned()).collect(),
+            },
+        })
+    }
+
+    fn window(&self, preset_s: u32) -> Result<Window, Error> {
+        let past_s = self.tolerance("tolerance_s", self.tolerance_s.unwrap_or(preset_s))?;
+        let future = self.tolerance_future_s.map(|given| self.tolerance("tolerance_future_s", given));
+        Ok(Window { past_s, future_s: future.transpose()?.unwrap_or(past_s) })
     }
 
     fn place(&self, row: &SigningRow) -> Result<Place, Error> {
@@ -274,6 +363,11 @@ fn wrong(field: &'static str, value: &str, allowed: &str) -> Error {
 
 fn header(field: &'static str, name: &str) -> Result<HeaderName, Error> {
     name.parse().map_err(|_| wrong(field, name, "the name of an HTTP header"))
+}
+
+fn tag(text: &str) -> Result<String, Error> {
+    let fits = !text.is_empty() && sfv::StringRef::from_str(text).is_ok();
+    if fits { Ok(text.to_owned()) } else { Err(wrong("tag", text, "printable ASCII, at least one character")) }
 }
 
 fn separator(text: &str) -> Result<char, Error> {

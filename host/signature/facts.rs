@@ -3,7 +3,9 @@
 use serde::Serialize;
 
 use super::handshake::Handshake;
-use super::schemes::{Preset, Row, SigningRow};
+use super::http_message::PRESET;
+use super::jwt;
+use super::schemes::{IdPlace, Preset, Row, SigningRow};
 
 /// A row of [`SCHEMES`](super::SCHEMES) as text. What a scheme does not have is left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -30,6 +32,9 @@ pub struct Facts {
     /// How many seconds the timestamp may be off, either way.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tolerance_s: Option<u32>,
+    /// Where the sender names a delivery: a header or a JSON pointer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_id: Option<&'static str>,
     /// How the secret becomes a key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
@@ -48,6 +53,7 @@ impl Row {
         let facts = Facts {
             name: self.name,
             about: self.about,
+            event_id: self.event_id.map(IdPlace::name),
             handshake: self.handshake.map(Handshake::name),
             source: self.source,
             seen: self.seen,
@@ -58,6 +64,35 @@ impl Row {
             Preset::Token(header) => Facts { place: Some((*header).to_owned()), ..facts },
             Preset::Bearer | Preset::Basic => Facts { place: Some("authorization".to_owned()), ..facts },
             Preset::Signing(row) => row.fill(facts),
+            Preset::Jwt => Facts {
+                place: Some("authorization".to_owned()),
+                algorithm: Some(jwt::PRESET.name()),
+                encoding: Some("base64url"),
+                signed: Some("header.claims"),
+                timestamp: Some("exp, iat, s".to_owned()),
+                tolerance_s: Some(jwt::TOLERANCE_S),
+                key: Some("JWK, JWK set, PEM or base64".to_owned()),
+                ..facts
+            },
+            Preset::HttpMessage => Facts {
+                place: Some("signature".to_owned()),
+                algorithm: Some(PRESET.algorithm.name()),
+                encoding: Some("base64"),
+                signed: Some("signature-input"),
+                timestamp: Some("created, s".to_owned()),
+                tolerance_s: Some(PRESET.tolerance_s),
+                key: Some(format!("base64 after {}", PRESET.key_prefixes.join(" or "))),
+                ..facts
+            },
+        }
+    }
+}
+
+impl IdPlace {
+    /// The header or the pointer.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Header(name) | Self::Pointer(name) => name,
         }
     }
 }
@@ -73,12 +108,13 @@ impl SigningRow {
             "…" => place.to_owned(),
             form => format!("{place}: {form}"),
         });
-        facts.algorithm = Some(name(&super::algorithm::Algorithm::NAMES, self.algorithm));
+        facts.algorithm = Some(self.algorithm.name());
         facts.encoding = Some(name(&super::scheme::Encoding::NAMES, self.encoding));
         facts.signed = Some(self.signed);
         facts.tolerance_s = stamp.is_some().then_some(self.tolerance_s);
         let unit = name(&super::stamp::Unit::NAMES, self.timestamp_unit);
         facts.timestamp = stamp.map(|stamp| format!("{stamp}, {unit}"));
+        facts.event_id = facts.event_id.or(self.id_header);
         facts.key = Some(if prefixes.is_empty() { key.to_owned() } else { format!("{key} after {prefixes}") });
         facts
     }

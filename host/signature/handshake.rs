@@ -173,7 +173,7 @@ fn asked(message: &Message<'_>, proof: Option<&Proof>, pointer: &str, value: &st
 
 fn key(scheme: &Scheme, secret: &Secret) -> Option<zeroize::Zeroizing<Vec<u8>>> {
     match &scheme.kind {
-        Kind::Signing(signing) => signing.key(secret),
+        Kind::Signing(signing) => signing.keying.key(secret),
         _ => None,
     }
 }

@@ -12,14 +12,22 @@
 //! - A timestamp must lie in the window, in the past and in the future alike.
 
 mod algorithm;
+mod components;
+mod content_digest;
 mod entry;
 mod equal;
 mod facts;
 mod form;
+#[cfg(test)]
+mod fuzz;
 mod handshake;
+mod http_message;
+mod jwk;
+mod jwt;
 #[cfg(test)]
 mod page;
 mod part;
+mod public_key;
 mod query;
 mod refusal;
 mod scheme;
@@ -30,22 +38,25 @@ mod stamp;
 pub mod standard;
 mod stringify;
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
 mod verify;
 
 use http::HeaderMap;
 
+pub use entry::{COMMON_FIELDS, FIELDS};
 pub use equal::equal;
 pub use facts::Facts;
 pub use handshake::{Answer, handshake};
 pub use query::strip_query;
 pub use refusal::Refusal;
 pub use scheme::{Error, Redacts, Scheme};
-pub use schemes::{Row, SCHEMES};
+pub use schemes::{IdPlace, Row, SCHEMES};
 pub use secret::Secret;
 pub use sign::{Credentials, sign};
 pub use stringify::stringify;
-pub use verify::{Proof, verify};
+pub use verify::{Once, Proof, verify};
 
 /// How many signatures one header may offer; more are refused, since each costs a comparison per secret.
 pub const CANDIDATES_MAX: usize = 16;

@@ -11,7 +11,7 @@ const PATH: &str = "docs/schemes.md";
 const HEAD: &str = include_str!("page.md");
 
 fn page() -> String {
-    let mut table = "| scheme | proof | where | signed | timestamp | key | handshake | source |\n|---|---|---|---|---|---|---|---|\n".to_owned();
+    let mut table = "| scheme | proof | where | signed | timestamp | delivery id | key | handshake | source |\n|---|---|---|---|---|---|---|---|---|\n".to_owned();
     for row in SCHEMES {
         writeln!(table, "{}", line(&row.facts())).unwrap();
     }
@@ -38,10 +38,11 @@ fn line(facts: &Facts) -> String {
     };
     let [key, handshake] = [facts.key.as_deref().unwrap_or("–"), facts.handshake.unwrap_or("–")];
     format!(
-        "| `{}` | {} | {} | {signed} | {stamp} | {key} | {handshake} | {source} |",
+        "| `{}` | {} | {} | {signed} | {stamp} | {} | {key} | {handshake} | {source} |",
         facts.name,
         facts.about.replace('|', "\\|"),
-        code(place)
+        code(place),
+        code(facts.event_id.unwrap_or(""))
     )
 }
 

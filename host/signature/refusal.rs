@@ -81,6 +81,50 @@ pub enum Refusal {
         /// What would have been accepted.
         tolerance_s: i64,
     },
+    /// A header that is a structured field, and does not have the form of one.
+    #[error("header `{0}` is not a structured field of its kind (RFC 9651)")]
+    NotStructured(String),
+    /// What is signed and the signature belong together by their label.
+    #[error("no label of header `signature-input` has its signature, or none has the hook's tag")]
+    NoLabel,
+    /// A parameter of a signature is absent where it is needed, or has another type.
+    #[error("the signature's parameter `{0}` is missing or of the wrong type")]
+    BadParameter(&'static str),
+    /// The sender said until when its signature is good.
+    #[error("the signature has expired, by what it says itself")]
+    Expired,
+    /// The message names an algorithm that is not the hook's.
+    #[error("the signature says that it is not `{0}`")]
+    OtherAlgorithm(&'static str),
+    /// Three parts in base64url, of which the first two are JSON objects (RFC 7515 §7.1).
+    #[error("there is no signed JSON Web Token in header `{0}`")]
+    NotJwt(String),
+    /// A claim that is needed.
+    #[error("the token's claim `{0}` is missing or of the wrong type")]
+    BadClaim(&'static str),
+    /// The token is for somebody else, or by somebody else.
+    #[error("the token's claim `{0}` is not what the hook wants")]
+    OtherClaim(String),
+    /// Whoever is on the way can change what is not covered.
+    #[error("the signature does not cover `{0}`")]
+    NotCovered(String),
+    /// Each component costs a look through the request.
+    #[error("the signature covers {count} components; at most {most} are looked at")]
+    TooManyComponents {
+        /// How many it covers.
+        count: usize,
+        /// What would have been accepted.
+        most: usize,
+    },
+    /// The signature covers something that is not known, not plain text, or named twice.
+    #[error("the signature covers {0}, whose value cannot be had from the request")]
+    BadComponent(String),
+    /// A digest of a kind that can be relied on is needed.
+    #[error("header `content-digest` has neither `sha-256` nor `sha-512`")]
+    NoContentDigest,
+    /// The body is not the one that was signed.
+    #[error("header `content-digest` is not the digest of the body")]
+    OtherContentDigest,
     /// A dot in an id could move the boundary between the signed parts.
     #[error("the message id in header `{0}` is not 1 to 256 of `A-Z a-z 0-9 _ -`")]
     BadId(String),

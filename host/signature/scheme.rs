@@ -5,13 +5,14 @@ use base64::prelude::BASE64_STANDARD;
 use http::HeaderName;
 use serde::{Deserialize, Serialize};
 
-use super::algorithm::Algorithm;
 use super::entry::{Entry, names};
 use super::handshake::Handshake;
+use super::http_message::{self, HttpMessage};
+use super::jwt::Jwt;
 use super::part::Part;
-use super::schemes::Row;
-use super::secret::{KeyForm, Secret};
-use super::stamp::{Stamp, Unit};
+use super::schemes::{IdPlace, Row};
+use super::secret::{Keying, Secret};
+use super::stamp::{Stamp, Unit, Window};
 
 /// A checked scheme, ready to verify and to sign.
 ///
@@ -103,6 +104,11 @@ impl Scheme {
         self.row.name
     }
 
+    /// Where its sender names a delivery.
+    pub fn event_id(&self) -> Option<IdPlace> {
+        self.row.event_id
+    }
+
     /// Whether anybody may call.
     pub fn is_none(&self) -> bool {
         matches!(self.kind, Kind::None)
@@ -119,6 +125,8 @@ impl Scheme {
                     redacts.headers.push(name.clone());
                 }
             }
+            Kind::HttpMessage(_) => redacts.headers.push(http_message::SIGNATURE.clone()),
+            Kind::Jwt(own) => redacts.headers.push(own.header.clone()),
             Kind::Query(name) => redacts.query_params.push(name.clone()),
             Kind::Header(name) => redacts.headers.push(name.clone()),
             Kind::Bearer | Kind::Basic { .. } => redacts.headers.push(http::header::AUTHORIZATION),
@@ -132,7 +140,9 @@ impl Scheme {
     /// A new secret that fits, and that can sign. The caller brings the chance.
     pub fn make_secret(&self, random: &[u8; 32]) -> Secret {
         match &self.kind {
-            Kind::Signing(signing) => signing.make_secret(random),
+            Kind::Signing(signing) => signing.keying.make(random),
+            Kind::HttpMessage(own) => own.keying.make(random),
+            Kind::Jwt(own) => own.keying.make(random),
             Kind::Basic { user: User::InSecret } => Secret::new(format!("flowgate:{}", hex::encode(random))),
             _ => Secret::generate(random),
         }
@@ -140,9 +150,13 @@ impl Scheme {
 
     /// What a receiver verifies with, where that is not the secret itself: the public key, as `whpk_` and base64.
     pub fn public_key(&self, secret: &Secret) -> Option<String> {
-        let Kind::Signing(signing) = &self.kind else { return None };
-        let key = signing.key(secret)?;
-        let public = signing.algorithm.public_of(&key)?;
+        let keying = match &self.kind {
+            Kind::Signing(signing) => &signing.keying,
+            Kind::HttpMessage(own) => &own.keying,
+            _ => return None,
+        };
+        let key = keying.key(secret)?;
+        let public = keying.algorithm.public_of(&key)?;
         Some(format!("whpk_{}", BASE64_STANDARD.encode(public)))
     }
 
@@ -150,7 +164,9 @@ impl Scheme {
     pub fn check_secret(&self, secret: &Secret) -> Result<(), Error> {
         let (fits, allowed) = match &self.kind {
             Kind::Basic { user: User::InSecret } => (secret.expose().contains(':'), "`user:password`"),
-            Kind::Signing(signing) => (signing.key(secret).is_some(), signing.key_allowed()),
+            Kind::Signing(signing) => signing.keying.fits(secret),
+            Kind::HttpMessage(own) => own.keying.fits(secret),
+            Kind::Jwt(own) => own.fits(secret),
             _ => (!secret.is_empty(), "any text but the empty one"),
         };
         if fits { Ok(()) } else { Err(Error::Secret { scheme: self.row.name, allowed }) }
@@ -172,6 +188,8 @@ pub(super) enum Kind {
     Bearer,
     Basic { user: User },
     Signing(Box<Signing>),
+    HttpMessage(Box<HttpMessage>),
+    Jwt(Box<Jwt>),
 }
 
 /// Whose password the secret of `basic` is.
@@ -192,46 +210,20 @@ pub(super) struct Signing {
     pub(super) header_prefix: String,
     pub(super) separator: Option<char>,
     pub(super) prefix: String,
-    pub(super) algorithm: Algorithm,
+    pub(super) keying: Keying,
     pub(super) encoding: Encoding,
     pub(super) signed: Vec<Part>,
     pub(super) url_any_port: bool,
     pub(super) timestamp: Option<Stamp>,
     pub(super) timestamp_unit: Unit,
-    pub(super) tolerance_past_s: i64,
-    pub(super) tolerance_future_s: i64,
+    pub(super) window: Window,
     pub(super) id_header: Option<HeaderName>,
-    pub(super) key_form: KeyForm,
-    pub(super) key_prefixes: Vec<String>,
     pub(super) accept_compact_json: bool,
     /// Headers that begin with the first may come under names that begin with the second instead.
     pub(super) renamed: Option<(&'static str, &'static str)>,
 }
 
 impl Signing {
-    /// The key in a secret, if it holds one.
-    pub(super) fn key(&self, secret: &Secret) -> Option<zeroize::Zeroizing<Vec<u8>>> {
-        let prefixes = self.key_prefixes.iter().map(String::as_str);
-        self.key_form.key(secret, prefixes).filter(|key| self.algorithm.takes(key))
-    }
-
-    fn make_secret(&self, random: &[u8; 32]) -> Secret {
-        let key = self.algorithm.make_key(random);
-        match self.key_form {
-            KeyForm::Utf8 => Secret::generate(random),
-            KeyForm::Hex => Secret::new(hex::encode(&*key)),
-            KeyForm::Base64 => {
-                // Of a scheme that has both, the last is the prefix of the key that signs.
-                let prefix = self.key_prefixes.last().map_or("", String::as_str);
-                Secret::new(format!("{prefix}{}", BASE64_STANDARD.encode(&*key)))
-            }
-        }
-    }
-
-    fn key_allowed(&self) -> &'static str {
-        self.algorithm.key_allowed().unwrap_or_else(|| self.key_form.allowed())
-    }
-
     /// Whether the body must be read as JSON to find what is signed.
     pub(super) fn reads_json(&self) -> bool {
         matches!(self.place, Place::Member(_))

@@ -17,8 +17,20 @@ pub struct Row {
     pub source: &'static str,
     /// The year and month in which the source said so.
     pub seen: &'static str,
+    /// Where the sender names a delivery, the same again when it is repeated. Only what no other delivery has is one: an id
+    /// of the webhook, or of what it tells of, is not.
+    pub event_id: Option<IdPlace>,
     pub(super) handshake: Option<Handshake>,
     pub(super) preset: Preset,
+}
+
+/// Where an id is in a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdPlace {
+    /// In this header.
+    Header(&'static str),
+    /// In the member of the JSON body that this pointer names (RFC 6901).
+    Pointer(&'static str),
 }
 
 /// How a row works. An `auth` entry may change what is written in it.
@@ -36,6 +48,10 @@ pub(super) enum Preset {
     Basic,
     /// A signature of the request, in a header or in the body.
     Signing(SigningRow),
+    /// A signature of what it says itself that it covers.
+    HttpMessage,
+    /// A JSON Web Token.
+    Jwt,
 }
 
 /// A signature, as constant data. The fields have the meaning of the JSON fields of the same name.
@@ -105,12 +121,16 @@ const STANDARD_WEBHOOKS_PAGE: &str =
     "https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md";
 
 const fn row(name: &'static str, about: &'static str, source: &'static str, preset: Preset) -> Row {
-    Row { name, about, source, seen: "2026-08", handshake: None, preset }
+    Row { name, about, source, seen: "2026-08", event_id: None, handshake: None, preset }
 }
 
 impl Row {
     const fn asking(self, handshake: Handshake) -> Self {
         Self { handshake: Some(handshake), ..self }
+    }
+
+    const fn named_by(self, event_id: IdPlace) -> Self {
+        Self { event_id: Some(event_id), ..self }
     }
 }
 
@@ -179,7 +199,8 @@ pub static SCHEMES: &[Row] = &[
         "Bitbucket Cloud; Jira and others that write SHA-256 into `X-Hub-Signature`",
         "https://support.atlassian.com/bitbucket-cloud/docs/manage-webhooks/",
         Preset::Signing(SigningRow { header: Some("x-hub-signature"), prefix: "sha256=", ..PLAIN }),
-    ),
+    )
+    .named_by(IdPlace::Header("x-request-uuid")),
     row(
         "calendly",
         "Calendly",
@@ -203,7 +224,8 @@ pub static SCHEMES: &[Row] = &[
             prefix: "v1=",
             ..PLAIN
         }),
-    ),
+    )
+    .named_by(IdPlace::Pointer("/id")),
     row(
         "convoy",
         "Convoy's simple signatures in their default form; `algorithm` and `encoding` can be set as in the project",
@@ -233,7 +255,8 @@ pub static SCHEMES: &[Row] = &[
             timestamp_header: Some("x-cio-timestamp"),
             ..PLAIN
         }),
-    ),
+    )
+    .named_by(IdPlace::Pointer("/event_id")),
     row(
         "discord",
         "Discord interactions and webhook events; the secret is the public key of the application",
@@ -274,19 +297,22 @@ pub static SCHEMES: &[Row] = &[
         "Forgejo",
         "https://forgejo.org/docs/latest/user/webhooks/",
         Preset::Signing(SigningRow { header: Some("x-forgejo-signature"), ..PLAIN }),
-    ),
+    )
+    .named_by(IdPlace::Header("x-forgejo-delivery")),
     row(
         "gitea",
         "Gitea",
         "https://docs.gitea.com/usage/webhooks",
         Preset::Signing(SigningRow { header: Some("x-gitea-signature"), ..PLAIN }),
-    ),
+    )
+    .named_by(IdPlace::Header("x-gitea-delivery")),
     row(
         "github",
         "GitHub's `X-Hub-Signature-256`",
         "https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries",
         Preset::Signing(SigningRow { header: Some("x-hub-signature-256"), prefix: "sha256=", ..PLAIN }),
-    ),
+    )
+    .named_by(IdPlace::Header("x-github-delivery")),
     row(
         "github-sha1",
         "GitHub's legacy `X-Hub-Signature`, and others that write SHA-1 into it",
@@ -297,13 +323,15 @@ pub static SCHEMES: &[Row] = &[
             algorithm: Algorithm::HmacSha1,
             ..PLAIN
         }),
-    ),
+    )
+    .named_by(IdPlace::Header("x-github-delivery")),
     row(
         "gitlab",
         "GitLab's secret token, which says who sends and not what",
         "https://docs.gitlab.com/user/project/integrations/webhooks/",
         Preset::Token("x-gitlab-token"),
-    ),
+    )
+    .named_by(IdPlace::Header("idempotency-key")),
     row(
         "gitlab-signed",
         "GitLab's signing token, which is Standard Webhooks",
@@ -315,6 +343,13 @@ pub static SCHEMES: &[Row] = &[
         "Gogs",
         "https://gogs.io/docs/features/webhook",
         Preset::Signing(SigningRow { header: Some("x-gogs-signature"), ..PLAIN }),
+    )
+    .named_by(IdPlace::Header("x-gogs-delivery")),
+    row(
+        "http-message-signatures",
+        "RFC 9421; covers at least the method, the path and, by `content-digest`, the body, unless `components` says otherwise",
+        "https://www.rfc-editor.org/rfc/rfc9421",
+        Preset::HttpMessage,
     ),
     row(
         "hubspot-v1",
@@ -356,6 +391,13 @@ pub static SCHEMES: &[Row] = &[
             algorithm: Algorithm::HmacSha1,
             ..PLAIN
         }),
+    )
+    .named_by(IdPlace::Pointer("/id")),
+    row(
+        "jwt",
+        "a JSON Web Token signed by a key that is known: `audience`, `claims` or `body_claim` say what it must be for",
+        "https://www.rfc-editor.org/rfc/rfc7519",
+        Preset::Jwt,
     ),
     row(
         "line",
@@ -374,7 +416,8 @@ pub static SCHEMES: &[Row] = &[
             timestamp_pointer: Some("/signature/timestamp"),
             ..PLAIN
         }),
-    ),
+    )
+    .named_by(IdPlace::Pointer("/event-data/id")),
     row(
         "meta",
         "Meta: Facebook, Instagram, Messenger, WhatsApp; `verify_token` is what the subscription was made with",
@@ -388,6 +431,7 @@ pub static SCHEMES: &[Row] = &[
         "https://developer.okta.com/docs/concepts/event-hooks/",
         Preset::Token("authorization"),
     )
+    .named_by(IdPlace::Pointer("/eventId"))
     .asking(Handshake::Okta),
     row(
         "outpost",
@@ -399,7 +443,8 @@ pub static SCHEMES: &[Row] = &[
             separator: Some(','),
             ..PLAIN
         }),
-    ),
+    )
+    .named_by(IdPlace::Header("x-outpost-event-id")),
     row(
         "paddle",
         "Paddle; the key is the whole `pdl_ntfset_…` text",
@@ -412,7 +457,8 @@ pub static SCHEMES: &[Row] = &[
             timestamp_prefix: Some("ts="),
             ..PLAIN
         }),
-    ),
+    )
+    .named_by(IdPlace::Pointer("/event_id")),
     row(
         "pagerduty",
         "PagerDuty V3",
@@ -423,13 +469,15 @@ pub static SCHEMES: &[Row] = &[
             prefix: "v1=",
             ..PLAIN
         }),
-    ),
+    )
+    .named_by(IdPlace::Pointer("/event/id")),
     row(
         "razorpay",
         "Razorpay",
         "https://razorpay.com/docs/webhooks/validate-test/",
         Preset::Signing(SigningRow { header: Some("x-razorpay-signature"), ..PLAIN }),
-    ),
+    )
+    .named_by(IdPlace::Header("x-razorpay-event-id")),
     row(
         "scalr",
         "Scalr; the date is signed after the body",
@@ -462,7 +510,8 @@ pub static SCHEMES: &[Row] = &[
         "Shopify's `X-Shopify-Hmac-SHA256`",
         "https://shopify.dev/docs/apps/build/webhooks/subscribe/https",
         Preset::Signing(SigningRow { header: Some("x-shopify-hmac-sha256"), encoding: Encoding::Base64, ..PLAIN }),
-    ),
+    )
+    .named_by(IdPlace::Header("x-shopify-webhook-id")),
     row(
         "slack",
         "Slack",
@@ -475,6 +524,7 @@ pub static SCHEMES: &[Row] = &[
             ..PLAIN
         }),
     )
+    .named_by(IdPlace::Pointer("/event_id"))
     .asking(Handshake::Slack),
     row(
         "square",
@@ -486,7 +536,8 @@ pub static SCHEMES: &[Row] = &[
             encoding: Encoding::Base64,
             ..PLAIN
         }),
-    ),
+    )
+    .named_by(IdPlace::Pointer("/event_id")),
     row(
         "standard-webhooks",
         "Standard Webhooks 1.0, symmetric (v1)",
@@ -516,7 +567,8 @@ pub static SCHEMES: &[Row] = &[
             timestamp_prefix: Some("t="),
             ..PLAIN
         }),
-    ),
+    )
+    .named_by(IdPlace::Pointer("/id")),
     row(
         "svix",
         "Svix and those who send by it: Clerk, Resend, Lithic, Brex and many more; `webhook-…` headers are taken too",
@@ -534,7 +586,8 @@ pub static SCHEMES: &[Row] = &[
         "Telegram Bot API; the secret is the `secret_token` of `setWebhook`",
         "https://core.telegram.org/bots/api#setwebhook",
         Preset::Token("x-telegram-bot-api-secret-token"),
-    ),
+    )
+    .named_by(IdPlace::Pointer("/update_id")),
     row(
         "tiktok",
         "TikTok",
@@ -573,7 +626,8 @@ pub static SCHEMES: &[Row] = &[
             encoding: Encoding::Base64,
             ..PLAIN
         }),
-    ),
+    )
+    .named_by(IdPlace::Header("i-twilio-idempotency-token")),
     row(
         "twitch",
         "Twitch EventSub",
@@ -601,7 +655,8 @@ pub static SCHEMES: &[Row] = &[
         "Vercel",
         "https://vercel.com/docs/webhooks/webhooks-api#securing-webhooks",
         Preset::Signing(SigningRow { header: Some("x-vercel-signature"), algorithm: Algorithm::HmacSha1, ..PLAIN }),
-    ),
+    )
+    .named_by(IdPlace::Pointer("/id")),
     row(
         "webex",
         "Webex",
@@ -639,7 +694,8 @@ pub static SCHEMES: &[Row] = &[
             timestamp_unit: Unit::Milliseconds,
             ..PLAIN
         }),
-    ),
+    )
+    .named_by(IdPlace::Pointer("/id")),
     row(
         "x",
         "X, formerly Twitter",
@@ -664,7 +720,8 @@ pub static SCHEMES: &[Row] = &[
             encoding: Encoding::Base64,
             ..PLAIN
         }),
-    ),
+    )
+    .named_by(IdPlace::Header("x-zendesk-webhook-invocation-id")),
     row(
         "zoom",
         "Zoom",

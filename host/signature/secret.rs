@@ -1,5 +1,6 @@
 //! A shared secret.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use base64::Engine as _;
@@ -7,6 +8,8 @@ use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::prelude::BASE64_STANDARD;
 use zeroize::Zeroizing;
+
+use super::algorithm::Algorithm;
 
 /// Standard base64, with or without the padding that some senders leave out.
 pub(super) const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -65,7 +68,7 @@ impl KeyForm {
     pub(super) fn allowed(self) -> &'static str {
         match self {
             Self::Utf8 => "any text but the empty one",
-            Self::Base64 => "base64 of at least one byte, after the prefix if the scheme has one",
+            Self::Base64 => "base64 of at least one byte, after the prefix if the scheme has one, or PEM",
             Self::Hex => "hex digits, two for each byte",
         }
     }
@@ -80,10 +83,61 @@ impl KeyForm {
         let text = prefixes.find_map(|prefix| text.strip_prefix(prefix)).unwrap_or(text);
         let key = match self {
             Self::Utf8 => Some(text.as_bytes().to_vec()),
-            Self::Base64 => BASE64.decode(text).ok(),
+            Self::Base64 => BASE64.decode(&*unarmoured(text)).ok(),
             Self::Hex => hex::decode(text).ok(),
         };
         key.map(Zeroizing::new).filter(|key| !key.is_empty())
+    }
+}
+
+/// Which keys a scheme takes, and how secrets become them.
+#[derive(Debug, Clone)]
+pub(super) struct Keying {
+    pub(super) algorithm: Algorithm,
+    pub(super) form: KeyForm,
+    /// Any of them may stand before the rest of the secret.
+    pub(super) prefixes: Vec<String>,
+}
+
+impl Keying {
+    /// The key in a secret, if it holds one that the algorithm can use.
+    pub(super) fn key(&self, secret: &Secret) -> Option<Zeroizing<Vec<u8>>> {
+        let prefixes = self.prefixes.iter().map(String::as_str);
+        self.form.key(secret, prefixes).filter(|key| self.algorithm.takes(key))
+    }
+
+    /// The keys in those secrets that hold one, each with the place of its secret.
+    pub(super) fn keys(&self, secrets: &[Secret]) -> Vec<(usize, Zeroizing<Vec<u8>>)> {
+        secrets.iter().enumerate().filter_map(|(index, secret)| Some((index, self.key(secret)?))).collect()
+    }
+
+    /// A new secret that holds a key which can sign, where keys are made of chance.
+    pub(super) fn make(&self, random: &[u8; 32]) -> Secret {
+        let key = self.algorithm.make_key(random);
+        match self.form {
+            KeyForm::Utf8 => Secret::generate(random),
+            KeyForm::Hex => Secret::new(hex::encode(&*key)),
+            KeyForm::Base64 => {
+                // Of a scheme that has both, the last is the prefix of the key that signs.
+                let prefix = self.prefixes.last().map_or("", String::as_str);
+                Secret::new(format!("{prefix}{}", BASE64_STANDARD.encode(&*key)))
+            }
+        }
+    }
+
+    /// Whether a secret holds a key, and what it must be to do so.
+    pub(super) fn fits(&self, secret: &Secret) -> (bool, &'static str) {
+        let allowed = self.algorithm.key_allowed().unwrap_or_else(|| self.form.allowed());
+        (self.key(secret).is_some(), allowed)
+    }
+}
+
+/// The base64 between the first and the last line of a PEM text (RFC 7468); any other text as it is.
+fn unarmoured(text: &str) -> Cow<'_, str> {
+    let begun = text.trim_start().strip_prefix("-----BEGIN ").and_then(|rest| rest.split_once("-----"));
+    match begun.and_then(|(_, rest)| rest.split_once("-----END ")) {
+        Some((lines, _)) => Cow::Owned(lines.split_ascii_whitespace().collect()),
+        None => Cow::Borrowed(text),
     }
 }
 
@@ -98,12 +152,29 @@ mod tests {
         assert_eq!(format!("{secret:?}"), "Secret(…)");
     }
 
+    /// Tells by which of two constants is found whether a type can be compared.
+    struct Compares<T>(std::marker::PhantomData<T>);
+    impl<T: PartialEq> Compares<T> {
+        const BY_OPERATOR: bool = true;
+    }
+    trait Otherwise {
+        const BY_OPERATOR: bool = false;
+    }
+    impl<T> Otherwise for Compares<T> {}
+
+    #[test]
+    fn a_secret_has_no_operator_that_compares_it() {
+        const { assert!(Compares::<String>::BY_OPERATOR && !Compares::<Secret>::BY_OPERATOR) }
+    }
+
     #[test]
     fn a_key_is_decoded_as_its_scheme_says_and_is_never_empty() {
         let key =
             |form: KeyForm, text: &str| form.key(&Secret::new(text), ["whsec_"].into_iter()).map(|key| key.to_vec());
         assert_eq!(key(KeyForm::Base64, "whsec_AQI="), Some(vec![1, 2]));
         assert_eq!(key(KeyForm::Base64, "AQI"), Some(vec![1, 2]));
+        let pem = "-----BEGIN PUBLIC KEY-----\nAQ\r\nI=\n-----END PUBLIC KEY-----\n";
+        assert_eq!(key(KeyForm::Base64, pem), Some(vec![1, 2]));
         assert_eq!(key(KeyForm::Hex, "0102"), Some(vec![1, 2]));
         assert_eq!(key(KeyForm::Utf8, "0102"), Some(b"0102".to_vec()));
         assert_eq!(key(KeyForm::Base64, "whsec_"), None);

@@ -53,7 +53,16 @@ pub fn sign(
             };
             token(scheme, &AUTHORIZATION, &format!("Basic {}", BASE64_STANDARD.encode(pair)))
         }
+        Kind::Jwt(own) => {
+            let value = own.sign(first, message, now_unix_ms).map_err(|reason| unsignable(scheme, &reason))?;
+            token(scheme, &own.header, &value)
+        }
         Kind::Signing(signing) => signature(scheme, signing, secrets, message, id, now_unix_ms),
+        Kind::HttpMessage(own) => {
+            let made = own.sign(secrets, message, id, now_unix_ms);
+            made.map(|headers| Credentials { headers, ..Credentials::default() })
+                .map_err(|reason| unsignable(scheme, &reason))
+        }
     }
 }
 
@@ -92,8 +101,8 @@ fn signature(
         Some(Stamp::Member(_)) | None => {}
     }
     let signers = if signing.separator.is_some() { secrets } else { &secrets[..1] };
-    for key in signers.iter().filter_map(|secret| signing.key(secret)) {
-        let signature = signing.algorithm.sign(&key, &parts).map_err(|reason| unsignable(scheme, &reason))?;
+    for (_, key) in signing.keying.keys(signers) {
+        let signature = signing.keying.algorithm.sign(&key, &parts).map_err(|reason| unsignable(scheme, &reason))?;
         items.push(format!("{}{}", signing.prefix, signing.encoding.encode(&signature)));
     }
     let items = items.join(&signing.separator.map(String::from).unwrap_or_default());

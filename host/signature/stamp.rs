@@ -3,6 +3,8 @@
 use http::HeaderName;
 use jiff::civil;
 
+use super::Refusal;
+
 /// Where a timestamp is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Stamp {
@@ -11,6 +13,27 @@ pub(super) enum Stamp {
     Item(String),
     /// In the member of the JSON body that this pointer names (RFC 6901).
     Member(String),
+}
+
+/// How far a timestamp may be from now, in seconds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Window {
+    pub(super) past_s: i64,
+    pub(super) future_s: i64,
+}
+
+impl Window {
+    /// Whether a moment in Unix seconds is neither too old nor too new.
+    pub(super) fn admit(self, seconds: i64, now_unix_ms: i64) -> Result<(), Refusal> {
+        let age_s = now_unix_ms.div_euclid(1_000).saturating_sub(seconds);
+        if age_s > self.past_s {
+            Err(Refusal::TooOld { age_s, tolerance_s: self.past_s })
+        } else if age_s < -self.future_s {
+            Err(Refusal::TooNew { ahead_s: age_s.saturating_neg(), tolerance_s: self.future_s })
+        } else {
+            Ok(())
+        }
+    }
 }
 
 /// How a timestamp is written.

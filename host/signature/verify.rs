@@ -6,13 +6,14 @@ use base64::Engine as _;
 use http::HeaderName;
 use http::header::AUTHORIZATION;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::handshake::{self, Handshake};
 use super::part::Part;
 use super::scheme::{Encoding, Kind, Place, Scheme, Signing, User};
 use super::secret::{BASE64, Secret};
-use super::stamp::Stamp;
+use super::stamp::{Stamp, Window};
 use super::stringify::stringify;
 use super::{CANDIDATES_MAX, Message, Refusal, equal, form, query};
 
@@ -25,6 +26,18 @@ pub struct Proof {
     pub id: Option<String>,
     /// When it was signed, in Unix seconds, where the scheme says.
     pub timestamp_s: Option<i64>,
+    /// How a second use of the same signature is known, where the scheme signs a timestamp.
+    pub once: Option<Once>,
+}
+
+/// What a signed request and every replay of it have in common, whatever is changed in what is not signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Once {
+    /// The sha-256 of the signed bytes. Of some algorithms one signature can be made into another, so it is not that of the
+    /// signature.
+    pub digest: [u8; 32],
+    /// For how many seconds to remember it: twice the tolerance.
+    pub seconds: u64,
 }
 
 /// Proves that `message` was made by somebody who holds one of `secrets`.
@@ -37,6 +50,8 @@ pub fn verify(scheme: &Scheme, secrets: &[Secret], message: &Message<'_>, now_un
     let token = match &scheme.kind {
         Kind::None => return Ok(Proof::default()),
         Kind::Signing(signing) => return signature(signing, secrets, message, now_unix_ms),
+        Kind::HttpMessage(own) => return own.verify(secrets, message, now_unix_ms),
+        Kind::Jwt(own) => return own.verify(secrets, message, now_unix_ms),
         _ if !secrets.iter().any(|secret| scheme.check_secret(secret).is_ok()) => return Err(Refusal::NoSecret),
         Kind::Query(name) => query::only(message.query, name)?,
         Kind::Header(name) => only_header(message, name)?.to_owned(),
@@ -63,8 +78,7 @@ pub fn verify(scheme: &Scheme, secrets: &[Secret], message: &Message<'_>, now_un
 }
 
 fn signature(signing: &Signing, secrets: &[Secret], message: &Message<'_>, now_unix_ms: i64) -> Result<Proof, Refusal> {
-    let keys = secrets.iter().enumerate().filter_map(|(index, secret)| Some((index, signing.key(secret)?)));
-    let keys = keys.collect::<Vec<_>>();
+    let keys = signing.keying.keys(secrets);
     if keys.is_empty() {
         return Err(Refusal::NoSecret);
     }
@@ -87,26 +101,40 @@ fn signature(signing: &Signing, secrets: &[Secret], message: &Message<'_>, now_u
             let found = Found { message, url: url.as_deref(), timestamp: stamp, id: id_text, json: json.as_ref() };
             let parts = found.parts(signing)?;
             for (index, key) in &keys {
-                if signing.algorithm.accepts(key, &parts, &candidates) {
-                    matched = Some(*index);
+                if signing.keying.algorithm.accepts(key, &parts, &candidates) {
+                    matched = Some(Proof {
+                        secret: Some(*index),
+                        id: id.map(str::to_owned),
+                        timestamp_s,
+                        once: timestamp_s.map(|_| Once::of(&parts, signing.window)),
+                    });
                 }
             }
         }
         Ok(matched)
     };
-    let proof = |secret| Proof { secret: Some(secret), id: id.map(str::to_owned), timestamp_s };
-    if let Some(secret) = matching(message)? {
-        return Ok(proof(secret));
+    if let Some(proof) = matching(message)? {
+        return Ok(proof);
     }
     match stringify(message.body) {
         Some(body) if body != message.body && signing.signed.contains(&Part::Body) => {
             match matching(&Message { body: &body, ..*message })? {
-                Some(secret) if signing.accept_compact_json => Ok(proof(secret)),
+                Some(proof) if signing.accept_compact_json => Ok(proof),
                 Some(_) => Err(Refusal::CompactDigest),
                 None => Err(Refusal::OtherDigest),
             }
         }
         _ => Err(Refusal::OtherDigest),
+    }
+}
+
+impl Once {
+    /// Of what is signed, with a timestamp that has to be in `window`.
+    pub(super) fn of(signed: &[Cow<'_, [u8]>], window: Window) -> Self {
+        let mut hash = Sha256::new();
+        signed.iter().for_each(|part| hash.update(part));
+        let tolerance_s = window.past_s.max(window.future_s);
+        Self { digest: hash.finalize().into(), seconds: tolerance_s.unsigned_abs().saturating_mul(2) }
     }
 }
 
@@ -257,14 +285,7 @@ fn items<'a>(signing: &Signing, text: &'a str) -> impl Iterator<Item = &'a str> 
 fn in_window(signing: &Signing, text: &str, now_unix_ms: i64) -> Result<i64, Refusal> {
     let unit = signing.timestamp_unit;
     let seconds = unit.seconds(text).ok_or(Refusal::BadTimestamp(unit.allowed()))?;
-    let age_s = now_unix_ms.div_euclid(1_000) - seconds;
-    if age_s > signing.tolerance_past_s {
-        Err(Refusal::TooOld { age_s, tolerance_s: signing.tolerance_past_s })
-    } else if -age_s > signing.tolerance_future_s {
-        Err(Refusal::TooNew { ahead_s: -age_s, tolerance_s: signing.tolerance_future_s })
-    } else {
-        Ok(seconds)
-    }
+    signing.window.admit(seconds, now_unix_ms).map(|()| seconds)
 }
 
 /// Whether a message id holds nothing that could move the boundary between the signed parts.
@@ -285,7 +306,7 @@ pub(super) fn only_header<'a>(message: &Message<'a>, name: &HeaderName) -> Resul
 }
 
 /// What follows the scheme word in `Authorization`. The word may be in any case (RFC 9110 §11.1).
-fn credentials<'a>(message: &Message<'a>, word: &str, expected: &'static str) -> Result<&'a str, Refusal> {
+pub(super) fn credentials<'a>(message: &Message<'a>, word: &str, expected: &'static str) -> Result<&'a str, Refusal> {
     let other = Refusal::OtherAuthorization { expected };
     let (found, rest) = only_header(message, &AUTHORIZATION)?.split_once(' ').ok_or(other.clone())?;
     let rest = rest.trim();

@@ -144,6 +144,8 @@ fn close(
         url: url.to_owned(),
         event: EVENT.to_owned(),
         body: body.into(),
+        said: None,
+        confidential: false,
     };
     super::delivery::insert(c, workspace, None, &new)?;
     Ok(true)

@@ -1,13 +1,11 @@
-//! Deliveries and their attempts.
-
-use std::time::Duration;
+//! Deliveries: made, sent step by step, found.
 
 use bytes::Bytes;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, params, params_from_iter};
 
-use super::{Lease, OutputRow, Page, Result, Store, stored, text_enum};
+use super::{Attempt, Lease, OutputRow, Page, Result, Store, Target, text_enum};
 use crate::clock::Timestamp;
-use crate::id::{self, AttemptId, DeliveryId, ExecutionId, HookId, WorkspaceId};
+use crate::id::{self, DeliveryId, ExecutionId, WorkspaceId};
 
 text_enum! {
     /// Where a delivery stands.
@@ -18,8 +16,17 @@ text_enum! {
         Succeeded = "succeeded",
         /// Every attempt failed.
         Exhausted = "exhausted",
-        /// The receiver wants no more, or the hook is gone.
+        /// The receiver wants no more, or the target is gone.
         Abandoned = "abandoned",
+        /// It had failed, and an operator wants no more of it.
+        Discarded = "discarded",
+    }
+}
+
+impl DeliveryStatus {
+    /// Whether it has ended without reaching the receiver, and could be sent again: a dead letter.
+    pub fn is_dead(self) -> bool {
+        matches!(self, Self::Exhausted | Self::Abandoned)
     }
 }
 
@@ -28,18 +35,18 @@ text_enum! {
 pub struct NewDelivery {
     /// Its id, which the receiver sees in every attempt.
     pub id: DeliveryId,
-    /// Whose secrets sign it.
-    pub hook: HookId,
+    /// Who it is for.
+    pub target: Target,
+    /// Deliveries of a target in the same lane are sent one after the other, in the order in which they were made.
+    pub lane: Option<String>,
     /// Now.
     pub created_at: Timestamp,
-    /// The receiver.
+    /// The receiver, as it is now.
     pub url: String,
     /// What it tells, for example `execution.succeeded`.
     pub event: String,
     /// The bytes to send, the same in every attempt.
     pub body: Bytes,
-    /// The kind of the job that sends it.
-    pub job: &'static str,
     /// Of what an execution says: the same when another attempt says the same in the same place, which is not sent again.
     pub said: Option<[u8; 32]>,
     /// Whether its body is sealed as long as it is there.
@@ -53,45 +60,34 @@ pub struct Delivery {
     pub id: DeliveryId,
     /// Whose it is.
     pub workspace: WorkspaceId,
-    /// Whose secrets sign it.
-    pub hook: HookId,
-    /// What it tells of.
-    pub execution: ExecutionId,
+    /// Who it is for.
+    pub target: Target,
+    /// What it waits in line with.
+    pub lane: Option<String>,
+    /// What it tells of, where that is an execution.
+    pub execution: Option<ExecutionId>,
     /// Where it stands.
     pub status: DeliveryStatus,
     /// Attempts made.
     pub attempts: u32,
     /// When it was made.
     pub created_at: Timestamp,
-    /// When the next attempt is due.
+    /// When its schedule began.
+    pub began_at: Timestamp,
+    /// How many of the attempts do not belong to its schedule.
+    pub began_after: u32,
+    /// When the next attempt is due. A pending one without waits for its turn in the lane.
     pub next_at: Option<Timestamp>,
     /// When it ended.
     pub finished_at: Option<Timestamp>,
-    /// The receiver.
+    /// The receiver, as it was at the last attempt.
     pub url: String,
     /// What it tells.
     pub event: String,
+    /// Why it is not there yet: the error of the last attempt.
+    pub error: Option<String>,
     /// The bytes to send.
     pub body: Bytes,
-}
-
-/// One HTTP request of a delivery.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attempt {
-    /// Its id.
-    pub id: AttemptId,
-    /// Counts from 1.
-    pub n: u32,
-    /// When it began.
-    pub at: Timestamp,
-    /// The status that the receiver answered with.
-    pub status: Option<u16>,
-    /// Why there was no answer, or why the answer is a failure.
-    pub error: Option<String>,
-    /// How long it took.
-    pub duration_ms: u64,
-    /// The beginning of the receiver's answer.
-    pub answer: Bytes,
 }
 
 /// What an attempt leads to.
@@ -99,46 +95,37 @@ pub struct Attempt {
 pub enum Step {
     /// The end.
     End(DeliveryStatus),
-    /// Another attempt.
+    /// Another attempt, at the next place of the schedule.
     Again(Timestamp),
+    /// Another attempt, at the same place of the schedule: the receiver had no part in the failure.
+    AgainUncounted(Timestamp),
 }
 
-/// How long a delivery waits before it looks whether its turn has come, should nothing tell it.
-const TURN_WAIT: Duration = Duration::from_secs(1);
+/// Which deliveries a list has.
+#[derive(Debug, Clone, Default)]
+pub struct DeliveryFilter {
+    /// Only of this execution.
+    pub execution: Option<ExecutionId>,
+    /// Only for this target.
+    pub target: Option<Target>,
+    /// Only of this event.
+    pub event: Option<String>,
+    /// Only with one of these statuses; all when empty.
+    pub statuses: Vec<DeliveryStatus>,
+    /// Only those made then or later.
+    pub since: Option<Timestamp>,
+    /// Only those made before.
+    pub until: Option<Timestamp>,
+}
 
-const DELIVERY: &str =
-    "id, workspace, hook, execution, status, attempts, created_at, next_at, finished_at, url, event, body, sealed";
+pub(super) const DELIVERY: &str = "id, workspace, target, lane, execution, status, attempts, created_at, began_at, began_after, next_at, \
+     finished_at, url, event, error, body, sealed";
 
 impl Store {
-    /// The delivery of a claimed job. None when it is gone or has ended; the job is then done too. None as well when an
-    /// earlier delivery of the same execution is pending; the job is then ready a while after that one's next attempt, or
-    /// as soon as that one ends.
-    pub async fn delivery_begin(&self, lease: Lease, id: DeliveryId, at: Timestamp) -> Result<Option<Delivery>> {
-        let begun = self.write(move |c| {
-            let sql = format!(
-                "SELECT {DELIVERY} FROM deliveries WHERE workspace = (SELECT workspace FROM jobs WHERE seq = ?)
-                 AND id = ? AND status = 'pending'"
-            );
-            let whole = |row: &Row<'_>| {
-                let sealed = row.get::<_, bool>(12)?.then(|| row.get::<_, Vec<u8>>(11)).transpose()?;
-                Ok((delivery(row)?, sealed))
-            };
-            let found = c.prepare_cached(&sql)?.query_row(params![lease.seq(), id], whole).optional()?;
-            let Some((found, sealed)) = found else {
-                super::job::done(c, &lease)?;
-                return Ok(None);
-            };
-            let before = pending_before(c, &found)?;
-            if let Some(next_at) = before {
-                super::job::again(c, &lease, next_at.max(at).after(TURN_WAIT))?;
-            }
-            Ok(before.is_none().then_some((found, sealed)))
-        });
-        let Some((mut found, sealed)) = begun.await? else { return Ok(None) };
-        if let Some(sealed) = sealed {
-            found.body = self.open_body(id, &sealed)?;
-        }
-        Ok(Some(found))
+    /// Makes a delivery that tells of no execution.
+    pub async fn delivery_create(&self, workspace: WorkspaceId, mut new: NewDelivery) -> Result<()> {
+        self.seal_bodies(std::slice::from_mut(&mut new));
+        self.write(move |c| insert(c, workspace, None, &new)).await
     }
 
     /// Writes what a running execution says, and those who are told of it at once. False when `attempt` is not the one that
@@ -160,67 +147,56 @@ impl Store {
                 .exists(params![workspace, execution, attempt])?;
             if runs {
                 super::life::add_outputs(c, workspace, execution, &outputs)?;
-                deliveries.iter().try_for_each(|one| insert(c, workspace, execution, one))?;
+                deliveries.iter().try_for_each(|one| insert(c, workspace, Some(execution), one))?;
             }
             Ok(runs)
         })
         .await
     }
 
-    /// Records an attempt and what it leads to, in one transaction with the job. True when another delivery of the same
-    /// execution has waited for that, and is ready now. `forget`: at the end the body goes.
+    /// Records an attempt and what it leads to. `forget`: at the end the body goes. [`super::Error::LeaseLost`] when
+    /// another worker has taken over: then nothing is written.
     pub async fn delivery_step(
         &self,
         lease: Lease,
-        workspace: WorkspaceId,
-        id: DeliveryId,
+        delivery: &Delivery,
         attempt: Attempt,
         step: Step,
         forget: bool,
-    ) -> Result<bool> {
+    ) -> Result<()> {
+        let (workspace, id, target) = (delivery.workspace, delivery.id, delivery.target);
         self.write(move |c| {
-            let (status, next_at, finished_at) = match step {
-                Step::End(status) => {
-                    super::job::done(c, &lease)?;
-                    (status, None, Some(attempt.at))
-                }
-                Step::Again(at) => {
-                    super::job::again(c, &lease, at)?;
-                    (DeliveryStatus::Pending, Some(at), None)
-                }
+            super::job::check(c, &lease)?;
+            let (status, next_at) = match step {
+                Step::End(status) => (status, None),
+                Step::Again(at) | Step::AgainUncounted(at) => (DeliveryStatus::Pending, Some(at)),
             };
-            c.prepare_cached(
-                "UPDATE deliveries SET status = ?, attempts = ?, next_at = ?, finished_at = ?
-                 WHERE workspace = ? AND id = ? AND status = 'pending'",
-            )?
-            .execute(params![status, attempt.n, next_at, finished_at, workspace, id])?;
-            if forget && finished_at.is_some() {
-                let mut update = c.prepare_cached("UPDATE deliveries SET body = x'' WHERE workspace = ? AND id = ?")?;
-                update.execute(params![workspace, id])?;
-            }
-            c.prepare_cached(
-                "INSERT OR REPLACE INTO attempts (delivery, n, id, at, status, error, duration_ms, answer)
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            )?
-            .execute(params![
-                id,
-                attempt.n,
-                attempt.id,
-                attempt.at,
-                attempt.status,
-                attempt.error,
-                stored(attempt.duration_ms),
-                &attempt.answer[..]
-            ])?;
-            if finished_at.is_none() {
-                return Ok(false);
-            }
+            let ended = next_at.is_none();
+            let uncounted = u32::from(matches!(step, Step::AgainUncounted(_)));
             let mut update = c.prepare_cached(
-                "UPDATE jobs SET ready_at = ?1 WHERE owner IS NULL AND subject =
-                   (SELECT id FROM deliveries WHERE status = 'pending' AND execution =
-                      (SELECT execution FROM deliveries WHERE workspace = ?2 AND id = ?3) ORDER BY id LIMIT 1)",
+                "UPDATE deliveries SET status = ?, attempts = ?, began_after = began_after + ?, next_at = ?,
+                   finished_at = ?, url = ?, error = ?, body = CASE WHEN ? THEN x'' ELSE body END
+                 WHERE workspace = ? AND id = ? AND status = 'pending' RETURNING lane",
             )?;
-            Ok(update.execute(params![attempt.at, workspace, id])? > 0)
+            let values = params![
+                status,
+                attempt.n,
+                uncounted,
+                next_at,
+                ended.then_some(attempt.at),
+                attempt.url,
+                attempt.error,
+                forget && ended,
+                workspace,
+                id
+            ];
+            let lane: Option<Option<String>> = update.query_row(values, |row| row.get(0)).optional()?;
+            super::attempt::record(c, id, target, &attempt)?;
+            // One that was given up meanwhile stays so, and others have its turn.
+            match lane {
+                Some(lane) if ended => super::lane::advance(c, target, lane, attempt.at),
+                _ => Ok(()),
+            }
         })
         .await
     }
@@ -234,92 +210,87 @@ impl Store {
         .await
     }
 
-    /// A part of a workspace's deliveries, of one execution or of all.
+    /// A part of a workspace's deliveries.
     pub async fn deliveries(
         &self,
         workspace: WorkspaceId,
-        execution: Option<ExecutionId>,
+        filter: DeliveryFilter,
         page: Page<id::Delivery>,
     ) -> Result<Vec<Delivery>> {
         self.read(move |c| {
-            // SQLite would rather walk the workspace than the short list of one execution, so the two are two queries.
-            let rule = if execution.is_some() { "execution = ?3" } else { "?3 IS NULL" };
+            let bound = page.bound();
+            let mut rules = String::new();
+            let mut values: Vec<&dyn ToSql> = vec![&workspace, &bound];
+            let mut only = |rule: &str, value| {
+                rules += rule;
+                values.push(value);
+            };
+            filter.execution.iter().for_each(|one| only(" AND execution = ?", one));
+            filter.target.iter().for_each(|one| only(" AND target = ?", one));
+            filter.event.iter().for_each(|one| only(" AND event = ?", one));
+            filter.since.iter().for_each(|one| only(" AND created_at >= ?", one));
+            filter.until.iter().for_each(|one| only(" AND created_at < ?", one));
+            filter.statuses.iter().for_each(|one| only("", one));
+            if !filter.statuses.is_empty() {
+                rules += &format!(" AND status IN ({})", vec!["?"; filter.statuses.len()].join(", "));
+            }
+            values.push(&page.limit);
             let sql = format!(
-                "SELECT {DELIVERY} FROM deliveries WHERE workspace = ?1 AND id < ?2 AND {rule} ORDER BY id DESC LIMIT ?4"
+                "SELECT {DELIVERY} FROM deliveries {} WHERE workspace = ? AND id < ? {rules} ORDER BY id DESC LIMIT ?",
+                filter.index()
             );
             let mut select = c.prepare_cached(&sql)?;
-            let rows = select.query_map(params![workspace, page.bound(), execution, page.limit], delivery)?;
-            Ok(rows.collect::<rusqlite::Result<_>>()?)
-        })
-        .await
-    }
-
-    /// The attempts of a delivery, first to last.
-    pub async fn attempts(&self, id: DeliveryId) -> Result<Vec<Attempt>> {
-        self.read(move |c| {
-            let mut select = c.prepare_cached(
-                "SELECT id, n, at, status, error, duration_ms, answer FROM attempts WHERE delivery = ? ORDER BY n",
-            )?;
-            Ok(select.query_map([id], attempt)?.collect::<rusqlite::Result<_>>()?)
-        })
-        .await
-    }
-
-    /// Makes a delivery due now, whether it has ended or waits. False when there is none, or its body was forgotten.
-    pub async fn delivery_again(
-        &self,
-        workspace: WorkspaceId,
-        id: DeliveryId,
-        at: Timestamp,
-        job: &'static str,
-    ) -> Result<bool> {
-        self.write(move |c| {
-            let mut update = c.prepare_cached(
-                "UPDATE deliveries SET status = 'pending', next_at = ?, finished_at = NULL
-                 WHERE workspace = ? AND id = ? AND length(body) > 0",
-            )?;
-            let found = update.execute(params![at, workspace, id])? == 1;
-            if found {
-                super::job::put(c, job, workspace, id.as_bytes(), at)?;
-            }
-            Ok(found)
+            Ok(select.query_map(params_from_iter(values), delivery)?.collect::<rusqlite::Result<_>>()?)
         })
         .await
     }
 }
 
-/// When the next attempt of the deliveries before this one is due, if there are any of the same execution to come.
-fn pending_before(c: &Connection, one: &Delivery) -> Result<Option<Timestamp>> {
-    let mut select = c.prepare_cached(
-        "SELECT max(next_at) FROM deliveries WHERE execution = ? AND workspace = ? AND id < ? AND status = 'pending'",
-    )?;
-    Ok(select.query_row(params![one.execution, one.workspace, one.id], |row| row.get(0))?)
+impl DeliveryFilter {
+    /// Which index leads to what is looked for. Left to itself, SQLite walks the whole workspace, newest first.
+    fn index(&self) -> &'static str {
+        if self.execution.is_some() {
+            "INDEXED BY deliveries_by_execution"
+        } else if self.target.is_some() {
+            "INDEXED BY deliveries_by_target"
+        } else {
+            ""
+        }
+    }
 }
 
-/// Adds a delivery and the job that sends it, unless it is there.
-pub(super) fn insert(c: &Connection, workspace: WorkspaceId, execution: ExecutionId, new: &NewDelivery) -> Result<()> {
+/// Adds a delivery, unless it is there, and sees to the job of its target.
+pub(super) fn insert(
+    c: &Connection,
+    workspace: WorkspaceId,
+    execution: Option<ExecutionId>,
+    new: &NewDelivery,
+) -> Result<()> {
+    let waits = super::lane::is_busy(c, new.target, new.lane.as_deref())?;
     let mut add = c.prepare_cached(
-        "INSERT INTO deliveries
-           (id, workspace, hook, execution, status, attempts, created_at, next_at, url, event, body, said, sealed)
-         VALUES (?, ?, ?, ?, 'pending', 0, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        "INSERT INTO deliveries (id, workspace, target, lane, execution, status, attempts, created_at, began_at, began_after,
+           next_at, url, event, body, said, sealed)
+         VALUES (?, ?, ?, ?, ?, 'pending', 0, ?, ?, 0, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
     )?;
     let added = add.execute(params![
         new.id,
         workspace,
-        new.hook,
+        new.target,
+        new.lane,
         execution,
         new.created_at,
         new.created_at,
+        (!waits).then_some(new.created_at),
         new.url,
         new.event,
         &new.body[..],
         new.said,
         new.confidential
     ])?;
-    if added == 0 {
+    if added == 0 || waits {
         return Ok(());
     }
-    super::job::put(c, new.job, workspace, new.id.as_bytes(), new.created_at)
+    super::target::ensure_job(c, workspace, new.target, new.created_at)
 }
 
 /// Forgets the digests of what an execution said, which would tell somebody who guesses right that he did.
@@ -328,44 +299,34 @@ pub(super) fn forget_said(c: &Connection, execution: ExecutionId) -> Result<()> 
     Ok(())
 }
 
-/// Ends every pending delivery of a hook, which nothing can sign any more. Their jobs end when they are next claimed.
-pub(super) fn give_up(c: &Connection, hook: HookId, at: Timestamp) -> Result<()> {
-    let mut update = c.prepare_cached(
-        "UPDATE deliveries SET status = 'abandoned', next_at = NULL, finished_at = ?, body = x''
-         WHERE hook = ? AND status = 'pending'",
-    )?;
-    update.execute(params![at, hook])?;
-    Ok(())
+/// A delivery; its body is empty where it is sealed.
+pub(super) fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
+    let body = if row.get(16)? { Vec::new() } else { row.get(15)? };
+    with_body(row, body)
 }
 
-/// A delivery; its body is empty where it is sealed.
-fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
-    let body: Vec<u8> = if row.get(12)? { Vec::new() } else { row.get(11)? };
+/// A delivery with its body as it is in the row, and whether that is sealed.
+pub(super) fn whole(row: &Row<'_>) -> rusqlite::Result<(Delivery, bool)> {
+    Ok((with_body(row, row.get(15)?)?, row.get(16)?))
+}
+
+fn with_body(row: &Row<'_>, body: Vec<u8>) -> rusqlite::Result<Delivery> {
     Ok(Delivery {
         id: row.get(0)?,
         workspace: row.get(1)?,
-        hook: row.get(2)?,
-        execution: row.get(3)?,
-        status: row.get(4)?,
-        attempts: row.get(5)?,
-        created_at: row.get(6)?,
-        next_at: row.get(7)?,
-        finished_at: row.get(8)?,
-        url: row.get(9)?,
-        event: row.get(10)?,
+        target: row.get(2)?,
+        lane: row.get(3)?,
+        execution: row.get(4)?,
+        status: row.get(5)?,
+        attempts: row.get(6)?,
+        created_at: row.get(7)?,
+        began_at: row.get(8)?,
+        began_after: row.get(9)?,
+        next_at: row.get(10)?,
+        finished_at: row.get(11)?,
+        url: row.get(12)?,
+        event: row.get(13)?,
+        error: row.get(14)?,
         body: body.into(),
-    })
-}
-
-fn attempt(row: &Row<'_>) -> rusqlite::Result<Attempt> {
-    let answer: Vec<u8> = row.get(6)?;
-    Ok(Attempt {
-        id: row.get(0)?,
-        n: row.get(1)?,
-        at: row.get(2)?,
-        status: row.get(3)?,
-        error: row.get(4)?,
-        duration_ms: super::count(row.get(5)?),
-        answer: answer.into(),
     })
 }

@@ -1,12 +1,14 @@
 //! Executions as rows: what they are, what they said, what they logged.
 
 use bytes::Bytes;
+use rusqlite::types::{FromSql, FromSqlResult, ToSqlOutput, ValueRef};
 use rusqlite::{OptionalExtension as _, Row, ToSql, params, params_from_iter};
+use serde::Serialize;
 
 use super::event::About;
 use super::{Page, Result, Store, count, text_enum};
 use crate::clock::Timestamp;
-use crate::id::{self, Digest, ExecutionId, FlowId, HookId, WorkspaceId};
+use crate::id::{self, Digest, ExecutionId, FlowId, HookId, RequestId, WorkspaceId};
 
 text_enum! {
     /// Where an execution stands.
@@ -82,8 +84,8 @@ pub struct Execution {
     pub attempt: u32,
     /// The conversation.
     pub session: Option<String>,
-    /// The execution whose trigger this one has again.
-    pub replay_of: Option<ExecutionId>,
+    /// What it has the trigger of again.
+    pub replay_of: Option<Origin>,
     /// When it was accepted.
     pub created_at: Timestamp,
     /// When its last attempt began.
@@ -104,6 +106,37 @@ pub struct Execution {
     pub trigger: String,
     /// The body of the trigger's request. Empty in lists.
     pub body: Bytes,
+}
+
+/// What a replay has the trigger of. Its JSON is that of the id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Origin {
+    /// Another execution.
+    Execution(ExecutionId),
+    /// A request that made none.
+    Request(RequestId),
+}
+
+/// Stands before the id of a request where ids of executions are usual.
+const REQUEST: u8 = b'r';
+
+impl ToSql for Origin {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(match self {
+            Self::Execution(id) => id.to_sql()?,
+            Self::Request(id) => [&[REQUEST], &id.as_bytes()[..]].concat().into(),
+        })
+    }
+}
+
+impl FromSql for Origin {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        match value.as_blob()?.split_first_chunk() {
+            Some(([REQUEST], id)) if id.len() == 16 => RequestId::column_result(ValueRef::Blob(id)).map(Self::Request),
+            _ => ExecutionId::column_result(value).map(Self::Execution),
+        }
+    }
 }
 
 /// Which executions a list has.
@@ -179,7 +212,8 @@ impl Store {
         page: Page<id::Execution>,
     ) -> Result<Vec<Execution>> {
         self.read(move |c| {
-            let mut sql = format!("SELECT {SLIM} FROM executions WHERE workspace = ? AND id < ?");
+            let by = if filter.hook.is_some() { "INDEXED BY executions_by_hook" } else { "" };
+            let mut sql = format!("SELECT {SLIM} FROM executions {by} WHERE workspace = ? AND id < ?");
             let bound = page.bound();
             let mut values: Vec<&dyn ToSql> = vec![&workspace, &bound];
             if let Some(flow) = &filter.flow {
@@ -218,6 +252,15 @@ impl Store {
                 Ok(OutputRow { attempt: row.get(0)?, n: row.get(1)?, at: row.get(2)?, data: row.get(3)? })
             })?;
             Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    /// How many things an attempt of an execution said.
+    pub async fn outputs_count(&self, id: ExecutionId, attempt: u32) -> Result<u32> {
+        self.read(move |c| {
+            let mut select = c.prepare_cached("SELECT count(*) FROM outputs WHERE execution = ? AND attempt = ?")?;
+            Ok(select.query_row(params![id, attempt], |row| row.get(0))?)
         })
         .await
     }
@@ -278,7 +321,7 @@ impl Store {
     }
 }
 
-fn slim(row: &Row<'_>) -> rusqlite::Result<Execution> {
+pub(super) fn slim(row: &Row<'_>) -> rusqlite::Result<Execution> {
     Ok(Execution {
         id: row.get(0)?,
         workspace: row.get(1)?,

@@ -1,14 +1,11 @@
-//! Hooks, and the requests that made no execution.
+//! Hooks.
 
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{OptionalExtension as _, Row, params};
 use zeroize::Zeroizing;
 
-use super::{Page, Result, Store, taken};
+use super::{Page, Result, Store, Target, taken};
 use crate::clock::Timestamp;
-use crate::id::{self, FlowId, HookId, RequestId, WorkspaceId};
-
-/// Refused requests that are kept per hook.
-const REQUESTS_PER_HOOK_MAX: u32 = 1_000;
+use crate::id::{self, FlowId, HookId, WorkspaceId};
 
 /// An inbound webhook URL.
 #[derive(Debug, Clone)]
@@ -35,27 +32,6 @@ pub struct Hook {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
-}
-
-/// A request that made no execution, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
-    /// Its id.
-    pub id: RequestId,
-    /// Whose hook it was for; none when there is no such hook.
-    pub workspace: Option<WorkspaceId>,
-    /// The hook; none when there is no such hook.
-    pub hook: Option<HookId>,
-    /// When it came.
-    pub at: Timestamp,
-    /// The HTTP status that it was answered with.
-    pub status: u16,
-    /// The slug of the problem, for example `unauthenticated`.
-    pub verdict: String,
-    /// The exact reason, for the operator.
-    pub reason: String,
-    /// Method, path, peer and headers without credentials, as JSON.
-    pub detail: String,
 }
 
 const HOOK: &str = "id, workspace, flow, name, path_dialect, path_id, enabled, spec, secrets, created_at, updated_at";
@@ -156,34 +132,16 @@ impl Store {
         .await
     }
 
-    /// Removes a hook and gives up its deliveries. False when there is none.
+    /// Removes a hook and what waits for its callback; of very much, the rest follows. False when there is none.
     pub async fn hook_delete(&self, workspace: WorkspaceId, id: HookId, at: Timestamp) -> Result<bool> {
         self.write(move |c| {
             let mut delete = c.prepare_cached("DELETE FROM hooks WHERE workspace = ? AND id = ?")?;
             let found = delete.execute(params![workspace, id])? == 1;
             if found {
-                super::delivery::give_up(c, id, at)?;
+                super::target::remove(c, workspace, Target::Hook(id), at)?;
                 c.prepare_cached("DELETE FROM requests WHERE hook = ?")?.execute([id])?;
             }
             Ok(found)
-        })
-        .await
-    }
-
-    /// Records a refused request, behind the answer to it. Of each hook the newest 1,000 are kept.
-    pub async fn request_record(&self, refused: Refused) -> Result<()> {
-        self.0.writer.write_behind("a refused request", move |c| request_record(c, &refused)).await
-    }
-
-    /// A part of the requests that a hook refused; without a hook, of those that were for none that there is.
-    pub async fn requests(&self, hook: Option<HookId>, page: Page<id::Request>) -> Result<Vec<Refused>> {
-        self.read(move |c| {
-            let mut select = c.prepare_cached(
-                "SELECT id, workspace, hook, at, status, verdict, reason, detail FROM requests
-                 WHERE hook IS ? AND id < ? ORDER BY seq DESC LIMIT ?",
-            )?;
-            let rows = select.query_map(params![hook, page.bound(), page.limit], request)?;
-            Ok(rows.collect::<rusqlite::Result<_>>()?)
         })
         .await
     }
@@ -192,28 +150,6 @@ impl Store {
         hook.secrets = self.0.ring.open(hook.id.as_bytes(), &hook.secrets)?;
         Ok(hook)
     }
-}
-
-fn request_record(c: &Connection, refused: &Refused) -> Result<()> {
-    c.prepare_cached(
-        "INSERT INTO requests (id, workspace, hook, at, status, verdict, reason, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-    )?
-    .execute(params![
-        refused.id,
-        refused.workspace,
-        refused.hook,
-        refused.at,
-        refused.status,
-        refused.verdict,
-        refused.reason,
-        refused.detail
-    ])?;
-    c.prepare_cached(
-        "DELETE FROM requests WHERE hook IS ?1 AND seq <=
-           (SELECT seq FROM requests WHERE hook IS ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2)",
-    )?
-    .execute(params![refused.hook, REQUESTS_PER_HOOK_MAX])?;
-    Ok(())
 }
 
 fn hook(row: &Row<'_>) -> rusqlite::Result<Hook> {
@@ -229,18 +165,5 @@ fn hook(row: &Row<'_>) -> rusqlite::Result<Hook> {
         secrets: Zeroizing::new(row.get(8)?),
         created_at: row.get(9)?,
         updated_at: row.get(10)?,
-    })
-}
-
-fn request(row: &Row<'_>) -> rusqlite::Result<Refused> {
-    Ok(Refused {
-        id: row.get(0)?,
-        workspace: row.get(1)?,
-        hook: row.get(2)?,
-        at: row.get(3)?,
-        status: row.get(4)?,
-        verdict: row.get(5)?,
-        reason: row.get(6)?,
-        detail: row.get(7)?,
     })
 }

@@ -123,6 +123,28 @@ pub(super) fn put(
     Ok(())
 }
 
+/// Makes sure that there is a job about `subject` and that it is ready at `ready_at` or before, whatever its kind. A new
+/// one is of this kind; a leased one is left alone.
+pub(super) fn ensure(
+    c: &Connection,
+    kind: &str,
+    workspace: WorkspaceId,
+    subject: &[u8],
+    ready_at: Timestamp,
+) -> Result<()> {
+    let mut select = c.prepare_cached("SELECT seq, owner IS NULL AND ready_at > ? FROM jobs WHERE subject = ?")?;
+    let found = select.query_row(params![ready_at, subject], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    match found {
+        None => put(c, kind, workspace, subject, ready_at),
+        Some((_, false)) => Ok(()),
+        Some((seq, true)) => {
+            let seq: i64 = seq;
+            c.prepare_cached("UPDATE jobs SET ready_at = ? WHERE seq = ?")?.execute(params![ready_at, seq])?;
+            Ok(())
+        }
+    }
+}
+
 /// Adds a job that `owner` holds from the start.
 pub(super) fn put_leased(
     c: &Connection,
@@ -148,6 +170,19 @@ pub(super) fn done(c: &Connection, lease: &Lease) -> Result<()> {
 pub(super) fn again(c: &Connection, lease: &Lease, at: Timestamp) -> Result<()> {
     let mut update = c.prepare_cached("UPDATE jobs SET ready_at = ?, owner = NULL WHERE seq = ? AND token = ?")?;
     held(update.execute(params![at, lease.seq, lease.token])?)
+}
+
+/// [`again`], as a job of another kind.
+pub(super) fn again_as(c: &Connection, lease: &Lease, kind: &str, at: Timestamp) -> Result<()> {
+    let mut update =
+        c.prepare_cached("UPDATE jobs SET kind = ?, ready_at = ?, owner = NULL WHERE seq = ? AND token = ?")?;
+    held(update.execute(params![kind, at, lease.seq, lease.token])?)
+}
+
+/// Errs when the lease does not hold any more.
+pub(super) fn check(c: &Connection, lease: &Lease) -> Result<()> {
+    let mut select = c.prepare_cached("SELECT 1 FROM jobs WHERE seq = ? AND token = ?")?;
+    held(usize::from(select.exists(params![lease.seq, lease.token])?))
 }
 
 fn held(rows: usize) -> Result<()> {

@@ -1,22 +1,30 @@
 //! The course of an execution: accepted, begun, finished; or recorded as a whole when it is over.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde_json::json;
 
 use super::event::{self, About, SessionEnd};
 use super::execution::{SEALED, SLIM, WIDE, whole};
-use super::{Execution, Lease, Logs, NewDelivery, NewMessage, OutputRow, Result, Status, Store, stored};
+use super::{
+    Execution, Lease, Logs, NewDelivery, NewMessage, Origin, OutputRow, Result, Status, Store, Target, stored,
+};
 use crate::clock::Timestamp;
 use crate::id::{Digest, ExecutionId, FlowId, HookId, WorkspaceId};
 
 /// What makes a trigger one that was seen before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Idempotency {
-    /// The sha-256 of the key that the caller gave.
+    /// A sha-256 that the same trigger has again.
     pub key: [u8; 32],
-    /// The sha-256 of what must be the same when the key is.
+    /// The sha-256 of what should be the same when the key is.
     pub fingerprint: [u8; 32],
+    /// Whether the key is free again once the execution that had it has failed.
+    pub until_failure: bool,
+    /// How long it lasts; as long as keys are kept when absent.
+    pub lasts: Option<Duration>,
 }
 
 /// An execution that begins.
@@ -36,8 +44,8 @@ pub struct NewExecution {
     pub mode: &'static str,
     /// The conversation.
     pub session: Option<String>,
-    /// The execution whose trigger this one has again.
-    pub replay_of: Option<ExecutionId>,
+    /// What it has the trigger of again.
+    pub replay_of: Option<Origin>,
     /// Now.
     pub created_at: Timestamp,
     /// Milliseconds that an attempt may take.
@@ -48,8 +56,8 @@ pub struct NewExecution {
     pub trigger: String,
     /// The body of the trigger's request.
     pub body: Bytes,
-    /// Refuses the trigger when it was seen before.
-    pub idempotency: Option<Idempotency>,
+    /// Refuse the trigger when one of them was seen before.
+    pub claims: Vec<Idempotency>,
     /// Of a confidential one: what stays of the trigger in the end, as JSON. Until then trigger and body are sealed.
     pub trigger_kept: Option<String>,
 }
@@ -75,10 +83,12 @@ pub enum Start {
 pub enum Accepted {
     /// It is durable. With a lease when the caller runs it.
     New(Option<Lease>),
-    /// The key was seen before.
+    /// A claim was made before.
     Seen {
         /// The execution that has it.
         execution: ExecutionId,
+        /// Which of the claims, counted from 0.
+        claim: usize,
         /// False when that trigger was another one.
         same: bool,
     },
@@ -109,6 +119,15 @@ pub struct Finish {
     pub session_end: Option<SessionEnd>,
     /// What stays of the trigger when this is the end, as JSON; its body goes. All stays when this is absent.
     pub trigger_kept: Option<String>,
+}
+
+impl Finish {
+    /// Whose deliveries are among it.
+    pub fn targets(&self) -> Vec<Target> {
+        let mut targets = self.deliveries.iter().map(|delivery| delivery.target).collect::<Vec<_>>();
+        targets.dedup();
+        targets
+    }
 }
 
 /// An event of a flow's own making.
@@ -142,11 +161,11 @@ pub enum Outcome {
 }
 
 impl Store {
-    /// Makes an execution and its job durable, unless its key was seen before. [`super::Error::Busy`] when the writer is behind.
+    /// Makes an execution and its job durable, unless one of its claims was made before. [`super::Error::Busy`] when the writer is behind.
     pub async fn execution_accept(&self, new: NewExecution, start: Start) -> Result<Accepted> {
         let new = self.seal_trigger(new);
         let accept = move |c: &Connection| {
-            if let Some(seen) = claim_key(c, &new)? {
+            if let Some(seen) = claim(c, &new)? {
                 return Ok(seen);
             }
             let subject = new.id.as_bytes();
@@ -234,22 +253,36 @@ impl Store {
     }
 }
 
-/// Claims the trigger's key for it, or tells whose it is.
-fn claim_key(c: &Connection, new: &NewExecution) -> Result<Option<Accepted>> {
-    let (Some(claim), Some(hook)) = (&new.idempotency, new.hook) else { return Ok(None) };
-    let inserted = c
-        .prepare_cached(
-            "INSERT INTO idempotency (hook, key, fingerprint, execution, created_at) VALUES (?, ?, ?, ?, ?)
-             ON CONFLICT (hook, key) DO NOTHING",
-        )?
-        .execute(params![hook, claim.key, claim.fingerprint, new.id, new.created_at])?;
-    if inserted == 1 {
-        return Ok(None);
+/// Makes a trigger's claims, all of them or none; then it tells who has made one before.
+fn claim(c: &Connection, new: &NewExecution) -> Result<Option<Accepted>> {
+    let Some(hook) = new.hook else { return Ok(None) };
+    for (place, claim) in new.claims.iter().enumerate() {
+        let holder = c
+            .prepare_cached(
+                "SELECT idempotency.execution, fingerprint, executions.status
+                 FROM idempotency LEFT JOIN executions ON executions.workspace = ? AND executions.id = execution
+                 WHERE idempotency.hook = ? AND key = ?",
+            )?
+            .query_row(params![new.workspace, hook, claim.key], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .optional()?;
+        let Some((execution, fingerprint, status)): Option<(_, [u8; 32], Option<Status>)> = holder else { continue };
+        let failed = matches!(status, Some(Status::Failed | Status::TimedOut));
+        if !(failed && claim.until_failure) {
+            let same = fingerprint == claim.fingerprint;
+            return Ok(Some(Accepted::Seen { execution, claim: place, same }));
+        }
     }
-    let seen = c
-        .prepare_cached("SELECT execution, fingerprint FROM idempotency WHERE hook = ? AND key = ?")?
-        .query_row(params![hook, claim.key], |row| Ok((row.get(0)?, row.get::<_, [u8; 32]>(1)?)))?;
-    Ok(Some(Accepted::Seen { execution: seen.0, same: seen.1 == claim.fingerprint }))
+    for claim in &new.claims {
+        let end = claim.lasts.map(|lasts| new.created_at.after(lasts));
+        c.prepare_cached(
+            "INSERT INTO idempotency (hook, key, fingerprint, execution, created_at, expires_at)
+             VALUES (?, ?, ?, ?, ?, ?)
+             ON CONFLICT (hook, key) DO UPDATE SET fingerprint = excluded.fingerprint,
+               execution = excluded.execution, created_at = excluded.created_at, expires_at = excluded.expires_at",
+        )?
+        .execute(params![hook, claim.key, claim.fingerprint, new.id, new.created_at, end])?;
+    }
+    Ok(None)
 }
 
 fn insert(
@@ -358,7 +391,7 @@ fn attach(c: &Connection, workspace: WorkspaceId, id: ExecutionId, about: About<
             .execute(params![id, logs.attempt, stored(logs.dropped), logs.lines])?;
     }
     for delivery in &finish.deliveries {
-        super::delivery::insert(c, workspace, id, delivery)?;
+        super::delivery::insert(c, workspace, Some(id), delivery)?;
     }
     if let (Some(_), Outcome::Final { .. }) = (&finish.trigger_kept, &finish.outcome) {
         super::delivery::forget_said(c, id)?;

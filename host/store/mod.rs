@@ -1,7 +1,7 @@
 //! Durable rows, blobs and sealed secrets.
 //!
 //! One [`Store`] per data folder. The verbs are methods of [`Store`], grouped by what they are about: `key`, `flow`,
-//! `hook`, `execution`, `job`, `delivery`, `session`, `subscription`, `retention`. The rules:
+//! `hook`, `request`, `execution`, `job`, `delivery`, `target`, `session`, `subscription`, `retention`. The rules:
 //!
 //! - A lookup returns an `Option`; only a broken store is an error.
 //! - Time is an argument. The store asks no clock.
@@ -23,8 +23,11 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::id::{Digest, Id, Kind};
 
+mod attempt;
+mod batch;
 mod blob;
 mod confidential;
+mod dead;
 mod delivery;
 mod event;
 mod execution;
@@ -32,30 +35,38 @@ mod flow;
 mod hook;
 mod job;
 mod key;
+mod lane;
 mod life;
 mod migrate;
 mod reader;
+mod request;
 mod retention;
 mod seal;
 mod session;
 mod subscription;
+mod target;
 #[cfg(test)]
 mod tests;
 mod writer;
 
+pub use attempt::{Attempt, Blame, Sample};
 pub use blob::Upload;
-pub use delivery::{Attempt, Delivery, DeliveryStatus, NewDelivery, Step};
+pub use batch::{BATCH, Batch, Told};
+pub use dead::{Recovery, Wished};
+pub use delivery::{Delivery, DeliveryFilter, DeliveryStatus, NewDelivery, Step};
 pub use event::{Event, SessionEnd};
-pub use execution::{Execution, ExecutionFilter, Logs, OutputRow, Status};
+pub use execution::{Execution, ExecutionFilter, Logs, Origin, OutputRow, Status};
 pub use flow::{Alias, Flow, NewVersion, Version, VersionState};
-pub use hook::{Hook, Refused};
+pub use hook::Hook;
 pub use job::{Claim, Job, Lease};
 pub use key::{Key, Workspace};
 pub use life::{Accepted, Finish, Idempotency, NewEvent, NewExecution, Outcome, Start};
+pub use request::{BODY_KEPT_BYTES_MAX, Recorded, Verdict};
 pub use retention::{Retention, Swept};
 pub use seal::KeyRing;
 pub use session::{Entry, Message, NewMessage, Set};
 pub use subscription::Subscription;
+pub use target::{Due, GiveUp, Health, Standing, Target};
 
 /// How the store behaves.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]

@@ -8,15 +8,20 @@ use crate::clock::Timestamp;
 /// Rows looked at in one step. History is in order of age, so the oldest rows are the first ones.
 const ROWS_PER_STEP: u32 = 500;
 
+/// When a key was claimed that has no end of its own.
+const KEY_AGE: &str = "iif(expires_at IS NULL, created_at, NULL)";
+
 /// What is too old.
 #[derive(Debug, Clone, Copy)]
 pub struct Retention {
     /// Executions that ended before, with all that belongs to them, and deliveries likewise.
     pub executions_before: Timestamp,
-    /// Idempotency keys that were claimed before.
+    /// Idempotency keys that were claimed before, unless they have an end of their own.
     pub keys_before: Timestamp,
-    /// Refused requests that came before.
+    /// Requests without an execution that came before.
     pub requests_before: Timestamp,
+    /// The present, for what has an end of its own.
+    pub now: Timestamp,
 }
 
 /// What one step removed.
@@ -28,7 +33,7 @@ pub struct Swept {
     pub deliveries: usize,
     /// Idempotency keys.
     pub keys: usize,
-    /// Refused requests.
+    /// Requests without an execution.
     pub requests: usize,
 }
 
@@ -52,15 +57,17 @@ impl Store {
             for id in &deliveries {
                 c.prepare_cached("DELETE FROM attempts WHERE delivery = ?")?.execute([id])?;
             }
-            let keys = oldest(c, "idempotency", "seq", "created_at", retention.keys_before)?;
+            // A key that ends by itself compares as null, and stays.
+            let mut keys = oldest(c, "idempotency", "seq", KEY_AGE, retention.keys_before)?.len();
+            keys += c
+                .prepare_cached(
+                    "DELETE FROM idempotency WHERE seq IN
+                       (SELECT seq FROM idempotency INDEXED BY idempotency_by_end WHERE expires_at < ? LIMIT ?)",
+                )?
+                .execute(params![retention.now, ROWS_PER_STEP])?;
             let requests = oldest(c, "requests", "seq", "at", retention.requests_before)?;
             c.prepare_cached("PRAGMA incremental_vacuum(64)")?.query_map([], |_| Ok(()))?.for_each(drop);
-            Ok(Swept {
-                executions: executions.len(),
-                deliveries: deliveries.len(),
-                keys: keys.len(),
-                requests: requests.len(),
-            })
+            Ok(Swept { executions: executions.len(), deliveries: deliveries.len(), keys, requests: requests.len() })
         })
         .await
     }

@@ -7,11 +7,12 @@ use bytes::Bytes;
 use tempfile::TempDir;
 
 use super::*;
-use crate::id::{AttemptId, DeliveryId, ExecutionId, FlowId, HookId, RequestId, WorkspaceId};
+use crate::id::{DeliveryId, ExecutionId, FlowId, HookId, RequestId, WorkspaceId};
+
+mod deliveries;
 
 const NOW: Timestamp = Timestamp::from_unix_ms(1_763_654_400_000);
 const RUN: &str = "run";
-const SEND: &str = "send";
 
 fn open(folder: &Path) -> Store {
     Store::open(folder, &Options::default()).unwrap()
@@ -54,7 +55,7 @@ impl House {
             callback: None,
             trigger: "{}".into(),
             body: Bytes::from_static(b"\x00raw"),
-            idempotency: None,
+            claims: Vec::new(),
             trigger_kept: None,
         }
     }
@@ -105,12 +106,12 @@ impl House {
     fn delivery(&self, hook: HookId) -> NewDelivery {
         NewDelivery {
             id: DeliveryId::at(NOW.unix_ms_unsigned()),
-            hook,
+            target: Target::Hook(hook),
+            lane: None,
             created_at: NOW,
             url: "https://example.com/".into(),
             event: "execution.succeeded".into(),
             body: Bytes::from_static(b"{}"),
-            job: SEND,
             said: None,
             confidential: false,
         }
@@ -191,7 +192,7 @@ async fn a_worker_that_lost_its_lease_records_nothing() {
     assert!(matches!(refused, Err(Error::LeaseLost)));
     let execution = house.store.execution_find(house.workspace, id).await.unwrap().unwrap();
     assert_eq!(execution.status, Status::Running);
-    assert!(house.claim(SEND, later(999)).await.is_empty());
+    assert!(house.claim(Standing::New.job(), later(999)).await.is_empty());
     house.store.execution_finish(house.workspace, id, held, succeeded()).await.unwrap();
 }
 
@@ -218,22 +219,85 @@ async fn an_execution_that_runs_where_it_was_accepted_is_claimed_by_others_only_
     assert_eq!(house.claim(RUN, later(1)).await.len(), 1);
 }
 
+fn claim(key: u8) -> Idempotency {
+    Idempotency { key: [key; 32], fingerprint: [2; 32], until_failure: false, lasts: None }
+}
+
 #[tokio::test]
 async fn a_key_names_one_execution() {
     let house = house().await;
-    let key = Idempotency { key: [1; 32], fingerprint: [2; 32] };
-    let first = NewExecution { idempotency: Some(key.clone()), ..house.execution() };
+    let with = |claims: &[Idempotency]| NewExecution { claims: claims.to_vec(), ..house.execution() };
+    let first = with(&[claim(1)]);
     house.store.execution_accept(first.clone(), Start::Queued(RUN)).await.unwrap();
     for (fingerprint, same) in [([2; 32], true), ([3; 32], false)] {
-        let again = NewExecution { idempotency: Some(Idempotency { fingerprint, ..key.clone() }), ..house.execution() };
+        let again = with(&[Idempotency { fingerprint, ..claim(1) }]);
         let accepted = house.store.execution_accept(again.clone(), Start::Queued(RUN)).await.unwrap();
-        assert_eq!(accepted, Accepted::Seen { execution: first.id, same });
+        assert_eq!(accepted, Accepted::Seen { execution: first.id, claim: 0, same });
         assert!(house.store.execution_find(house.workspace, again.id).await.unwrap().is_none());
     }
-    let elsewhere =
-        NewExecution { hook: Some(HookId::from_bytes([2; 16])), idempotency: Some(key), ..house.execution() };
+    let elsewhere = NewExecution { hook: Some(HookId::from_bytes([2; 16])), ..with(&[claim(1)]) };
     let accepted = house.store.execution_accept(elsewhere, Start::Queued(RUN)).await.unwrap();
     assert_eq!(accepted, Accepted::New(None), "a key belongs to its hook");
+}
+
+#[tokio::test]
+async fn claims_are_made_all_together_or_not_at_all() {
+    let house = house().await;
+    let accept = |claims: &[Idempotency]| {
+        let new = NewExecution { claims: claims.to_vec(), ..house.execution() };
+        let id = new.id;
+        let accepted = house.store.execution_accept(new, Start::Queued(RUN));
+        async move { (id, accepted.await.unwrap()) }
+    };
+    let (first, _) = accept(&[claim(1), claim(2)]).await;
+    let seen = |claim| Accepted::Seen { execution: first, claim, same: true };
+    assert_eq!(accept(&[claim(3), claim(2)]).await.1, seen(1));
+    assert_eq!(accept(&[claim(3)]).await.1, Accepted::New(None), "a refused trigger has claimed nothing");
+    assert_eq!(accept(&[claim(1)]).await.1, seen(0));
+}
+
+#[tokio::test]
+async fn a_claim_may_end_with_the_failure_of_its_execution() {
+    let house = house().await;
+    let retried = |claim: Idempotency| NewExecution {
+        claims: vec![Idempotency { until_failure: true, ..claim }],
+        ..house.execution()
+    };
+    let accept = async |new: NewExecution| house.store.execution_accept(new, Start::Queued(RUN)).await.unwrap();
+    for status in [Status::Failed, Status::TimedOut, Status::Canceled, Status::Succeeded] {
+        let key = claim(status as u8);
+        let first = retried(key.clone());
+        let id = first.id;
+        accept(first).await;
+        assert!(matches!(accept(retried(key.clone())).await, Accepted::Seen { .. }), "it goes on");
+        let job = house.claim(RUN, NOW).await.pop().unwrap();
+        house.store.execution_begin(job.lease, id, NOW).await.unwrap().unwrap();
+        let outcome = Outcome::Final { status, reason: None, json: "{}".into() };
+        let finish = Finish { outcome, ..succeeded() };
+        house.store.execution_finish(house.workspace, id, job.lease, finish).await.unwrap();
+        let strict = NewExecution { claims: vec![key.clone()], ..house.execution() };
+        assert!(matches!(accept(strict).await, Accepted::Seen { .. }), "a key of its caller stays");
+        let failed = matches!(status, Status::Failed | Status::TimedOut);
+        assert_eq!(accept(retried(key.clone())).await == Accepted::New(None), failed, "{status:?}");
+        let taken_over = accept(retried(key)).await;
+        assert!(matches!(taken_over, Accepted::Seen { execution, .. } if (execution != id) == failed));
+        house.claim(RUN, NOW).await;
+    }
+}
+
+#[tokio::test]
+async fn a_key_lasts_as_long_as_it_says_and_others_as_keys_do() {
+    let house = house().await;
+    let lasting = Idempotency { lasts: Some(Duration::from_secs(600)), ..claim(1) };
+    let first = NewExecution { claims: vec![lasting.clone(), claim(2)], ..house.execution() };
+    house.store.execution_accept(first, Start::Queued(RUN)).await.unwrap();
+    let swept = |keys_before, now| {
+        let retention = Retention { executions_before: NOW, keys_before, requests_before: NOW, now };
+        house.store.sweep(retention)
+    };
+    assert_eq!(swept(NOW, later(599)).await.unwrap().keys, 0);
+    assert_eq!(swept(later(1), later(599)).await.unwrap().keys, 1, "the one without an end of its own");
+    assert_eq!(swept(later(1), later(601)).await.unwrap().keys, 1);
 }
 
 #[tokio::test]
@@ -369,6 +433,23 @@ async fn a_hook_keeps_its_secret_off_the_disk() {
     assert!(!house.store.hook_update(changed, NOW).await.unwrap(), "changed by somebody else meanwhile");
 }
 
+fn recorded(house: &House, ms: u64, verdict: Verdict, body: Option<Bytes>) -> Recorded {
+    Recorded {
+        id: RequestId::at(ms),
+        workspace: Some(house.workspace),
+        hook: Some(HookId::from_bytes([1; 16])),
+        at: NOW,
+        verdict,
+        status: 401,
+        code: None,
+        reason: "no signature".into(),
+        execution: None,
+        detail: "{}".into(),
+        kept_bytes: None,
+        body,
+    }
+}
+
 #[tokio::test]
 async fn a_path_id_is_unique_in_its_dialect_and_no_id_is_no_clash() {
     let house = house().await;
@@ -390,128 +471,59 @@ async fn a_path_id_is_unique_in_its_dialect_and_no_id_is_no_clash() {
 }
 
 #[tokio::test]
-async fn of_refused_requests_the_newest_are_kept() {
+async fn of_a_hooks_requests_the_newest_of_each_verdict_are_kept() {
     let house = house().await;
     let hook = HookId::from_bytes([1; 16]);
-    for ms in 0..1_010 {
-        let refused = Refused {
-            id: RequestId::at(ms),
-            workspace: Some(house.workspace),
-            hook: Some(hook),
-            at: NOW,
-            status: 401,
-            verdict: "unauthenticated".into(),
-            reason: "no signature".into(),
-            detail: "{}".into(),
-        };
-        house.store.request_record(refused).await.unwrap();
+    let page = Page { limit: 2_000, before: None };
+    let list = |verdicts: &[Verdict]| house.store.requests(Some(hook), verdicts.to_vec(), page);
+    let record = |one| house.store.request_record(one);
+    record(recorded(&house, 0, Verdict::Refused, None)).await.unwrap();
+    for ms in 1..=1_101 {
+        record(recorded(&house, ms, Verdict::Duplicate, None)).await.unwrap();
     }
     house.store.flush().await.unwrap();
-    let page = Page { limit: 2_000, before: None };
-    let kept = house.store.requests(Some(hook), page).await.unwrap();
+    let kept = list(&[Verdict::Duplicate]).await.unwrap();
     assert_eq!(kept.len(), 1_000);
     assert!(kept[0].id > kept[999].id);
+    assert_eq!(list(&[Verdict::Refused]).await.unwrap().len(), 1, "one kind pushes out none of another");
+    assert_eq!(list(Verdict::ALL).await.unwrap().len(), 1_001);
+
+    let half = || Some(Bytes::from(vec![b'x'; 1 << 19]));
+    for ms in 1..=8 {
+        record(recorded(&house, ms, Verdict::Captured, half())).await.unwrap();
+    }
+    let last = recorded(&house, 9, Verdict::Captured, half());
+    house.store.request_record_durably(last.clone()).await.unwrap();
+    let kept = list(&[Verdict::Captured]).await.unwrap();
+    assert_eq!((kept.len(), kept[0].kept_bytes, &kept[0].body), (8, Some(1 << 19), &None));
+    let whole = house.store.request_find(last.workspace, last.id).await.unwrap().unwrap();
+    assert_eq!(whole.body, last.body);
+    assert!(house.store.request_find(None, last.id).await.unwrap().is_none(), "it is somebody's");
 }
 
 #[tokio::test]
-async fn a_delivery_is_made_with_its_outcome_and_tried_until_it_ends() {
+async fn a_hooks_accepted_requests_are_its_executions_without_replays() {
     let house = house().await;
-    let hook = house.hook("orders").await.id;
-    let (execution, id) = house.finished(hook).await;
-    let attempt = |n, status| Attempt {
-        id: AttemptId::at(1),
-        n,
-        at: later(n.into()),
-        status: Some(status),
-        error: None,
-        duration_ms: 3,
-        answer: Bytes::from_static(b"ok"),
-    };
-    let job = house.claim(SEND, NOW).await.pop().unwrap();
-    let begun = house.store.delivery_begin(job.lease, id, NOW).await.unwrap().unwrap();
-    assert_eq!((begun.execution, begun.attempts), (execution, 0));
-    let again = Step::Again(later(10));
-    house.store.delivery_step(job.lease, house.workspace, id, attempt(1, 500), again, false).await.unwrap();
-    assert!(house.claim(SEND, later(9)).await.is_empty());
-    let job = house.claim(SEND, later(10)).await.pop().unwrap();
-    let end = Step::End(DeliveryStatus::Succeeded);
-    house.store.delivery_step(job.lease, house.workspace, id, attempt(2, 200), end, false).await.unwrap();
-    let delivery = house.store.delivery_find(house.workspace, id).await.unwrap().unwrap();
-    assert_eq!((delivery.status, delivery.attempts), (DeliveryStatus::Succeeded, 2));
-    assert_eq!(house.store.attempts(id).await.unwrap().len(), 2);
-
-    assert!(house.store.delivery_again(house.workspace, id, later(20), SEND).await.unwrap());
-    assert_eq!(house.claim(SEND, later(20)).await.len(), 1);
-    let of_execution = house.store.deliveries(house.workspace, Some(execution), Page { limit: 9, before: None });
-    assert_eq!(of_execution.await.unwrap().len(), 1);
-}
-
-#[tokio::test]
-async fn deliveries_of_one_execution_are_sent_one_after_the_other() {
-    let house = house().await;
-    let hook = house.hook("chatty").await.id;
-    let id = house.accepted().await;
-    let job = house.claim(RUN, NOW).await.pop().unwrap();
-    house.store.execution_begin(job.lease, id, NOW).await.unwrap().unwrap();
-    let [first, second] = [1, 2].map(|n| NewDelivery { id: DeliveryId::at(n), ..house.delivery(hook) });
-    let ids = [first.id, second.id];
-    let finish = Finish { deliveries: vec![first, second], ..succeeded() };
-    house.store.execution_finish(house.workspace, id, job.lease, finish).await.unwrap();
-
-    let jobs = house.claim(SEND, NOW).await;
-    assert_eq!(jobs.len(), 2);
-    let of = |id: DeliveryId| jobs.iter().find(|job| job.subject == id.as_bytes()).unwrap().lease;
-    assert!(house.store.delivery_begin(of(ids[1]), ids[1], NOW).await.unwrap().is_none());
-    assert!(house.store.delivery_begin(of(ids[0]), ids[0], NOW).await.unwrap().is_some());
-    assert!(house.claim(SEND, NOW).await.is_empty());
-    let attempt = Attempt {
-        id: AttemptId::at(1),
-        n: 1,
-        at: NOW,
-        status: Some(410),
-        error: None,
-        duration_ms: 3,
-        answer: Bytes::new(),
-    };
-    let end = Step::End(DeliveryStatus::Abandoned);
-    let woken = house.store.delivery_step(of(ids[0]), house.workspace, ids[0], attempt, end, false).await.unwrap();
-    assert!(woken, "the next one is ready");
-    let next = house.claim(SEND, NOW).await.pop().unwrap();
-    assert!(house.store.delivery_begin(next.lease, ids[1], NOW).await.unwrap().is_some());
-}
-
-#[tokio::test]
-async fn what_an_execution_says_is_delivered_once_however_often_it_is_written() {
-    let house = house().await;
-    let hook = house.hook("chatty").await.id;
-    let id = house.accepted().await;
-    let job = house.claim(RUN, NOW).await.pop().unwrap();
-    house.store.execution_begin(job.lease, id, NOW).await.unwrap().unwrap();
-    let said = |n: u64| NewDelivery { id: DeliveryId::at(n), said: Some([n as u8; 32]), ..house.delivery(hook) };
-    let row = OutputRow { attempt: 1, n: 1, at: NOW, data: "{}".into() };
-    let tell = |attempt, one| house.store.output_deliver(house.workspace, id, attempt, vec![row.clone()], vec![one]);
-    assert!(tell(1, said(1)).await.unwrap());
-    assert_eq!(house.claim(SEND, NOW).await.len(), 1, "it is sent while the execution runs");
-    assert!(!tell(2, said(2)).await.unwrap(), "another attempt runs");
-    assert!(tell(1, said(1)).await.unwrap());
-    let finish = Finish { deliveries: vec![said(1), said(2), house.delivery(hook)], ..succeeded() };
-    let finish = Finish { outputs: vec![row.clone()], ..finish };
-    house.store.execution_finish(house.workspace, id, job.lease, finish).await.unwrap();
-    let all = house.store.deliveries(house.workspace, Some(id), Page { limit: 9, before: None }).await.unwrap();
-    assert_eq!(all.len(), 3);
-    assert_eq!(house.claim(SEND, NOW).await.len(), 2);
-    assert!(!tell(1, said(3)).await.unwrap(), "it has ended");
-}
-
-#[tokio::test]
-async fn a_removed_hook_sends_nothing_more() {
-    let house = house().await;
-    let hook = house.hook("orders").await.id;
-    let (_, id) = house.finished(hook).await;
-    assert!(house.store.hook_delete(house.workspace, hook, NOW).await.unwrap());
-    let job = house.claim(SEND, NOW).await.pop().unwrap();
-    assert!(house.store.delivery_begin(job.lease, id, NOW).await.unwrap().is_none());
-    assert_eq!(house.store.job_next(SEND).await.unwrap(), None);
+    let (hook, origin) = (HookId::from_bytes([1; 16]), Origin::Request(RequestId::at(7)));
+    let long = format!("{{\"data\":\"{}\"}}", "x".repeat(20_000));
+    let rows = [
+        NewExecution { id: ExecutionId::at(1), ..house.execution() },
+        NewExecution { id: ExecutionId::at(2), trigger: long, ..house.execution() },
+        NewExecution { id: ExecutionId::at(3), replay_of: Some(origin), ..house.execution() },
+        NewExecution { id: ExecutionId::at(4), hook: Some(HookId::from_bytes([2; 16])), ..house.execution() },
+    ];
+    for row in rows.clone() {
+        house.store.execution_record(row, succeeded()).await.unwrap();
+    }
+    house.store.flush().await.unwrap();
+    let page = |limit, before| house.store.requests_accepted(hook, Page { limit, before });
+    let found = page(9, None).await.unwrap();
+    assert_eq!(found.iter().map(|row| row.id).collect::<Vec<_>>(), [rows[1].id, rows[0].id]);
+    assert_eq!(found.iter().map(|row| row.trigger.as_str()).collect::<Vec<_>>(), ["", "{}"]);
+    let next = page(9, Some(RequestId::from_bytes(*rows[1].id.as_bytes()))).await.unwrap();
+    assert_eq!(next.len(), 1);
+    let replay = house.store.execution_find(house.workspace, rows[2].id).await.unwrap().unwrap();
+    assert_eq!(replay.replay_of, Some(origin));
 }
 
 #[tokio::test]
@@ -544,7 +556,7 @@ async fn a_sweep_takes_what_is_old_and_all_that_belongs_to_it() {
     let (old, _) = house.finished(hook).await;
     let unfinished = house.accepted().await;
     let sweep = |before| {
-        let retention = Retention { executions_before: before, keys_before: before, requests_before: before };
+        let retention = Retention { executions_before: before, keys_before: before, requests_before: before, now: NOW };
         house.store.sweep(retention)
     };
     assert_eq!(sweep(NOW).await.unwrap().executions, 0);

@@ -255,9 +255,17 @@ impl Subscriptions {
         if done? { Ok(changed) } else { Err(Error::Changed) }
     }
 
-    /// Gives `subscription` another credential for its receiver, to be stored by [`Subscriptions::update`].
-    pub fn set_credential(&self, subscription: &mut Subscription, credential: Secret) {
-        subscription.secrets.replace(Use::Credential, credential, self.0.clock.now());
+    /// Gives `subscription` another spec, to be stored by [`Subscriptions::update`], with what is secret in its
+    /// authentication. Without that, the credential stays while the type of authentication does.
+    pub fn set_spec(&self, subscription: &mut Subscription, spec: Spec, credential: Option<Secret>) {
+        let now = self.0.clock.now();
+        let kind = |spec: &Spec| spec.authentication.as_ref().map(Authentication::kind);
+        if let Some(credential) = credential {
+            subscription.secrets.replace(Use::Credential, credential, now);
+        } else if kind(&spec) != kind(&subscription.spec) {
+            subscription.secrets.expire(Use::Credential, now, now);
+        }
+        subscription.spec = spec;
     }
 
     /// Adds a secret that signs and lets the others live only for `overlap` longer. Returns the subscription and the new

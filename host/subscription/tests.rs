@@ -1,3 +1,5 @@
+//! Subscriptions over a real store, by a clock that stands still.
+
 use serde_json::{Value, json};
 
 use super::*;

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use url::Url;
 
+pub(crate) mod mute;
 pub(crate) mod receiver;
 
 /// Long enough for anything that works, on a machine that is busy with other tests.
@@ -297,6 +298,13 @@ pub(crate) fn component(name: &str) -> Bytes {
     let found: PathBuf =
         found.unwrap_or_else(|| panic!("there is no guest `{name}`; `cargo xtask guests` builds them"));
     std::fs::read(found).unwrap().into()
+}
+
+/// The folder into which `cargo xtask senders` has installed programs of others.
+pub(crate) fn installed(of: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/senders").join(of);
+    assert!(folder.join("installed").exists(), "there are no senders for {of}; `cargo xtask senders` installs them");
+    folder
 }
 
 pub(crate) fn now_ms() -> i64 {

@@ -39,7 +39,7 @@ fn every_scheme_has_a_row_in_its_page_and_a_fixture() {
     for name in rows.difference(&schemes) {
         findings.add(&page.path, 1, format!("there is no scheme `{name}`"));
     }
-    let fixtures = read("host/signature/tests.rs").unwrap();
+    let fixtures = read("host/signature/testing.rs").unwrap();
     for name in &schemes {
         if read(&format!("tests/fixtures/signature/{name}.json")).is_none()
             || !fixtures.text.contains(&format!("\"{name}\""))

@@ -170,33 +170,73 @@ fn secrets_are_compared_in_one_place() {
     findings.none();
 }
 
-/// Whether an operand of `==` or `!=` is called like a secret. What is known of a secret but is not it (its length, id or kind) may
-/// be compared.
+/// Methods that compare, and stop at the first difference.
+const COMPARING: [&str; 8] =
+    ["eq(", "ne(", "cmp(", "partial_cmp(", "eq_ignore_ascii_case(", "starts_with(", "ends_with(", "find("];
+
+/// What the last word of a secret's name is.
+const SECRETS: [&str; 12] = [
+    "expose",
+    "secret",
+    "password",
+    "token",
+    "api_key",
+    "private_key",
+    "credential",
+    "credentials",
+    "plaintext",
+    "hmac",
+    "mac",
+    "signature",
+];
+
+/// Whether an operand of `==`, `!=` or of a method that compares is called like a secret. What is known of a secret but is not it (its
+/// length, id or kind) may be compared. `Secret` itself has no `==`.
 fn compares_a_secret(line: &str) -> bool {
     let operand = |c: char| c.is_alphanumeric() || "_.()&*?".contains(c);
     let secret = |text: &str| {
         let text = text.trim_matches(|c| "()&*?".contains(c)).trim_end_matches(".as_bytes").trim_end_matches(".as_str");
         let last = text.trim_end_matches(['(', ')']).rsplit('.').next().unwrap_or("");
-        ["expose", "secret", "password", "token", "api_key", "credential", "plaintext"].contains(&last)
+        SECRETS.iter().any(|name| last.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('_')))
     };
-    line.match_indices("==").chain(line.match_indices("!=")).any(|(at, sign)| {
-        let left = line[..at].trim_end();
-        let left = &left[left.rfind(|c| !operand(c)).map_or(0, |end| end + 1)..];
-        let right = line[at + sign.len()..].trim_start();
-        let right = &right[..right.find(|c| !operand(c)).unwrap_or(right.len())];
-        secret(left) || secret(right)
-    })
+    let by_method = line.match_indices('.').any(|(at, dot)| {
+        let (before, after) = (&line[..at], &line[at + dot.len()..]);
+        let receiver = before.rsplit(|c| !operand(c)).next().unwrap_or("");
+        COMPARING.iter().any(|method| after.starts_with(method)) && secret(receiver)
+    });
+    by_method
+        || line.match_indices("==").chain(line.match_indices("!=")).any(|(at, sign)| {
+            let left = line[..at].trim_end().rsplit(|c| !operand(c)).next().unwrap_or("");
+            let right = line[at + sign.len()..].trim_start().split(|c| !operand(c)).next().unwrap_or("");
+            secret(left) || secret(right)
+        })
 }
 
 #[test]
 fn comparisons_of_secrets_are_seen() {
-    for line in
-        ["if secret == given {", "a != row.token", "if held.expose() == x", "x == secret.as_bytes()", "&password == b"]
-    {
+    for line in [
+        "if secret == given {",
+        "a != row.token",
+        "if held.expose() == x",
+        "x == secret.as_bytes()",
+        "&password == b",
+        "old_secret == b",
+        "hook.verify_token != given",
+        "secret.expose().eq(given)",
+        "token.as_bytes().starts_with(b)",
+        "if hmac == given_hmac",
+    ] {
         assert!(compares_a_secret(line), "{line}");
     }
-    for line in ["secret.id == id", "tokens.len() == 2", "secrets == 3", "token_kind == Kind::A", "let secret = a == b"]
-    {
+    for line in [
+        "secret.id == id",
+        "tokens.len() == 2",
+        "secrets == 3",
+        "token_kind == Kind::A",
+        "let secret = a == b",
+        "name.starts_with(secret_prefix)",
+        "text.find(b)",
+    ] {
         assert!(!compares_a_secret(line), "{line}");
     }
 }

@@ -4,7 +4,7 @@ use super::{Findings, Source, mentions, sources};
 
 /// All that is written by hand.
 fn written() -> Vec<Source> {
-    sources("", &[".rs", ".md", ".toml", ".wit", ".sql", ".json", ".py", ".js", ".ts", ".html", ".css", "run"])
+    sources("", &[".rs", ".md", ".toml", ".wit", ".sql", ".json", ".py", ".js", ".mjs", ".ts", ".html", ".css", "run"])
 }
 
 #[test]

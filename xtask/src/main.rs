@@ -1,11 +1,13 @@
-//! The project's own commands: `cargo xtask test`, `demo`, `guests`.
+//! The project's own commands: `cargo xtask test`, `demo`, `guests`, `senders`, `fuzz`.
 
 use std::process::ExitCode;
 
 mod demo;
+mod fuzz;
 mod guests;
 mod receiver;
 mod run;
+mod senders;
 mod test;
 
 const HELP: &str = "\
@@ -13,6 +15,9 @@ cargo xtask test           installs what is missing, builds the guests, checks a
 cargo xtask demo [--once]  builds everything, starts a server with the examples, sends triggers, keeps serving
                            (--once: stops afterwards; exit code 1 if an answer was wrong)
 cargo xtask guests         builds the guests, the examples and the templates
+cargo xtask senders        installs the programs of others that the tests run
+cargo xtask fuzz [TARGET] [--seconds N]
+                           runs the fuzz targets whose path contains TARGET, each for N seconds (60)
 ";
 
 #[expect(clippy::print_stderr, reason = "a command line tool talks to whoever started it")]
@@ -23,6 +28,8 @@ fn main() -> ExitCode {
         ["demo"] => demo::play_all(false),
         ["demo", "--once"] => demo::play_all(true),
         ["guests"] => guests::build(),
+        ["senders"] => senders::install(),
+        ["fuzz", ref args @ ..] => fuzz::targets(args),
         _ => {
             eprint!("{HELP}");
             return ExitCode::from(2);

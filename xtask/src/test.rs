@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 
-use crate::guests;
 use crate::run::{cargo, guest_cargo, run};
+use crate::{guests, senders};
 
 /// The cheap checks first, so that a slip of the pen is told within seconds.
 pub(crate) fn all() -> Result<()> {
@@ -11,6 +11,7 @@ pub(crate) fn all() -> Result<()> {
         run(cargo(folder, &["fmt", "--all", "--check"]))?;
     }
     guests::build()?;
+    senders::install()?;
     run(guest_cargo("guests", &["test", "--locked", "-p", "flowgate-sdk"]))?;
     run(guest_cargo("examples", &["test", "--locked"]))?;
     run(guest_cargo("guests/templates/cargo", &["test", "--locked"]))?;

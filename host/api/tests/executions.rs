@@ -101,4 +101,31 @@ async fn a_delivery_is_found_by_its_execution_and_sent_again() {
     assert!(one["body"].as_str().unwrap().contains(&id.to_string()));
     house.call("POST", &format!("{path}/redeliver"), Value::Null).await.expect(202);
     house.call_as(&house.stranger, "POST", &format!("{path}/redeliver"), Value::Null).await.refused(404, "not-found");
+
+    let target = &list["data"][0]["target"];
+    assert_eq!(target, &hook["id"]);
+    let of_target = house.get(&format!("/v1/deliveries?target={}&status=pending", target.as_str().unwrap())).await;
+    assert_eq!(of_target.expect(200)["data"][0]["id"], one["id"]);
+    house.call_as(&house.stranger, "POST", &format!("{path}/discard"), Value::Null).await.refused(404, "not-found");
+    let discarded = house.call("POST", &format!("{path}/discard"), Value::Null).await.expect(200);
+    assert_eq!(discarded["status"], "discarded");
+    house.call("POST", &format!("{path}/discard"), Value::Null).await.refused(409, "delivery-ended");
+}
+
+#[tokio::test]
+async fn numbers_and_recoveries_are_those_of_ones_own_targets() {
+    let house = House::new().await;
+    house.flow("bot").await;
+    let body = json!({ "name": "in", "flow": "bot", "auth": [{ "scheme": "none" }] });
+    let hook = house.call("POST", "/v1/hooks", body).await.expect(201);
+    let path = format!("/v1/deliveries/stats?target={}", hook["id"].as_str().unwrap());
+    let stats = house.get(&path).await.expect(200);
+    assert_eq!((&stats["standing"], &stats["attempts"], &stats["p99_ms"]), (&json!("new"), &json!(0), &Value::Null));
+    house.call_as(&house.stranger, "GET", &path, Value::Null).await.refused(404, "not-found");
+
+    let recover = json!({ "target": hook["id"], "since": "2025-01-01T00:00:00Z", "dry_run": true });
+    let counted = house.call("POST", "/v1/deliveries/recover", recover.clone()).await.expect(200);
+    assert_eq!(counted["deliveries"], 0);
+    let other = house.call_as(&house.stranger, "POST", "/v1/deliveries/recover", recover).await;
+    other.refused(404, "not-found");
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::id::RequestId;
-use crate::store::Refused;
+use crate::store::{Recorded, Verdict};
 
 async fn flow(house: &House) {
     house.call("POST", "/v1/flows", json!({ "name": "bot" })).await.expect(201);
@@ -136,24 +136,88 @@ async fn a_flow_goes_after_its_hooks() {
     house.get("/v1/flows/bot").await.refused(404, "not-found");
 }
 
-#[tokio::test]
-async fn the_operator_reads_why_requests_were_refused() {
-    let house = House::new().await;
-    flow(&house).await;
-    let hook = house.hook("in", "bot").await;
-    let refused = Refused {
-        id: RequestId::at(1),
+fn recorded(house: &House, hook: &Value, ms: u64, verdict: Verdict) -> Recorded {
+    let body = (verdict == Verdict::Filtered).then(|| bytes::Bytes::from_static(br#"{"message":"kept"}"#));
+    Recorded {
+        id: RequestId::at(ms),
         workspace: Some(house.workspace),
         hook: Some(hook["id"].as_str().unwrap().parse().unwrap()),
         at: house.api.clock.now(),
+        verdict,
         status: 401,
-        verdict: "unauthenticated".to_owned(),
+        code: Some("unauthenticated".to_owned()),
         reason: "timestamp 412 s old, tolerance 300 s".to_owned(),
-        detail: r#"{"method":"POST"}"#.to_owned(),
+        execution: None,
+        detail: r#"{"request":{"method":"POST","path":"/hooks/x","query":"","headers":[{"name":"content-type","value":"application/json"}],"peer":"::1"},"header_names":["a"],"timings":{"proof_us":5}}"#.to_owned(),
+        kept_bytes: None,
+        body,
+    }
+}
+
+#[tokio::test]
+async fn the_operator_reads_what_became_of_each_request() {
+    let house = House::new().await;
+    house.flow("bot").await;
+    let hook = house.hook("in", "bot").await;
+    for (ms, verdict) in [(1, Verdict::Refused), (2, Verdict::Filtered)] {
+        house.api.store.request_record(recorded(&house, &hook, ms, verdict)).await.unwrap();
+    }
+    let execution = house.accept("bot", Some(&hook)).await.to_string();
+    let list = |query: &str| {
+        let path = format!("/v1/hooks/in/requests?{query}");
+        let house = &house;
+        async move { house.get(&path).await.expect(200) }
     };
-    house.api.store.request_record(refused.clone()).await.unwrap();
-    house.api.store.flush().await.unwrap();
-    let row = house.get("/v1/hooks/in/requests").await.expect(200)["data"][0].clone();
-    assert_eq!((&row["code"], &row["reason"]), (&json!("unauthenticated"), &json!(refused.reason)));
-    assert_eq!(row["request"], json!({ "method": "POST" }));
+    let all = list("").await;
+    let verdicts = all["data"].as_array().unwrap().iter().map(|one| one["verdict"].as_str().unwrap());
+    assert_eq!(verdicts.collect::<Vec<_>>(), ["accepted", "filtered", "refused"]);
+    let (accepted, refused) = (&all["data"][0], &all["data"][2]);
+    assert_eq!((&accepted["execution_id"], &accepted["reason"]), (&json!(execution), &json!("queued")));
+    assert_eq!((&accepted["request"]["method"], &accepted["body_kept"]), (&json!("POST"), &json!(true)));
+    assert_eq!((&refused["code"], &refused["status"]), (&json!("unauthenticated"), &json!(401)));
+    assert_eq!((&refused["timings"]["proof_us"], &refused["header_names"]), (&json!(5), &json!(["a"])));
+
+    let first = list("limit=1").await;
+    let rest = list(&format!("cursor={}", first["next_cursor"].as_str().unwrap())).await;
+    assert_eq!(rest["data"].as_array().unwrap().len(), 2, "one cursor leads through executions and others");
+    let some = list("verdict=refused,captured").await;
+    assert_eq!((some["data"].as_array().unwrap().len(), &some["data"][0]["id"]), (1, &refused["id"]));
+    house.get("/v1/hooks/in/requests?verdict=good").await.refused(422, "invalid-request");
+
+    let path = format!("/v1/requests/{}", all["data"][1]["id"].as_str().unwrap());
+    let one = house.get(&path).await.expect(200);
+    assert_eq!((&one["request"]["body_text"], &one["body_kept"]), (&json!(r#"{"message":"kept"}"#), &json!(true)));
+    house.call_as(&house.stranger, "GET", &path, Value::Null).await.refused(404, "not-found");
+    let path = format!("/v1/requests/{}", accepted["id"].as_str().unwrap());
+    assert_eq!(house.get(&path).await.expect(200)["request"]["body_text"], json!("hello"));
+}
+
+#[tokio::test]
+async fn what_was_kept_is_replayed_and_nothing_else() {
+    let house = House::new().await;
+    house.flow("bot").await;
+    let hook = house.hook("in", "bot").await;
+    let (filtered, refused) =
+        (recorded(&house, &hook, 2, Verdict::Filtered), recorded(&house, &hook, 1, Verdict::Refused));
+    let duplicate = Recorded { id: RequestId::at(3), verdict: Verdict::Duplicate, ..refused.clone() };
+    let path = |one: &Recorded| format!("/v1/requests/{}/replay", one.id);
+    for one in [&filtered, &refused, &duplicate] {
+        house.api.store.request_record(one.clone()).await.unwrap();
+    }
+    let replayed = house.call("POST", &path(&filtered), Value::Null).await.expect(202);
+    assert_eq!(replayed["genuine"], json!(false));
+    let execution = house.get(&format!("/v1/executions/{}", replayed["execution_id"].as_str().unwrap())).await;
+    let execution = execution.expect(200);
+    assert_eq!((&execution["replay_of"], &execution["trigger"]["message"]), (&json!(filtered.id), &json!("kept")));
+    let listed = house.get("/v1/hooks/in/requests?verdict=accepted").await.expect(200);
+    assert_eq!(listed["data"], json!([]), "a replay has not come to the hook");
+
+    let both = json!({ "alias": "live", "version": execution["version"] });
+    assert_eq!(house.call("POST", &path(&filtered), both).await.refused(422, "invalid-request"), "alias");
+    house.call("POST", &path(&filtered), json!({ "version": execution["version"] })).await.expect(202);
+    for one in [&refused, &duplicate] {
+        house.call("POST", &path(one), Value::Null).await.refused(409, "not-replayable");
+    }
+    house.call_as(&house.reader, "POST", &path(&filtered), Value::Null).await.refused(403, "forbidden");
+    house.call_as(&house.stranger, "POST", &path(&filtered), Value::Null).await.refused(404, "not-found");
 }

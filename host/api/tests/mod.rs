@@ -20,6 +20,7 @@ use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::registry::LIVE;
 use crate::store::{Key, Workspace};
+use crate::subscription::Subscriptions;
 use crate::trigger::{self, Trigger};
 use crate::{delivery, egress, execution, queue, store};
 
@@ -28,6 +29,7 @@ mod document;
 mod executions;
 mod hooks;
 mod reading;
+mod subscriptions;
 mod versions;
 
 struct House {
@@ -99,6 +101,7 @@ impl House {
             clock: clock.clone(),
             queue: queue.clone(),
             hooks: hooks.clone(),
+            subscriptions: Subscriptions::new(store.clone(), clock.clone()),
             client,
             metrics: metrics.clone(),
         };
@@ -115,10 +118,12 @@ impl House {
             registry: registry.clone(),
             hooks: hooks.clone(),
             queue,
+            deliveries: deliveries.clone(),
             metrics: metrics.clone(),
         };
         let executions = Executions::new(parts, execution::Options::default());
-        let api = Api { store, clock, registry, hooks, executions, deliveries, metrics, stopping };
+        let subscriptions = Subscriptions::new(store.clone(), clock.clone());
+        let api = Api { store, clock, registry, hooks, subscriptions, executions, deliveries, metrics, stopping };
         let (workspace, other) = (WorkspaceId::at(1), WorkspaceId::at(2));
         for (id, name) in [(workspace, "main"), (other, "other")] {
             let created_at = api.clock.now();
@@ -189,7 +194,7 @@ impl House {
             target: self.api.registry.resolve(flow.id, &Arc::from(LIVE)).await.unwrap(),
             hook,
             trigger: Trigger { message: Some("hi".to_owned()), request, ..Trigger::default() },
-            idempotency: None,
+            claims: Vec::new(),
             replay_of: None,
         };
         self.api.executions.accept(order).await.unwrap().id()

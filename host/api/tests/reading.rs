@@ -70,6 +70,11 @@ async fn query_parameters_are_checked_by_name() {
         ("/v1/executions?status=queued,odd", "status"),
         ("/v1/executions?cursor=1", "cursor"),
         ("/v1/deliveries?execution=1", "execution"),
+        ("/v1/deliveries?target=exe_1", "target"),
+        ("/v1/deliveries?status=dead", "status"),
+        ("/v1/deliveries?since=yesterday", "since"),
+        ("/v1/deliveries/stats?hours=1", "target"),
+        ("/v1/deliveries/stats?target=hok_00000000000000000000000000000000&hours=721", "hours"),
     ] {
         assert_eq!(house.get(path).await.refused(422, "invalid-request"), field, "{path}");
     }

@@ -32,6 +32,20 @@ async fn requests_share_a_connection_in_http2() {
 }
 
 #[tokio::test]
+async fn of_connections_that_can_be_shared_one_is_kept() {
+    let ca = Ca::new();
+    let server = Server::telling_its_version(Some(ca.server("receiver.example", &["h2"], None))).await;
+    let client = resolving(&ca.trusted(), |_| vec!["127.0.0.1"]);
+    let url = server.url("https", "receiver.example");
+    for answer in join_all((0..5).map(|_| client.send(post(&url, 5_000)))).await {
+        assert_eq!(answer.unwrap().status, 200);
+    }
+    assert_eq!(server.connected(), 5);
+    server.until_open(1).await;
+    assert!(client.send(post(&url, 5_000)).await.unwrap().timings.reused);
+}
+
+#[tokio::test]
 async fn another_port_or_host_is_another_connection() {
     let (one, other) = (Server::telling_its_version(None).await, Server::telling_its_version(None).await);
     let client = resolving(&loopback(), |_| vec!["127.0.0.1"]);

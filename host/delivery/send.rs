@@ -1,0 +1,119 @@
+//! One attempt: the request, and the record of it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::USER_AGENT;
+use http::{HeaderMap, HeaderValue, Method};
+
+use super::answer::Verdict;
+use super::receivers::Receiver;
+use super::{Deliveries, Options};
+use crate::clock::{Stopwatch, Timestamp};
+use crate::egress;
+use crate::id::AttemptId;
+use crate::store::{Attempt, Delivery};
+use crate::subscription::Signed;
+
+/// Bytes of all headers of an answer that are recorded.
+const HEADER_BYTES_MAX: usize = 8 << 10;
+
+/// What an attempt came to.
+pub(super) struct Sent {
+    pub(super) attempt: Attempt,
+    pub(super) verdict: Verdict,
+}
+
+impl Deliveries {
+    /// Sends a delivery once.
+    pub(super) async fn attempt(&self, delivery: &Delivery, receiver: &Receiver) -> Sent {
+        let (parts, options) = (&self.0.parts, &self.0.options);
+        let (at, watch) = (parts.clock.now(), Stopwatch::start());
+        let mut attempt = Attempt {
+            id: AttemptId::at(at.unix_ms_unsigned()),
+            n: delivery.attempts + 1,
+            at,
+            url: receiver.url.to_string(),
+            request: "[]".to_owned(),
+            status: None,
+            response: None,
+            answer: Bytes::new(),
+            error: None,
+            blame: None,
+            duration_ms: 0,
+            timings: None,
+        };
+        let verdict = match request(delivery, receiver, at, options) {
+            Ok(request) => {
+                attempt.request = pairs(&request.headers, usize::MAX);
+                let sent = match &receiver.credentials {
+                    Some(credentials) => self.0.tokens.send(credentials, request).await,
+                    None => parts.client.send(request).await,
+                };
+                note(&mut attempt, &sent, options);
+                Verdict::of(&sent, parts.clock.now(), Duration::from_secs(options.retry_after_s_max))
+            }
+            Err(error) => Verdict::unsendable(error),
+        };
+        attempt.duration_ms = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX);
+        attempt.error = verdict.failure.as_ref().map(|failure| failure.error.clone());
+        attempt.blame = verdict.failure.as_ref().map(|failure| failure.blame);
+        if receiver.confidential {
+            forget(&mut attempt);
+        }
+        Sent { attempt, verdict }
+    }
+}
+
+/// The request, or why there can be none.
+fn request(
+    delivery: &Delivery,
+    receiver: &Receiver,
+    at: Timestamp,
+    options: &Options,
+) -> Result<egress::Request, String> {
+    let identity = receiver.identity.clone().transpose().map_err(|error| error.to_string())?;
+    let Signed { url, mut headers } = receiver.request(delivery, at).map_err(|error| error.to_string())?;
+    let agent = HeaderValue::from_static(concat!("flowgate/", env!("CARGO_PKG_VERSION")));
+    headers.entry(USER_AGENT).or_insert(agent);
+    Ok(egress::Request {
+        method: Method::POST,
+        url,
+        headers,
+        body: delivery.body.clone().into(),
+        deadline: Duration::from_millis(options.attempt_ms_max),
+        identity,
+    })
+}
+
+/// Puts what came back on record.
+fn note(attempt: &mut Attempt, sent: &Result<egress::Answer, egress::Error>, options: &Options) {
+    let timings = match sent {
+        Ok(answer) => answer.timings,
+        Err(error) => error.timings(),
+    };
+    attempt.timings = serde_json::to_string(&timings).ok();
+    let Ok(answer) = sent else { return };
+    attempt.status = Some(answer.status.as_u16());
+    attempt.response = Some(pairs(&answer.headers, HEADER_BYTES_MAX));
+    attempt.answer = answer.body.slice(..answer.body.len().min(options.answer_bytes_max));
+}
+
+/// Leaves nothing that the receiver may have repeated.
+fn forget(attempt: &mut Attempt) {
+    attempt.answer = Bytes::new();
+    attempt.response = None;
+    let refused = attempt.status.filter(|_| attempt.error.is_some());
+    attempt.error = refused.map(|status| format!("the receiver answered {status}")).or(attempt.error.take());
+}
+
+/// Headers as a JSON list of pairs, credentials blanked out, until they have more bytes than `bytes_max`.
+fn pairs(headers: &HeaderMap, bytes_max: usize) -> String {
+    let mut left = bytes_max;
+    let kept = headers.iter().map_while(|(name, value)| {
+        let shown = if value.is_sensitive() { "[redacted]".into() } else { String::from_utf8_lossy(value.as_bytes()) };
+        left = left.checked_sub(name.as_str().len() + shown.len())?;
+        Some((name.as_str(), shown))
+    });
+    serde_json::to_string(&kept.collect::<Vec<_>>()).expect("pairs of texts have a JSON form")
+}
