@@ -47,6 +47,7 @@ mod subscription;
 mod target;
 #[cfg(test)]
 mod tests;
+mod trouble;
 mod writer;
 
 pub use attempt::{Attempt, Blame, Sample};
