@@ -34,6 +34,8 @@ mod refusals;
 mod requests;
 // Requests signed by the libraries that senders use.
 mod senders;
+// Outgoing webhooks and their receivers.
+mod subscriptions;
 // A running house, and what is needed to talk to it.
 mod support;
 // The repository keeps its own rules: floor plan, pages, tests, prose.

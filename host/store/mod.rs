@@ -44,6 +44,7 @@ mod retention;
 mod seal;
 mod session;
 mod subscription;
+mod tally;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -67,6 +68,7 @@ pub use retention::{Retention, Swept};
 pub use seal::KeyRing;
 pub use session::{Entry, Message, NewMessage, Set};
 pub use subscription::Subscription;
+pub use tally::{Tally, Tried};
 pub use target::{Due, GiveUp, Health, Standing, Target};
 
 /// How the store behaves.
