@@ -281,9 +281,9 @@ impl Rotate {
 impl Test {
     async fn run(self, remote: &Remote, out: Out) -> anyhow::Result<()> {
         let mut body = json!({ "dry_run": self.dry_run });
-        body.as_object_mut().into_iter().for_each(|body| {
-            body.extend(self.event.map(|event| ("event".to_owned(), json!(event))));
-        });
+        if let Some(event) = self.event {
+            body["event"] = json!(event);
+        }
         if let Some(data) = &self.data {
             body["data"] = serde_json::from_str(data).context("--data is not JSON")?;
         }

@@ -16,7 +16,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{capability, delivery, dispatch, egress, engine, execution, ingress, notice, queue, server, store, sweep, telemetry};
+use crate::{
+    capability, delivery, dispatch, egress, engine, execution, ingress, notice, queue, server, store, sweep, telemetry,
+};
 
 /// The commented file that says what holds when nothing is configured.
 pub const DEFAULT: &str = include_str!("default.toml");

@@ -54,13 +54,7 @@ impl Dispatch {
         Ok(facts.map(|facts| Event { id: row.id, kind, at: row.at, facts }))
     }
 
-    async fn of_execution(
-        &self,
-        kind: &Type,
-        row: &store::Event,
-        flow: Flow,
-        found: &Found,
-    ) -> Result<Option<Facts>> {
+    async fn of_execution(&self, kind: &Type, row: &store::Event, flow: Flow, found: &Found) -> Result<Option<Facts>> {
         let (execution_id, session_id) = (found.row.id, found.row.session.clone());
         let user_id = found.trigger.user_id.clone();
         Ok(match kind {
@@ -78,7 +72,9 @@ impl Dispatch {
                 let (Some(numbered), Some(session_id)) = (said::<Numbered>(row), session_id) else { return Ok(None) };
                 let before = Some(numbered.seq + 1);
                 let read = self.0.parts.store.session_messages(flow.id, &session_id, 1, before).await?;
-                let Some(message) = read.into_iter().find(|message| message.seq == numbered.seq) else { return Ok(None) };
+                let Some(message) = read.into_iter().find(|message| message.seq == numbered.seq) else {
+                    return Ok(None);
+                };
                 let data = message.data.and_then(|data| Json::parse(data).ok());
                 let (number, role) = (numbered.seq, message.role);
                 let message = Said { text: Some(message.text), data };

@@ -132,10 +132,7 @@ impl Dispatch {
         Ok(true)
     }
 
-    async fn subscriptions(
-        &self,
-        workspace: crate::id::WorkspaceId,
-    ) -> Result<Arc<[Arc<Subscription>]>, store::Error> {
+    async fn subscriptions(&self, workspace: crate::id::WorkspaceId) -> Result<Arc<[Arc<Subscription>]>, store::Error> {
         self.0.parts.subscriptions.of(workspace).await.map_err(|error| match error {
             subscription::Error::Store(error) => error,
             _ => store::Error::Corrupt("subscription"),

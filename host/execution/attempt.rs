@@ -205,7 +205,7 @@ impl Attempt {
     ) -> Ending {
         let done = Done { status, reason: reason.map(str::to_owned), outcome, at: finish.at, attempt: self.n };
         finish.messages = self.messages(&done);
-        finish.session_end = self.trigger.session_id.as_ref().and(done.reply()).and_then(session_end);
+        finish.session_end = self.session_end(&done);
         let json = if self.trigger.confidential {
             finish.trigger_kept = kept(&self.trigger);
             done.outcome.without_content().json()
@@ -214,6 +214,16 @@ impl Attempt {
         };
         finish.outcome = store::Outcome::Final { status, reason: done.reason.clone(), json };
         Ending { finish, done: Some(Arc::new(done)) }
+    }
+
+    /// How the conversation ended, if it did: as the reply says, or with the execution whose own it is.
+    fn session_end(&self, done: &Done) -> Option<SessionEnd> {
+        let session = self.trigger.session_id.as_ref()?;
+        done.reply().and_then(session_end).or_else(|| {
+            let status = if done.reply().is_some() { "resolved" } else { "failed" };
+            let end = SessionEnd { status: status.to_owned(), facts: serde_json::json!({}) };
+            (*session == self.id.to_string()).then_some(end)
+        })
     }
 
     /// What the conversation keeps of an execution that succeeded. Of a confidential one it is what the flow itself appends.

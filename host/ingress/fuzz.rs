@@ -5,9 +5,9 @@ use std::time::Duration;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use flowgate_fuzz::fuzz;
 
+use super::claims::{KEY_BYTES_MAX, given_key};
 use super::prefer::{Answering, answering};
 use super::prove::with_query;
-use super::claims::{KEY_BYTES_MAX, given_key};
 use crate::dialect::DIALECTS;
 use crate::hook::{Mode, Spec};
 use crate::signature::Scheme;

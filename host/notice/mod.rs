@@ -131,7 +131,11 @@ impl Notices {
     pub fn new(store: Store, clock: Clock, client: Client, options: &Options) -> Result<Self, Error> {
         let mut channels = Vec::new();
         if !options.smtp_url.is_empty() {
-            channels.push(Channel::Mail(Box::new(mail::Mail::new(&options.smtp_url, &options.mail_from, &options.mail_to)?)));
+            channels.push(Channel::Mail(Box::new(mail::Mail::new(
+                &options.smtp_url,
+                &options.mail_from,
+                &options.mail_to,
+            )?)));
         }
         if !options.webhook_url.is_empty() {
             let secret = Secret::new(options.webhook_secret.clone());

@@ -90,8 +90,12 @@ impl Store {
 /// Lets a message wait for company, and sends those that are enough.
 fn gather(c: &Connection, told: &Told, batch: &Batch) -> Result<()> {
     let new = &told.delivery;
-    c.prepare_cached("INSERT INTO batched (target, at, event, body) VALUES (?, ?, ?, ?)")?
-        .execute(params![new.target, new.created_at, new.event, &new.body[..]])?;
+    c.prepare_cached("INSERT INTO batched (target, at, event, body) VALUES (?, ?, ?, ?)")?.execute(params![
+        new.target,
+        new.created_at,
+        new.event,
+        &new.body[..]
+    ])?;
     let (messages, bytes, first): (i64, i64, Timestamp) = c
         .prepare_cached("SELECT count(*), sum(length(body)), min(at) FROM batched WHERE target = ?")?
         .query_row([new.target], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;

@@ -355,10 +355,8 @@ fn unreferenced(c: &Connection, mut digests: Vec<Digest>) -> Result<Vec<Digest>>
 
 /// Writes an event of a flow.
 fn tell(c: &Connection, kind: &str, flow: FlowId, facts: serde_json::Value, at: Timestamp) -> Result<()> {
-    let workspace = c
-        .prepare_cached("SELECT workspace FROM flows WHERE id = ?")?
-        .query_row([flow], |row| row.get(0))
-        .optional()?;
+    let workspace =
+        c.prepare_cached("SELECT workspace FROM flows WHERE id = ?")?.query_row([flow], |row| row.get(0)).optional()?;
     let about = super::event::About { flow: Some(flow), ..Default::default() };
     workspace.map_or(Ok(()), |workspace| super::event::put(c, workspace, at, kind, about, &facts))
 }

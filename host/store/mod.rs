@@ -52,8 +52,8 @@ mod trouble;
 mod writer;
 
 pub use attempt::{Attempt, Blame, Sample};
-pub use blob::Upload;
 pub use batch::{BATCH, Batch, Told};
+pub use blob::Upload;
 pub use dead::{Recovery, Wished};
 pub use delivery::{Delivery, DeliveryFilter, DeliveryStatus, NewDelivery, Step};
 pub use event::{Event, SessionEnd};

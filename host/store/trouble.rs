@@ -38,7 +38,13 @@ pub(super) fn changed(
 }
 
 /// Tells of a delivery that was given up.
-pub(super) fn exhausted(c: &Connection, workspace: WorkspaceId, target: Target, id: DeliveryId, at: Timestamp) -> Result<()> {
+pub(super) fn exhausted(
+    c: &Connection,
+    workspace: WorkspaceId,
+    target: Target,
+    id: DeliveryId,
+    at: Timestamp,
+) -> Result<()> {
     let health = super::target::health(c, target)?;
     tell(c, workspace, "delivery.exhausted", id, &health, at)
 }
@@ -52,7 +58,14 @@ pub(super) fn disabled(c: &Connection, id: SubscriptionId, reason: &str, at: Tim
     event::put(c, workspace, at, "subscription.disabled", About::default(), &facts)
 }
 
-fn tell(c: &Connection, workspace: WorkspaceId, kind: &str, id: DeliveryId, health: &Health, at: Timestamp) -> Result<()> {
+fn tell(
+    c: &Connection,
+    workspace: WorkspaceId,
+    kind: &str,
+    id: DeliveryId,
+    health: &Health,
+    at: Timestamp,
+) -> Result<()> {
     let row = c
         .prepare_cached(
             "SELECT d.target, d.url, d.event, d.attempts, d.error,
