@@ -151,15 +151,18 @@ pub(super) fn or_null(mut schema: Value) -> Value {
 
 /// A list with a bound, empty by default.
 fn list_of(items: Value, description: &str) -> Value {
-    json!({ "type": "array", "items": items, "maxItems": LIST_MAX, "default": [], "description": description })
+    let mut schema = json!({ "type": "array", "maxItems": LIST_MAX, "default": [], "description": description });
+    schema["items"] = items;
+    schema
 }
 
 /// An object with these members and no other.
 pub(super) fn object(description: &str, required: &[&str], properties: Value) -> Value {
-    json!({
-        "type": "object", "description": description,
-        "required": required, "properties": properties, "additionalProperties": false,
-    })
+    let mut schema = json!({
+        "type": "object", "description": description, "required": required, "additionalProperties": false,
+    });
+    schema["properties"] = properties;
+    schema
 }
 
 /// The schema of a hook's spec. The room `hook` says more about each member.
@@ -293,7 +296,9 @@ fn json_type(rust: &str) -> &'static str {
 fn spec_and(description: &str, required: &[&str], others: Value) -> Value {
     let Value::Object(members) = spec()["properties"].take() else { unreachable!("a schema has properties") };
     let mut members = members.into_iter().map(|(name, schema)| (name, or_null(schema))).collect::<Map<_, _>>();
-    members.extend(others.as_object().into_iter().flatten().map(|(name, schema)| (name.clone(), schema.clone())));
+    if let Value::Object(others) = others {
+        members.extend(others);
+    }
     object(description, required, members.into())
 }
 

@@ -76,7 +76,9 @@ fn spec_and(description: &str, required: &[&str], others: Value) -> Value {
     };
     let Value::Object(members) = spec() else { unreachable!("members are an object") };
     let mut members = members.into_iter().map(with_null).collect::<Map<_, _>>();
-    members.extend(others.as_object().into_iter().flatten().map(|(name, schema)| (name.clone(), schema.clone())));
+    if let Value::Object(others) = others {
+        members.extend(others);
+    }
     object(description, required, members.into())
 }
 
