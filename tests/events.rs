@@ -4,7 +4,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::support::receiver::{Got, Receiver};
-use crate::support::{Hook, House, hmac};
+use crate::support::{Hook, House, PATIENCE, hmac};
 
 /// A flow that emits, behind a hook.
 async fn emitter(house: &House) -> Hook {
@@ -136,6 +136,12 @@ async fn a_batch_goes_out_when_it_is_full_or_has_waited() {
         events.iter().map(|event| event["data"]["execution_id"].clone()).collect::<Vec<_>>()
     };
     assert_eq!(ids(&receiver.wait_for(1).await[0]), sent[..3]);
+    // Else the crash may come before the record, and the first one comes twice.
+    let end = tokio::time::Instant::now() + PATIENCE;
+    while house.get("/v1/deliveries?status=succeeded").await.expect(200)["data"].as_array().unwrap().is_empty() {
+        assert!(tokio::time::Instant::now() < end, "the first batch is not on record");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
     // What waits for company survives the end of the process.
     house.kill();
     house.restart().await;

@@ -164,7 +164,7 @@ impl Dispatch {
 
     async fn send_batch(&self, job: Job) -> Result<(), store::Error> {
         let parts = &self.0.parts;
-        let target = Target::from_bytes(&job.subject).ok_or(store::Error::Corrupt("job"))?;
+        let target = store::batch_target(&job.subject).ok_or(store::Error::Corrupt("job"))?;
         let found = match target {
             Target::Subscription(id) => parts.subscriptions.find(id).await.ok().flatten(),
             Target::Hook(_) => None,

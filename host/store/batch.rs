@@ -87,6 +87,16 @@ impl Store {
     }
 }
 
+/// The target, behind a letter: a job whose subject is the target itself is the one that sends to it.
+fn subject(target: Target) -> Vec<u8> {
+    [b"b", &target.to_bytes()[..]].concat()
+}
+
+/// Whose batch a claimed job of the kind [`BATCH`] is about.
+pub fn batch_target(subject: &[u8]) -> Option<Target> {
+    subject.strip_prefix(b"b").and_then(Target::from_bytes)
+}
+
 /// Lets a message wait for company, and sends those that are enough.
 fn gather(c: &Connection, told: &Told, batch: &Batch) -> Result<()> {
     let new = &told.delivery;
@@ -102,7 +112,7 @@ fn gather(c: &Connection, told: &Told, batch: &Batch) -> Result<()> {
     if count(messages) >= u64::from(batch.events_max) || count(bytes) >= batch.bytes_max {
         close(c, told.workspace, new.target, &new.url, batch, new.created_at)?;
     } else if messages == 1 {
-        super::job::put(c, BATCH, told.workspace, &new.target.to_bytes(), first.after(batch.wait))?;
+        super::job::put(c, BATCH, told.workspace, &subject(new.target), first.after(batch.wait))?;
     }
     Ok(())
 }

@@ -52,7 +52,7 @@ mod trouble;
 mod writer;
 
 pub use attempt::{Attempt, Blame, Sample};
-pub use batch::{BATCH, Batch, Told};
+pub use batch::{BATCH, Batch, Told, batch_target};
 pub use blob::Upload;
 pub use dead::{Recovery, Wished};
 pub use delivery::{Delivery, DeliveryFilter, DeliveryStatus, NewDelivery, Step};
