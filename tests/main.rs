@@ -16,6 +16,8 @@ mod contract;
 mod crash;
 // Targets that fail, hang, or want less, beside others that do not.
 mod deliveries;
+// What subscribers hear of what happens.
+mod events;
 // The documented examples of the products, sent as they are.
 mod dialects;
 // What goes wrong, told in each product's envelope.
