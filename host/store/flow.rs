@@ -189,7 +189,7 @@ impl Store {
             ])?;
             let subject = [&new.flow.as_bytes()[..], digest.as_bytes()].concat();
             super::job::put(c, new.job, new.workspace, &subject, new.created_at)?;
-            tell(c, "flow.version.created", new.flow, json!({"version": digest}), new.created_at)?;
+            tell(c, "flow.version.created", new.flow, &json!({"version": digest}), new.created_at)?;
             let version = version_find(c, new.flow, digest)?;
             Ok((version.ok_or(Error::Corrupt("version"))?, true))
         })
@@ -230,7 +230,7 @@ impl Store {
                 VersionState::Ready => "flow.version.ready",
                 VersionState::Failed => "flow.version.failed",
             };
-            tell(c, kind, flow, json!({"version": digest}), at)
+            tell(c, kind, flow, &json!({"version": digest}), at)
         })
         .await
     }
@@ -354,11 +354,11 @@ fn unreferenced(c: &Connection, mut digests: Vec<Digest>) -> Result<Vec<Digest>>
 }
 
 /// Writes an event of a flow.
-fn tell(c: &Connection, kind: &str, flow: FlowId, facts: serde_json::Value, at: Timestamp) -> Result<()> {
+fn tell(c: &Connection, kind: &str, flow: FlowId, facts: &serde_json::Value, at: Timestamp) -> Result<()> {
     let workspace =
         c.prepare_cached("SELECT workspace FROM flows WHERE id = ?")?.query_row([flow], |row| row.get(0)).optional()?;
     let about = super::event::About { flow: Some(flow), ..Default::default() };
-    workspace.map_or(Ok(()), |workspace| super::event::put(c, workspace, at, kind, about, &facts))
+    workspace.map_or(Ok(()), |workspace| super::event::put(c, workspace, at, kind, about, facts))
 }
 
 fn version_find(c: &Connection, flow: FlowId, digest: Digest) -> Result<Option<Version>> {
@@ -375,7 +375,7 @@ fn alias_put(c: &Connection, flow: FlowId, alias: Alias) -> Result<Alias> {
     let previous = alias_find(c, flow, &alias.name)?.map(|before| before.digest);
     let facts = json!({"alias": alias.name, "version": alias.digest, "previous": previous});
     if previous != Some(alias.digest) {
-        tell(c, "flow.promoted", flow, facts, alias.updated_at)?;
+        tell(c, "flow.promoted", flow, &facts, alias.updated_at)?;
     }
     let history = alias.history.iter().flat_map(|digest| *digest.as_bytes()).collect::<Vec<u8>>();
     c.prepare_cached(
