@@ -45,6 +45,10 @@ pub mod registry;
 
 pub mod delivery;
 
+pub mod dispatch;
+
+pub mod notice;
+
 pub mod execution;
 
 pub mod problem;

@@ -209,6 +209,17 @@ pub struct InputError {
     pub message: String,
 }
 
+/// An event of a flow's own making.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Emitted {
+    /// When, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// Words with dots between them.
+    pub name: String,
+    /// What it says.
+    pub data: Json,
+}
+
 /// What a flow says before its reply. JSON: `{"kind":"say",…}` or `{"kind":"progress",…}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", from = "Flat")]

@@ -16,6 +16,8 @@ mod contract;
 mod crash;
 // Targets that fail, hang, or want less, beside others that do not.
 mod deliveries;
+// What subscribers hear of what happens.
+mod events;
 // The documented examples of the products, sent as they are.
 mod dialects;
 // What goes wrong, told in each product's envelope.
@@ -34,6 +36,8 @@ mod refusals;
 mod requests;
 // Requests signed by the libraries that senders use.
 mod senders;
+// Outgoing webhooks and their receivers.
+mod subscriptions;
 // A running house, and what is needed to talk to it.
 mod support;
 // The repository keeps its own rules: floor plan, pages, tests, prose.

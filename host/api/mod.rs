@@ -52,10 +52,12 @@ mod schemas;
 mod subscription_draft;
 mod subscription_schema;
 mod subscription_secrets;
+mod subscription_test;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
 mod versions;
+mod webhook_logs;
 mod webhooks;
 
 pub use auth::{Caller, Role};
@@ -163,6 +165,7 @@ endpoints! {
     get "/v1/subscriptions/{subscription}" subscriptions::get_subscription;
     patch "/v1/subscriptions/{subscription}" subscriptions::update_subscription;
     delete "/v1/subscriptions/{subscription}" subscriptions::delete_subscription;
+    post "/v1/subscriptions/{subscription}/test" subscription_test::test_subscription;
     post "/v1/subscriptions/{subscription}/secrets" subscription_secrets::rotate_subscription_secret;
     delete "/v1/subscriptions/{subscription}/secrets/{secret}" subscription_secrets::revoke_subscription_secret;
 

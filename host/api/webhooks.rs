@@ -5,7 +5,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, put};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -13,13 +13,14 @@ use serde_json::{Map, Value, json};
 use super::auth::Caller;
 use super::request::{At, JsonBody};
 use super::subscription_draft::Draft;
-use super::{Api, House};
+use super::{Api, House, webhook_logs};
+use crate::clock::Timestamp;
 use crate::dialect::Dialect;
 use crate::event::Patterns;
 use crate::id::SubscriptionId;
 use crate::problem::{FieldError, Problem};
 use crate::signature::Secret;
-use crate::store::Page;
+use crate::store::{Page, Tally, Target};
 use crate::subscription::{NewSubscription, Schedule, Subscription, Use};
 
 /// As many as a workspace can have; the page knows no paging.
@@ -29,6 +30,9 @@ pub(super) fn routes() -> Router<House> {
     Router::new()
         .route("/api/v1/webhooks", get(list_webhooks).post(create_webhook))
         .route("/api/v1/webhooks/{webhook}", put(update_webhook).get(get_webhook).delete(delete_webhook))
+        .route("/api/v1/webhooks/{webhook}/test", post(webhook_logs::test_webhook))
+        .route("/api/v1/webhooks/{webhook}/logs", get(webhook_logs::list_webhook_logs))
+        .route("/api/v1/webhooks/{webhook}/stats", get(webhook_logs::get_webhook_stats))
 }
 
 /// A webhook as the page shows it, and `secret` for the one time that it is shown.
@@ -46,8 +50,9 @@ struct Webhook {
     secret: Option<String>,
 }
 
-#[derive(Default, Serialize)]
-struct Stats {
+/// Its deliveries, counted.
+#[derive(Serialize)]
+pub(super) struct Stats {
     total_deliveries: u64,
     successful_deliveries: u64,
     failed_deliveries: u64,
@@ -101,13 +106,12 @@ fn twice() -> f64 {
     2.0
 }
 
-type Asked<T> = Result<T, Problem>;
+pub(super) type Asked<T> = Result<T, Problem>;
 
 async fn list_webhooks(caller: Asked<Caller>, State(api): State<Api>) -> Response {
     let listed = async {
         let all = api.subscriptions.list(caller?.workspace, Page { limit: LISTED_MAX, before: None }).await?;
-        let webhooks = all.into_iter().map(|one| Webhook::new(one, false)).collect::<Vec<_>>();
-        Ok(Json(json!({ "webhooks": webhooks })))
+        Ok(Json(json!({ "webhooks": shown(&api, all, false).await? })))
     };
     told(listed.await)
 }
@@ -122,13 +126,14 @@ async fn create_webhook(caller: Asked<Caller>, State(api): State<Api>, body: Ask
         let credential = draft.credential.take();
         let spec = draft.spec(&api.deliveries)?;
         let new = NewSubscription { workspace: caller.workspace, name, spec, secret, credential };
-        Ok((StatusCode::CREATED, Json(Webhook::new(api.subscriptions.create(new).await?, true))))
+        let made = api.subscriptions.create(new).await?;
+        Ok((StatusCode::CREATED, Json(one(&api, made, true).await?)))
     };
     told(made.await)
 }
 
 async fn get_webhook(caller: Asked<Caller>, State(api): State<Api>, at: Asked<At<String>>) -> Response {
-    let found = async { Ok(Json(Webhook::new(find(&api, caller?, &at?.0).await?, false))) };
+    let found = async { Ok(Json(one(&api, find(&api, caller?, &at?.0).await?, false).await?)) };
     told(found.await)
 }
 
@@ -151,7 +156,8 @@ async fn update_webhook(
         let credential = draft.credential.take();
         let spec = draft.spec_over(&changed.spec, &api.deliveries)?;
         api.subscriptions.set_spec(&mut changed, spec, credential);
-        Ok(Json(Webhook::new(api.subscriptions.update(changed).await?, false)))
+        let changed = api.subscriptions.update(changed).await?;
+        Ok(Json(one(&api, changed, false).await?))
     };
     told(changed.await)
 }
@@ -165,8 +171,19 @@ async fn delete_webhook(caller: Asked<Caller>, State(api): State<Api>, at: Asked
     told(deleted.await)
 }
 
-/// Webhooks have no names here, only ids.
-async fn find(api: &Api, caller: Caller, id: &str) -> Result<Subscription, Problem> {
+/// Webhooks with what has been delivered to them.
+async fn shown(api: &Api, all: Vec<Subscription>, shows_secret: bool) -> Result<Vec<Webhook>, Problem> {
+    let targets = all.iter().map(|one| Target::Subscription(one.id)).collect();
+    let tallies = api.deliveries.tallies(targets).await?;
+    Ok(all.into_iter().zip(tallies).map(|(one, tally)| Webhook::new(one, &tally, shows_secret)).collect())
+}
+
+async fn one(api: &Api, one: Subscription, shows_secret: bool) -> Result<Option<Webhook>, Problem> {
+    Ok(shown(api, vec![one], shows_secret).await?.pop())
+}
+
+/// By id; a name would do as well.
+pub(super) async fn find(api: &Api, caller: Caller, id: &str) -> Result<Subscription, Problem> {
     Ok(api.subscriptions.get(caller.workspace, id).await?)
 }
 
@@ -180,15 +197,21 @@ fn require(field: &str, expected: &str, is_missing: bool) -> Result<(), Problem>
     Err(problem.with(FieldError { field, message, expected, received }))
 }
 
-fn told(result: Result<impl IntoResponse, Problem>) -> Response {
+pub(super) fn told(result: Result<impl IntoResponse, Problem>) -> Response {
     match result {
         Ok(answer) => answer.into_response(),
         Err(problem) => problem.in_dialect(Dialect::Agenticflow),
     }
 }
 
+impl Stats {
+    pub(super) fn of(tally: &Tally) -> Self {
+        Self { total_deliveries: tally.total, successful_deliveries: tally.succeeded, failed_deliveries: tally.failed }
+    }
+}
+
 impl Webhook {
-    fn new(one: Subscription, shows_secret: bool) -> Self {
+    fn new(one: Subscription, tally: &Tally, shows_secret: bool) -> Self {
         let secret = one.secrets.all(Use::Signing).next().filter(|_| shows_secret);
         Self {
             secret: secret.map(|held| held.secret.expose().to_owned()),
@@ -198,8 +221,8 @@ impl Webhook {
             events: one.spec.events,
             status: if one.enabled { "active" } else { "inactive" },
             created_at: one.created_at.whole_seconds(),
-            last_delivery: None,
-            delivery_stats: Stats::default(),
+            last_delivery: tally.last_at.map(Timestamp::whole_seconds),
+            delivery_stats: Stats::of(tally),
         }
     }
 }

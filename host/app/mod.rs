@@ -14,6 +14,7 @@ use crate::api::{self, Api};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::delivery::{self, Deliveries};
+use crate::dispatch::{self, Dispatch};
 use crate::egress::Client;
 use crate::engine::{self, Compiler, Engine, Setup};
 use crate::execution::{self, Executions};
@@ -21,6 +22,7 @@ use crate::hook::Hooks;
 use crate::id::{KeyId, WorkspaceId};
 use crate::ingress::{self, Ingress};
 use crate::metrics::Metrics;
+use crate::notice::{self, Notices};
 use crate::queue::Queue;
 use crate::registry::Registry;
 use crate::signature::Secret;
@@ -46,6 +48,9 @@ pub enum Error {
     /// The engine cannot start.
     #[error(transparent)]
     Engine(#[from] engine::Error),
+    /// Notices cannot be sent as configured.
+    #[error(transparent)]
+    Notice(#[from] notice::Error),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}")]
     Listen {
@@ -110,6 +115,8 @@ struct House {
     subscriptions: Subscriptions,
     executions: Executions,
     deliveries: Deliveries,
+    dispatch: Dispatch,
+    notices: Notices,
     ingress: Ingress,
     metrics: Metrics,
     first_key: Option<Secret>,
@@ -144,10 +151,20 @@ impl House {
             queue: queue.clone(),
             hooks: hooks.clone(),
             subscriptions: subscriptions.clone(),
-            client,
+            client: client.clone(),
             metrics: metrics.clone(),
         };
         let deliveries = Deliveries::new(parts, config.delivery.clone());
+        let parts = dispatch::Parts {
+            store: store.clone(),
+            clock: clock.clone(),
+            queue: queue.clone(),
+            hooks: hooks.clone(),
+            subscriptions: subscriptions.clone(),
+            deliveries: deliveries.clone(),
+        };
+        let dispatch = Dispatch::new(parts, config.dispatch.clone());
+        let notices = Notices::new(store.clone(), clock.clone(), client, &config.notice)?;
         let parts = execution::Parts {
             store: store.clone(),
             clock: clock.clone(),
@@ -180,6 +197,8 @@ impl House {
             subscriptions,
             executions,
             deliveries,
+            dispatch,
+            notices,
             ingress,
             metrics,
             first_key,
@@ -230,6 +249,14 @@ impl House {
         workers.spawn({
             let stop = stop();
             async move { deliveries.run(stop).await }
+        });
+        workers.spawn({
+            let (dispatch, stop) = (self.dispatch.clone(), stop());
+            async move { dispatch.run(stop).await }
+        });
+        workers.spawn({
+            let (notices, stop) = (self.notices.clone(), stop());
+            async move { notices.run(stop).await }
         });
         workers.spawn(sweep::run(self.store.clone(), self.clock.clone(), config.retention.clone(), stop()));
         // Leases are kept until the process ends: the other workers need them while they finish.

@@ -5,6 +5,7 @@
 //! line in each of these three places. None of them may block a thread, and each bounds what it keeps for a guest.
 
 mod config;
+mod events;
 mod logging;
 mod memory;
 mod output;
@@ -20,7 +21,7 @@ use wasmtime::component::{HasSelf, Linker, ResourceTable};
 
 use crate::bindings::v0_1;
 use crate::clock::Clock;
-use crate::trigger::Output;
+use crate::trigger::{Emitted, Output};
 
 pub use self::logging::Logs;
 pub use self::memory::{Memory, OutOfMemory};
@@ -38,6 +39,10 @@ pub struct Options {
     pub outputs_max: u32,
     /// Bytes of all outputs of one execution. Default 4 MiB.
     pub output_bytes_max: u64,
+    /// Events of its own making that an execution may emit. Default 100.
+    pub events_max: usize,
+    /// Bytes of the data of all of them. Default 256 KiB.
+    pub event_bytes_max: usize,
     /// Bytes of a key of the session's state. Default 256.
     pub session_key_bytes_max: usize,
     /// Bytes of a value of the session's state. Default 64 KiB.
@@ -61,6 +66,8 @@ impl Default for Options {
             log_line_bytes_max: 4_096,
             outputs_max: 10_000,
             output_bytes_max: 4 << 20,
+            events_max: 100,
+            event_bytes_max: 256 << 10,
             session_key_bytes_max: 256,
             session_value_bytes_max: 64 << 10,
             session_text_bytes_max: 64 << 10,
@@ -90,6 +97,7 @@ pub struct Given {
 /// The state of every capability for one execution: the data of its `wasmtime::Store`.
 pub struct Ctx {
     config: config::Config,
+    events: events::Events,
     logs: Logs,
     memory: Memory,
     output: output::Outputs,
@@ -106,6 +114,7 @@ impl Ctx {
         table.set_max_capacity(options.resources_max);
         Self {
             config: config::Config::new(given.config),
+            events: events::Events::new(options, given.clock.clone()),
             memory: Memory::new(given.memory_bytes_max, options.table_elements_max),
             output: output::Outputs::new(options, given.output),
             session: session::Conversation::new(options, given.session, given.clock),
@@ -130,6 +139,11 @@ impl Ctx {
         self.output.count()
     }
 
+    /// What the flow emitted.
+    pub fn take_events(&mut self) -> Vec<Emitted> {
+        self.events.take()
+    }
+
     /// Drops all that the guest holds of the host: its streams end, its bodies are closed.
     pub fn release(&mut self) {
         self.table = ResourceTable::new();
@@ -140,6 +154,7 @@ impl Ctx {
 pub fn add_to_linker(linker: &mut Linker<Ctx>) -> wasmtime::Result<()> {
     wasi::add_to_linker(linker)?;
     v0_1::flow::output::add_to_linker::<Ctx, HasSelf<output::Outputs>>(linker, |ctx| &mut ctx.output)?;
+    v0_1::flow::events::add_to_linker::<Ctx, HasSelf<events::Events>>(linker, |ctx| &mut ctx.events)?;
     v0_1::flow::session::add_to_linker::<Ctx, HasSelf<session::Conversation>>(linker, |ctx| &mut ctx.session)?;
     v0_1::wasi::logging::logging::add_to_linker::<Ctx, HasSelf<Logs>>(linker, |ctx| &mut ctx.logs)?;
     v0_1::wasi::config::store::add_to_linker::<Ctx, HasSelf<config::Config>>(linker, |ctx| &mut ctx.config)

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::Paging;
-use super::out::{Columns, Out, fields, table};
+use super::out::{Columns, Out, fields, line, table};
 use super::remote::Remote;
 use super::secret;
 use crate::signature::Scheme;
@@ -37,6 +37,8 @@ pub(super) enum Subscription {
         /// The secret's id; `show` lists them.
         secret_id: String,
     },
+    /// Send an example of an event to a subscription, or show the request that would.
+    Test(Test),
     /// Delete a subscription.
     Delete(Named),
 }
@@ -98,6 +100,21 @@ pub(super) struct Rotate {
     /// A file that holds it.
     #[arg(long, value_name = "FILE", conflicts_with = "secret")]
     secret_file: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Test {
+    /// The subscription, by id or name.
+    subscription: String,
+    /// The event; the first one that the subscription names without.
+    #[arg(long, value_name = "NAME")]
+    event: Option<String>,
+    /// Members of the event's data that take the place of the example's.
+    #[arg(long, value_name = "JSON")]
+    data: Option<String>,
+    /// Send nothing, and show the request: the exact bytes, headers and signature.
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// What a subscription does. Only what is given is sent.
@@ -192,6 +209,7 @@ impl Subscription {
                 remote.act(Method::DELETE, &path).await?;
                 out.done(format_args!("secret {secret_id} of subscription {subscription} revoked"))?;
             }
+            Self::Test(test) => test.run(remote, out).await?,
             Self::Delete(Named { subscription }) => {
                 remote.act(Method::DELETE, &at(&subscription)).await?;
                 out.done(format_args!("subscription {subscription} deleted"))?;
@@ -258,6 +276,38 @@ impl Rotate {
         out.hint(format_args!("shown only now; the secrets before it live for {} s", self.overlap_s))?;
         Ok(())
     }
+}
+
+impl Test {
+    async fn run(self, remote: &Remote, out: Out) -> anyhow::Result<()> {
+        let mut body = json!({ "dry_run": self.dry_run });
+        if let Some(event) = self.event {
+            body["event"] = json!(event);
+        }
+        if let Some(data) = &self.data {
+            body["data"] = serde_json::from_str(data).context("--data is not JSON")?;
+        }
+        let path = [&at(&self.subscription)[..], &["test"]].concat();
+        let answer = remote.send(Method::POST, &path, &body).await?;
+        out.answer(&answer, if self.dry_run { request } else { sent })?;
+        if let Some(why) = answer["filtered"].as_str() {
+            out.hint(format_args!("the filter would keep a real event like this one back: {}", line(why)))?;
+        }
+        Ok(())
+    }
+}
+
+fn sent(answer: &Value) -> String {
+    fields(&[("event", "/event"), ("delivery", "/delivery_id")], answer)
+}
+
+/// The request as it would be on the wire, but for what the connection adds.
+fn request(answer: &Value) -> String {
+    let text = |at: &Value| line(at.as_str().unwrap_or_default()).into_owned();
+    let headers = answer["headers"].as_array().into_iter().flatten();
+    let headers = headers.map(|header| format!("{}: {}\n", text(&header["name"]), text(&header["value"])));
+    let (method, url, body) = (text(&answer["method"]), text(&answer["url"]), text(&answer["body"]));
+    format!("{method} {url}\n{}\n{body}\n", headers.collect::<String>())
 }
 
 impl Spec {

@@ -16,7 +16,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{capability, delivery, egress, engine, execution, ingress, queue, server, store, sweep, telemetry};
+use crate::{
+    capability, delivery, dispatch, egress, engine, execution, ingress, notice, queue, server, store, sweep, telemetry,
+};
 
 /// The commented file that says what holds when nothing is configured.
 pub const DEFAULT: &str = include_str!("default.toml");
@@ -43,6 +45,10 @@ pub struct Config {
     pub execution: execution::Options,
     /// Callbacks out.
     pub delivery: delivery::Options,
+    /// Events on their way to subscriptions.
+    pub dispatch: dispatch::Options,
+    /// Whom to tell of deliveries that fail.
+    pub notice: notice::Options,
     /// Requests out.
     pub egress: egress::Options,
     /// How long things are kept.

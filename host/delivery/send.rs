@@ -8,12 +8,13 @@ use http::{HeaderMap, HeaderValue, Method};
 
 use super::answer::Verdict;
 use super::receivers::Receiver;
-use super::{Deliveries, Options};
+use super::{Deliveries, Error, Options};
 use crate::clock::{Stopwatch, Timestamp};
 use crate::egress;
-use crate::id::AttemptId;
-use crate::store::{Attempt, Delivery};
-use crate::subscription::Signed;
+use crate::id::{AttemptId, DeliveryId};
+use crate::signature;
+use crate::store::{Attempt, Delivery, NewDelivery, Target};
+use crate::subscription::{Message, Signed, Subscription};
 
 /// Bytes of all headers of an answer that are recorded.
 const HEADER_BYTES_MAX: usize = 8 << 10;
@@ -25,6 +26,37 @@ pub(super) struct Sent {
 }
 
 impl Deliveries {
+    /// The request that would send a body to a subscription now. Only what the connection adds is not in it, and an access
+    /// token that would have to be fetched.
+    pub fn preview(
+        &self,
+        subscription: &Subscription,
+        id: DeliveryId,
+        body: &[u8],
+    ) -> Result<Signed, signature::Error> {
+        subscription.request(&id.to_string(), body, 1, self.0.parts.clock.now()).map(with_agent)
+    }
+
+    /// Sends something to a subscription that tells of no event. What comes of it is on record like any delivery.
+    pub async fn send_trial(&self, subscription: &Subscription, id: DeliveryId, message: Message) -> Result<(), Error> {
+        let target = Target::Subscription(subscription.id);
+        let new = NewDelivery {
+            id,
+            target,
+            // A trial does not wait for others, nor do others wait for it.
+            lane: None,
+            created_at: self.0.parts.clock.now(),
+            url: subscription.spec.url.to_string(),
+            event: message.name,
+            body: message.body,
+            said: None,
+            confidential: false,
+        };
+        self.0.parts.store.delivery_create(subscription.workspace, new).await?;
+        self.wake([target]);
+        Ok(())
+    }
+
     /// Sends a delivery once.
     pub(super) async fn attempt(&self, delivery: &Delivery, receiver: &Receiver) -> Sent {
         let (parts, options) = (&self.0.parts, &self.0.options);
@@ -65,6 +97,13 @@ impl Deliveries {
     }
 }
 
+/// Says who sends, for the receivers that ask.
+fn with_agent(mut signed: Signed) -> Signed {
+    let agent = HeaderValue::from_static(concat!("flowgate/", env!("CARGO_PKG_VERSION")));
+    signed.headers.entry(USER_AGENT).or_insert(agent);
+    signed
+}
+
 /// The request, or why there can be none.
 fn request(
     delivery: &Delivery,
@@ -73,9 +112,7 @@ fn request(
     options: &Options,
 ) -> Result<egress::Request, String> {
     let identity = receiver.identity.clone().transpose().map_err(|error| error.to_string())?;
-    let Signed { url, mut headers } = receiver.request(delivery, at).map_err(|error| error.to_string())?;
-    let agent = HeaderValue::from_static(concat!("flowgate/", env!("CARGO_PKG_VERSION")));
-    headers.entry(USER_AGENT).or_insert(agent);
+    let Signed { url, headers } = with_agent(receiver.request(delivery, at).map_err(|error| error.to_string())?);
     Ok(egress::Request {
         method: Method::POST,
         url,

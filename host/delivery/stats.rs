@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::id::WorkspaceId;
-use crate::store::{Health, Sample, Target};
+use crate::store::{Health, Sample, Tally, Target};
 
 use super::{Deliveries, Error};
 
@@ -44,6 +44,11 @@ pub struct Numbers {
 }
 
 impl Deliveries {
+    /// The deliveries for some targets, counted, in the same order. Whose they are is not looked at.
+    pub async fn tallies(&self, targets: Vec<Target>) -> Result<Vec<Tally>, Error> {
+        Ok(self.0.parts.store.tallies(targets).await?)
+    }
+
     /// A target's numbers of the last `hours`. [`Error::UnknownTarget`] when it is not the workspace's.
     pub async fn stats(&self, workspace: WorkspaceId, target: Target, hours: u32) -> Result<Stats, Error> {
         self.check_owner(workspace, target).await?;

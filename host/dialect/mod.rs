@@ -250,6 +250,11 @@ impl Dialect {
         matches!(self, Self::Cognigy | Self::Almyty | Self::Agenticflow)
     }
 
+    /// Whether a message without a session is a conversation of its own, which ends with its execution.
+    pub fn converses(self) -> bool {
+        self == Self::Agenticflow
+    }
+
     /// Whether an accepted caller is told when the execution will probably have ended.
     pub fn estimates(self) -> bool {
         self == Self::Agenticflow

@@ -54,6 +54,7 @@ const PACKAGES: &[&[(&str, &str)]] = &[
     &[
         ("flow-types.wit", include_str!("../../wit/flow-0.1.0/flow-types.wit")),
         ("handler.wit", include_str!("../../wit/flow-0.1.0/handler.wit")),
+        ("events.wit", include_str!("../../wit/flow-0.1.0/events.wit")),
         ("output.wit", include_str!("../../wit/flow-0.1.0/output.wit")),
         ("session.wit", include_str!("../../wit/flow-0.1.0/session.wit")),
         ("world.wit", include_str!("../../wit/flow-0.1.0/world.wit")),

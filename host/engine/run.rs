@@ -13,7 +13,7 @@ use crate::capability::{Ctx, Given, Session};
 use crate::clock::{Clock, Timestamp};
 use crate::id::{Digest, ExecutionId, FlowId};
 use crate::store::Store;
-use crate::trigger::{Failure, LogLine, Output, Reply, Trigger};
+use crate::trigger::{Emitted, Failure, LogLine, Output, Reply, Trigger};
 
 use super::load::{Loaded, Program};
 use super::meter::Meter;
@@ -62,6 +62,8 @@ pub struct Limits {
 pub struct Run {
     /// How it ended.
     pub end: End,
+    /// What it emitted, also when it was stopped.
+    pub events: Vec<Emitted>,
     /// What it logged, also when it was stopped.
     pub logs: Vec<LogLine>,
     /// Lines that were logged and not kept.
@@ -219,13 +221,19 @@ impl Guest<'_> {
             peak_memory_bytes: ctx.memory().peak_bytes() as u64,
             outputs: ctx.outputs(),
         };
-        Run { end, logs, logs_dropped, usage }
+        Run { end, events: ctx.take_events(), logs, logs_dropped, usage }
     }
 }
 
 impl Run {
+    /// One that did not take place.
+    pub fn not(why: Stop) -> Self {
+        let (events, logs) = (Vec::new(), Vec::new());
+        Self { end: End::Stopped(why), events, logs, logs_dropped: 0, usage: Usage::default() }
+    }
+
     fn busy() -> Self {
-        Self { end: End::Stopped(Stop::Busy), logs: Vec::new(), logs_dropped: 0, usage: Usage::default() }
+        Self::not(Stop::Busy)
     }
 }
 

@@ -11,12 +11,12 @@ use super::told::Told;
 use super::work::stored_trigger;
 use super::{Done, Executions, Outcome};
 use crate::clock::Timestamp;
-use crate::engine::{self, Call, End, Run, Stop};
+use crate::engine::{self, Call, Run, Stop};
 use crate::hook::Hook;
 use crate::id::ExecutionId;
 use crate::registry::Target;
-use crate::store::{self, Finish, Logs, NewMessage, OutputRow};
-use crate::trigger::{Output, Trigger};
+use crate::store::{self, Finish, Logs, NewEvent, NewMessage, OutputRow, SessionEnd};
+use crate::trigger::{Emitted, Output, Reply, Trigger};
 
 /// Outputs between the guest and the host.
 const OUTPUTS_WAITING_MAX: usize = 8;
@@ -47,6 +47,8 @@ impl Executions {
         if attempt.trigger.confidential {
             ending.finish.outputs.clear();
             ending.finish.logs = None;
+            ending.finish.events.clear();
+            ending.finish.session_end = ending.finish.session_end.map(SessionEnd::without_content);
         }
         ending
     }
@@ -62,6 +64,7 @@ impl Executions {
             memory_bytes: run.usage.peak_memory_bytes,
             outputs: live.said(),
             logs: logs(attempt.n, &run),
+            events: run.events.iter().map(emitted).collect(),
             ..Finish::default()
         };
         let mut ending = match verdict(run.end, interrupted) {
@@ -94,7 +97,7 @@ impl Executions {
         let parts = &self.0.parts;
         let loaded = match parts.registry.load(attempt.target.version).await {
             Ok(loaded) => loaded,
-            Err(error) => return (not_run(Stop::Host(error.to_string())), Told::default()),
+            Err(error) => return (Run::not(Stop::Host(error.to_string())), Told::default()),
         };
         let own = attempt.hook.as_ref().map(|hook| &hook.spec.limits);
         let call = Call {
@@ -202,6 +205,7 @@ impl Attempt {
     ) -> Ending {
         let done = Done { status, reason: reason.map(str::to_owned), outcome, at: finish.at, attempt: self.n };
         finish.messages = self.messages(&done);
+        finish.session_end = self.session_end(&done);
         let json = if self.trigger.confidential {
             finish.trigger_kept = kept(&self.trigger);
             done.outcome.without_content().json()
@@ -210,6 +214,16 @@ impl Attempt {
         };
         finish.outcome = store::Outcome::Final { status, reason: done.reason.clone(), json };
         Ending { finish, done: Some(Arc::new(done)) }
+    }
+
+    /// How the conversation ended, if it did: as the reply says, or with the execution whose own it is.
+    fn session_end(&self, done: &Done) -> Option<SessionEnd> {
+        let session = self.trigger.session_id.as_ref()?;
+        done.reply().and_then(session_end).or_else(|| {
+            let status = if done.reply().is_some() { "resolved" } else { "failed" };
+            let end = SessionEnd { status: status.to_owned(), facts: serde_json::json!({}) };
+            (*session == self.id.to_string()).then_some(end)
+        })
     }
 
     /// What the conversation keeps of an execution that succeeded. Of a confidential one it is what the flow itself appends.
@@ -232,8 +246,24 @@ pub(super) fn kept(trigger: &Trigger) -> Option<String> {
     trigger.confidential.then(|| json(trigger.without_content()))
 }
 
-fn not_run(stop: Stop) -> Run {
-    Run { end: End::Stopped(stop), logs: Vec::new(), logs_dropped: 0, usage: engine::Usage::default() }
+fn emitted(one: &Emitted) -> NewEvent {
+    let at = Timestamp::from_unix_ms(i64::try_from(one.at_ms).unwrap_or(i64::MAX));
+    let data = serde_json::from_str(one.data.as_str()).expect("what was emitted is JSON");
+    NewEvent { at, r#type: format!("custom.{}", one.name), data }
+}
+
+/// How the conversation ended, where the reply says that it did: by a member `resolution` of its data.
+fn session_end(reply: &Reply) -> Option<SessionEnd> {
+    let data = reply.data.as_ref()?.as_str();
+    // Most replies have no such member, and need not be parsed for it.
+    let data: serde_json::Value = data.contains("\"resolution\"").then(|| serde_json::from_str(data).ok())??;
+    let resolution = data.get("resolution").filter(|resolution| resolution.is_object())?;
+    let status = data.get("status").and_then(|status| status.as_str()).unwrap_or("resolved");
+    let mut facts = serde_json::json!({"resolution": resolution});
+    if let Some(score) = data.get("satisfaction_score").filter(|score| score.is_number()) {
+        facts["satisfaction_score"] = score.clone();
+    }
+    Some(SessionEnd { status: status.to_owned(), facts })
 }
 
 fn logs(attempt: u32, run: &Run) -> Option<Logs> {

@@ -289,10 +289,14 @@ impl Executions {
         tracing::error!(execution = %id, error = error as &dyn std::error::Error, "an end was not recorded");
     }
 
-    fn new_execution(&self, order: Order, mode: &'static str, wall_ms: u64) -> (NewExecution, Attempt) {
+    fn new_execution(&self, mut order: Order, mode: &'static str, wall_ms: u64) -> (NewExecution, Attempt) {
         let now = self.now();
         let id = ExecutionId::at(now.unix_ms_unsigned());
         let wall = self.wall(order.hook.as_deref(), wall_ms);
+        let converses = order.hook.as_ref().is_some_and(|hook| hook.spec.dialect.converses());
+        if converses && order.trigger.message.is_some() && order.trigger.session_id.is_none() {
+            order.trigger.session_id = Some(id.to_string());
+        }
         let new = NewExecution {
             id,
             workspace: order.target.workspace,

@@ -45,12 +45,16 @@ struct Inner {
 
 /// A filter or a projection that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{path}` {message}")]
+#[error("{}{message}", place(path))]
 pub struct Invalid {
     /// Where in the filter, dotted; empty at its top.
     pub path: String,
     /// What is wrong and what would be right.
     pub message: String,
+}
+
+fn place(path: &str) -> String {
+    if path.is_empty() { String::new() } else { format!("`{path}` ") }
 }
 
 impl Invalid {
@@ -94,8 +98,9 @@ impl Filter {
 impl TryFrom<Value> for Filter {
     type Error = Invalid;
 
+    /// Of what a customer writes, only objects: what is filtered there always is one.
     fn try_from(source: Value) -> Result<Self, Invalid> {
-        Self::parse(&source)
+        if source.is_object() { Self::parse(&source) } else { Err(Invalid::new("", "must be an object")) }
     }
 }
 

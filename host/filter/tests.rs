@@ -34,6 +34,7 @@ fn a_filter_is_kept_as_it_was_written() {
     let filter = serde_json::from_value::<Filter>(source.clone()).unwrap();
     assert_eq!(serde_json::to_value(&filter).unwrap(), source);
     assert_eq!(filter, Filter::parse(&source).unwrap());
+    assert!(serde_json::from_value::<Filter>(json!([source])).is_err(), "only an object is written by a customer");
 }
 
 #[test]
@@ -100,7 +101,7 @@ fn a_projection_keeps_the_nesting() {
 #[test]
 fn a_projection_has_paths() {
     for (paths, message) in [
-        (vec![], "`` has 0 paths; allowed: 1 to 64"),
+        (vec![], "has 0 paths; allowed: 1 to 64"),
         (vec!["a", "b..c"], "`[1]` is `b..c`; allowed: names with a dot between them, 256 characters at most"),
     ] {
         let error = Projection::parse(paths.into_iter().map(str::to_owned).collect()).unwrap_err();

@@ -68,7 +68,7 @@ impl Registry {
                 VersionState::Failed
             }
         };
-        self.0.store.version_settle(job.lease, flow, digest, state, detail.json()).await?;
+        self.0.store.version_settle(job.lease, flow, digest, state, detail.json(), self.0.clock.now()).await?;
         self.0.settled.send_modify(|count| *count += 1);
         Ok(())
     }

@@ -146,7 +146,7 @@ impl Store {
                 )?
                 .exists(params![workspace, execution, attempt])?;
             if runs {
-                super::life::add_outputs(c, execution, &outputs)?;
+                super::life::add_outputs(c, workspace, execution, &outputs)?;
                 deliveries.iter().try_for_each(|one| insert(c, workspace, Some(execution), one))?;
             }
             Ok(runs)
@@ -192,6 +192,9 @@ impl Store {
             ];
             let lane: Option<Option<String>> = update.query_row(values, |row| row.get(0)).optional()?;
             super::attempt::record(c, id, target, &attempt)?;
+            if lane.is_some() && status == DeliveryStatus::Exhausted {
+                super::trouble::exhausted(c, workspace, target, id, attempt.at)?;
+            }
             // One that was given up meanwhile stays so, and others have its turn.
             match lane {
                 Some(lane) if ended => super::lane::advance(c, target, lane, attempt.at),

@@ -5,6 +5,7 @@ use rusqlite::types::{FromSql, FromSqlResult, ToSqlOutput, ValueRef};
 use rusqlite::{OptionalExtension as _, Row, ToSql, params, params_from_iter};
 use serde::Serialize;
 
+use super::event::About;
 use super::{Page, Result, Store, count, text_enum};
 use crate::clock::Timestamp;
 use crate::id::{self, Digest, ExecutionId, FlowId, HookId, RequestId, WorkspaceId};
@@ -174,16 +175,22 @@ impl Store {
         self.write(move |c| {
             let mut update = c.prepare_cached(
                 "UPDATE executions SET status = 'canceled', reason = 'canceled', finished_at = ?, outcome = ?
-                 WHERE workspace = ? AND id = ? AND status IN ('queued', 'waiting')",
+                 WHERE workspace = ? AND id = ? AND status IN ('queued', 'waiting') RETURNING flow, session",
             )?;
-            let canceled = update.execute(params![at, outcome, workspace, id])? == 1;
-            if canceled {
+            let canceled = update
+                .query_row(params![at, outcome, workspace, id], |row| {
+                    Ok((row.get(0)?, row.get::<_, Option<String>>(1)?))
+                })
+                .optional()?;
+            if let Some((flow, session)) = &canceled {
+                let about = About { flow: Some(*flow), execution: Some(id), session: session.as_deref() };
+                super::life::ended(c, workspace, about, Status::Canceled, at)?;
                 trigger_kept.iter().try_for_each(|kept| super::life::forget(c, workspace, id, kept))?;
                 c.prepare_cached("DELETE FROM jobs WHERE subject = ? AND owner IS NULL")?
                     .execute([&id.as_bytes()[..]])?;
             }
             let mut select = c.prepare_cached("SELECT status FROM executions WHERE workspace = ? AND id = ?")?;
-            Ok(select.query_row(params![workspace, id], |row| Ok((row.get(0)?, canceled))).optional()?)
+            Ok(select.query_row(params![workspace, id], |row| Ok((row.get(0)?, canceled.is_some()))).optional()?)
         })
         .await
     }
@@ -245,6 +252,15 @@ impl Store {
                 Ok(OutputRow { attempt: row.get(0)?, n: row.get(1)?, at: row.get(2)?, data: row.get(3)? })
             })?;
             Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    /// How many things an attempt of an execution said.
+    pub async fn outputs_count(&self, id: ExecutionId, attempt: u32) -> Result<u32> {
+        self.read(move |c| {
+            let mut select = c.prepare_cached("SELECT count(*) FROM outputs WHERE execution = ? AND attempt = ?")?;
+            Ok(select.query_row(params![id, attempt], |row| row.get(0))?)
         })
         .await
     }

@@ -1,6 +1,7 @@
 //! Flows, versions, aliases.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use serde_json::json;
 
 use super::{Error, Page, Result, Store, count, stored, taken, text_enum};
 use crate::clock::Timestamp;
@@ -188,6 +189,7 @@ impl Store {
             ])?;
             let subject = [&new.flow.as_bytes()[..], digest.as_bytes()].concat();
             super::job::put(c, new.job, new.workspace, &subject, new.created_at)?;
+            tell(c, "flow.version.created", new.flow, json!({"version": digest}), new.created_at)?;
             let version = version_find(c, new.flow, digest)?;
             Ok((version.ok_or(Error::Corrupt("version"))?, true))
         })
@@ -217,12 +219,18 @@ impl Store {
         digest: Digest,
         state: VersionState,
         detail: String,
+        at: Timestamp,
     ) -> Result<()> {
         self.write(move |c| {
             super::job::done(c, &lease)?;
             c.prepare_cached("UPDATE versions SET state = ?, detail = ? WHERE flow = ? AND digest = ?")?
                 .execute(params![state, detail, flow, digest])?;
-            Ok(())
+            let kind = match state {
+                VersionState::Compiling => return Ok(()),
+                VersionState::Ready => "flow.version.ready",
+                VersionState::Failed => "flow.version.failed",
+            };
+            tell(c, kind, flow, json!({"version": digest}), at)
         })
         .await
     }
@@ -345,6 +353,14 @@ fn unreferenced(c: &Connection, mut digests: Vec<Digest>) -> Result<Vec<Digest>>
     error.map_or(Ok(digests), |e| Err(e.into()))
 }
 
+/// Writes an event of a flow.
+fn tell(c: &Connection, kind: &str, flow: FlowId, facts: serde_json::Value, at: Timestamp) -> Result<()> {
+    let workspace =
+        c.prepare_cached("SELECT workspace FROM flows WHERE id = ?")?.query_row([flow], |row| row.get(0)).optional()?;
+    let about = super::event::About { flow: Some(flow), ..Default::default() };
+    workspace.map_or(Ok(()), |workspace| super::event::put(c, workspace, at, kind, about, &facts))
+}
+
 fn version_find(c: &Connection, flow: FlowId, digest: Digest) -> Result<Option<Version>> {
     let sql = format!("SELECT {VERSION} FROM versions WHERE flow = ? AND digest = ?");
     Ok(c.prepare_cached(&sql)?.query_row(params![flow, digest], version).optional()?)
@@ -356,6 +372,11 @@ fn alias_find(c: &Connection, flow: FlowId, name: &str) -> Result<Option<Alias>>
 }
 
 fn alias_put(c: &Connection, flow: FlowId, alias: Alias) -> Result<Alias> {
+    let previous = alias_find(c, flow, &alias.name)?.map(|before| before.digest);
+    let facts = json!({"alias": alias.name, "version": alias.digest, "previous": previous});
+    if previous != Some(alias.digest) {
+        tell(c, "flow.promoted", flow, facts, alias.updated_at)?;
+    }
     let history = alias.history.iter().flat_map(|digest| *digest.as_bytes()).collect::<Vec<u8>>();
     c.prepare_cached(
         "INSERT OR REPLACE INTO aliases (flow, name, digest, history, updated_at) VALUES (?, ?, ?, ?, ?)",

@@ -179,10 +179,10 @@ pub(super) fn again_as(c: &Connection, lease: &Lease, kind: &str, at: Timestamp)
     held(update.execute(params![kind, at, lease.seq, lease.token])?)
 }
 
-/// Errs when the lease does not hold any more.
-pub(super) fn check(c: &Connection, lease: &Lease) -> Result<()> {
-    let mut select = c.prepare_cached("SELECT 1 FROM jobs WHERE seq = ? AND token = ?")?;
-    held(usize::from(select.exists(params![lease.seq, lease.token])?))
+/// Whose a claimed job is. Errs when the lease does not hold any more.
+pub(super) fn check(c: &Connection, lease: &Lease) -> Result<WorkspaceId> {
+    let mut select = c.prepare_cached("SELECT workspace FROM jobs WHERE seq = ? AND token = ?")?;
+    select.query_row(params![lease.seq, lease.token], |row| row.get(0)).optional()?.ok_or(Error::LeaseLost)
 }
 
 fn held(rows: usize) -> Result<()> {

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use serde_json::json;
 
+use super::event::{self, About, SessionEnd};
 use super::execution::{SEALED, SLIM, WIDE, whole};
 use super::{
     Execution, Lease, Logs, NewDelivery, NewMessage, Origin, OutputRow, Result, Status, Store, Target, stored,
@@ -111,6 +113,10 @@ pub struct Finish {
     pub messages: Vec<NewMessage>,
     /// Who is to be told.
     pub deliveries: Vec<NewDelivery>,
+    /// What the flow tells the world besides.
+    pub events: Vec<NewEvent>,
+    /// That the conversation ends here, where the flow says so.
+    pub session_end: Option<SessionEnd>,
     /// What stays of the trigger when this is the end, as JSON; its body goes. All stays when this is absent.
     pub trigger_kept: Option<String>,
 }
@@ -122,6 +128,17 @@ impl Finish {
         targets.dedup();
         targets
     }
+}
+
+/// An event of a flow's own making.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewEvent {
+    /// When it was emitted.
+    pub at: Timestamp,
+    /// Its type, for example `custom.ticket.opened`.
+    pub r#type: String,
+    /// What the flow says about it.
+    pub data: serde_json::Value,
 }
 
 /// What came of an attempt.
@@ -160,6 +177,7 @@ impl Store {
                 }
                 Start::Here { job, owner, until } => {
                     insert(c, &new, Status::Running, 1, Some(new.created_at), None)?;
+                    started(c, new.workspace, new.flow, new.id, new.session.as_deref(), new.created_at)?;
                     let lease = super::job::put_leased(c, job, new.workspace, subject, owner, until)?;
                     Ok(Accepted::New(Some(lease)))
                 }
@@ -193,8 +211,12 @@ impl Store {
             );
             let begun = |row: &Row<'_>| Ok((whole(row)?, row.get(SEALED)?));
             let begun = c.prepare_cached(&sql)?.query_row(params![at, lease.seq(), id], begun).optional()?;
-            if begun.is_none() {
-                super::job::done(c, &lease)?;
+            match &begun {
+                Some((one, _)) if one.attempt == 1 => {
+                    started(c, one.workspace, one.flow, id, one.session.as_deref(), at)?;
+                }
+                Some(_) => {}
+                None => super::job::done(c, &lease)?,
             }
             Ok(begun)
         });
@@ -221,7 +243,11 @@ impl Store {
                 Outcome::Final { .. } => super::job::done(c, &lease)?,
             }
             finish_row(c, workspace, id, &finish)?;
-            attach(c, workspace, id, &finish)
+            let (flow, session): (FlowId, Option<String>) = c
+                .prepare_cached("SELECT flow, session FROM executions WHERE workspace = ? AND id = ?")?
+                .query_row(params![workspace, id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let about = About { flow: Some(flow), execution: Some(id), session: session.as_deref() };
+            attach(c, workspace, id, about, &finish)
         })
         .await
     }
@@ -306,7 +332,21 @@ fn insert(
 
 fn record(c: &Connection, new: &NewExecution, finish: &Finish) -> Result<()> {
     insert(c, new, Status::Running, 1, Some(new.created_at), Some(finish))?;
-    attach_to(c, new.workspace, new.id, new.flow, new.session.as_deref(), finish)
+    started(c, new.workspace, new.flow, new.id, new.session.as_deref(), new.created_at)?;
+    let about = About { flow: Some(new.flow), execution: Some(new.id), session: new.session.as_deref() };
+    attach(c, new.workspace, new.id, about, finish)
+}
+
+fn started(
+    c: &Connection,
+    workspace: WorkspaceId,
+    flow: FlowId,
+    id: ExecutionId,
+    session: Option<&str>,
+    at: Timestamp,
+) -> Result<()> {
+    let about = About { flow: Some(flow), execution: Some(id), session };
+    event::put(c, workspace, at, "execution.started", about, &json!({}))
 }
 
 fn finish_row(c: &Connection, workspace: WorkspaceId, id: ExecutionId, finish: &Finish) -> Result<()> {
@@ -344,33 +384,11 @@ pub(super) fn forget(c: &Connection, workspace: WorkspaceId, id: ExecutionId, ke
 }
 
 /// Writes what belongs to the end of an attempt beside the execution's own row.
-fn attach(c: &Connection, workspace: WorkspaceId, id: ExecutionId, finish: &Finish) -> Result<()> {
-    if finish.messages.is_empty() {
-        return attach_to(c, workspace, id, FlowId::at(0), None, finish);
-    }
-    let (flow, session): (FlowId, Option<String>) = c
-        .prepare_cached("SELECT flow, session FROM executions WHERE workspace = ? AND id = ?")?
-        .query_row(params![workspace, id], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    attach_to(c, workspace, id, flow, session.as_deref(), finish)
-}
-
-fn attach_to(
-    c: &Connection,
-    workspace: WorkspaceId,
-    id: ExecutionId,
-    flow: FlowId,
-    session: Option<&str>,
-    finish: &Finish,
-) -> Result<()> {
-    add_outputs(c, id, &finish.outputs)?;
+fn attach(c: &Connection, workspace: WorkspaceId, id: ExecutionId, about: About<'_>, finish: &Finish) -> Result<()> {
+    add_outputs(c, workspace, id, &finish.outputs)?;
     if let Some(logs) = &finish.logs {
         c.prepare_cached("INSERT OR REPLACE INTO logs (execution, attempt, dropped, lines) VALUES (?, ?, ?, ?)")?
             .execute(params![id, logs.attempt, stored(logs.dropped), logs.lines])?;
-    }
-    if let Some(session) = session {
-        for message in &finish.messages {
-            super::session::append(c, flow, session, message)?;
-        }
     }
     for delivery in &finish.deliveries {
         super::delivery::insert(c, workspace, Some(id), delivery)?;
@@ -378,15 +396,58 @@ fn attach_to(
     if let (Some(_), Outcome::Final { .. }) = (&finish.trigger_kept, &finish.outcome) {
         super::delivery::forget_said(c, id)?;
     }
-    Ok(())
+    match finish.outcome {
+        Outcome::Final { status, .. } => end(c, workspace, about, status, finish),
+        Outcome::Again | Outcome::AgainAt(..) => Ok(()),
+    }
 }
 
 /// Adds what an execution said, but for what is there already.
-pub(super) fn add_outputs(c: &Connection, id: ExecutionId, outputs: &[OutputRow]) -> Result<()> {
+pub(super) fn add_outputs(
+    c: &Connection,
+    workspace: WorkspaceId,
+    id: ExecutionId,
+    outputs: &[OutputRow],
+) -> Result<()> {
     let mut add =
         c.prepare_cached("INSERT OR IGNORE INTO outputs (execution, attempt, n, at, data) VALUES (?, ?, ?, ?, ?)")?;
     for output in outputs {
-        add.execute(params![id, output.attempt, output.n, output.at, output.data])?;
+        if add.execute(params![id, output.attempt, output.n, output.at, output.data])? == 1 {
+            let about = About { execution: Some(id), ..About::default() };
+            let place = json!({"attempt": output.attempt, "n": output.n});
+            event::put(c, workspace, output.at, "execution.output", about, &place)?;
+        }
     }
     Ok(())
+}
+
+/// Tells of the end of an execution, and of what it means for its conversation.
+fn end(c: &Connection, workspace: WorkspaceId, about: About<'_>, status: Status, finish: &Finish) -> Result<()> {
+    for emitted in &finish.events {
+        event::put(c, workspace, emitted.at, &emitted.r#type, about, &json!({"data": emitted.data}))?;
+    }
+    let (Some(flow), Some(session)) = (about.flow, about.session) else {
+        return ended(c, workspace, about, status, finish.at);
+    };
+    let mut said = Vec::with_capacity(finish.messages.len());
+    for message in &finish.messages {
+        said.push((super::session::append(c, flow, session, message)?, message));
+    }
+    event::session_turn(c, workspace, about, finish.at, finish.cpu_us, &said)?;
+    ended(c, workspace, about, status, finish.at)?;
+    match &finish.session_end {
+        Some(end) => event::session_end(c, flow, session, about.execution, finish.at, end.clone()),
+        None => Ok(()),
+    }
+}
+
+/// Tells that an execution has ended.
+pub(super) fn ended(
+    c: &Connection,
+    workspace: WorkspaceId,
+    about: About<'_>,
+    status: Status,
+    at: Timestamp,
+) -> Result<()> {
+    event::of_end(status).map_or(Ok(()), |kind| event::put(c, workspace, at, kind, about, &json!({})))
 }

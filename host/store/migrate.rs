@@ -11,6 +11,9 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003_path_ids.sql"),
     include_str!("migrations/0004_subscriptions.sql"),
     include_str!("migrations/0005_lanes.sql"),
+    include_str!("migrations/0006_events.sql"),
+    include_str!("migrations/0007_batches.sql"),
+    include_str!("migrations/0008_discarded.sql"),
 ];
 
 /// Runs the migrations that the database has not seen. `PRAGMA user_version` counts them.

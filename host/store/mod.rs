@@ -24,10 +24,12 @@ use crate::clock::Timestamp;
 use crate::id::{Digest, Id, Kind};
 
 mod attempt;
+mod batch;
 mod blob;
 mod confidential;
 mod dead;
 mod delivery;
+mod event;
 mod execution;
 mod flow;
 mod hook;
@@ -42,26 +44,31 @@ mod retention;
 mod seal;
 mod session;
 mod subscription;
+mod tally;
 mod target;
 #[cfg(test)]
 mod tests;
+mod trouble;
 mod writer;
 
 pub use attempt::{Attempt, Blame, Sample};
+pub use batch::{BATCH, Batch, Told, batch_target};
 pub use blob::Upload;
 pub use dead::{Recovery, Wished};
 pub use delivery::{Delivery, DeliveryFilter, DeliveryStatus, NewDelivery, Step};
+pub use event::{Event, SessionEnd};
 pub use execution::{Execution, ExecutionFilter, Logs, Origin, OutputRow, Status};
 pub use flow::{Alias, Flow, NewVersion, Version, VersionState};
 pub use hook::Hook;
 pub use job::{Claim, Job, Lease};
 pub use key::{Key, Workspace};
-pub use life::{Accepted, Finish, Idempotency, NewExecution, Outcome, Start};
+pub use life::{Accepted, Finish, Idempotency, NewEvent, NewExecution, Outcome, Start};
 pub use request::{BODY_KEPT_BYTES_MAX, Recorded, Verdict};
 pub use retention::{Retention, Swept};
 pub use seal::KeyRing;
 pub use session::{Entry, Message, NewMessage, Set};
 pub use subscription::Subscription;
+pub use tally::{Tally, Tried};
 pub use target::{Due, GiveUp, Health, Standing, Target};
 
 /// How the store behaves.

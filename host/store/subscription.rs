@@ -161,7 +161,11 @@ pub(super) fn disable(c: &Connection, id: SubscriptionId, reason: &str, at: Time
         "UPDATE subscriptions SET enabled = 0, disabled_reason = ?, updated_at = max(?, updated_at + 1)
          WHERE id = ? AND enabled",
     )?;
-    Ok(update.execute(params![reason, at, id])? == 1)
+    let disabled = update.execute(params![reason, at, id])? == 1;
+    if disabled {
+        super::trouble::disabled(c, id, reason, at)?;
+    }
+    Ok(disabled)
 }
 
 fn subscription(row: &Row<'_>) -> rusqlite::Result<Subscription> {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::delivery::{DELIVERY, whole};
 use super::{Delivery, DeliveryStatus, Lease, Result, Store, text_enum};
 use crate::clock::Timestamp;
-use crate::id::{BadId, HookId, SubscriptionId, WorkspaceId};
+use crate::id::{BadId, DeliveryId, HookId, SubscriptionId, WorkspaceId};
 
 /// Rows that one step of a long change touches at most, so that it does not hold up the writer.
 const ROWS_PER_STEP: u32 = 500;
@@ -194,6 +194,9 @@ impl Store {
     ) -> Result<Option<Timestamp>> {
         self.write(move |c| {
             if let Some(health) = &health {
+                let workspace = super::job::check(c, &lease)?;
+                let (before, now) = (self::health(c, target)?, health.failed_at.or(health.proven_since));
+                super::trouble::changed(c, workspace, target, &before, health, now.unwrap_or_default())?;
                 remember(c, target, health)?;
             }
             let Some(next_at) = next_at(c, target)? else {
@@ -243,10 +246,15 @@ pub(super) fn end_some(c: &Connection, target: Target, give_up: &GiveUp) -> Resu
     for seq in &rows {
         let mut update = c.prepare_cached(
             "UPDATE deliveries SET status = ?, error = ?, next_at = NULL, finished_at = ?,
-               body = CASE WHEN ? THEN x'' ELSE body END WHERE seq = ? RETURNING lane",
+               body = CASE WHEN ? THEN x'' ELSE body END WHERE seq = ? RETURNING lane, workspace, id",
         )?;
         let (status, error, at) = (give_up.status, &give_up.error, give_up.at);
-        let lane = update.query_row(params![status, error, at, give_up.forget, seq], |row| row.get(0))?;
+        let (lane, workspace, id) = update.query_row(params![status, error, at, give_up.forget, seq], |row| {
+            Ok((row.get(0)?, row.get::<_, WorkspaceId>(1)?, row.get::<_, DeliveryId>(2)?))
+        })?;
+        if status == DeliveryStatus::Exhausted {
+            super::trouble::exhausted(c, workspace, target, id, at)?;
+        }
         if give_up.began_before.is_some() {
             super::lane::advance(c, target, lane, at)?;
         }

@@ -79,7 +79,7 @@ impl House {
         let new = NewVersion { flow, workspace: self.workspace, detail: "{}".into(), created_at: NOW, job: "compile" };
         if self.store.version_create(upload, new).await.unwrap().1 {
             let job = self.claim("compile", NOW).await.pop().unwrap();
-            let settle = self.store.version_settle(job.lease, flow, digest, VersionState::Ready, "{}".into());
+            let settle = self.store.version_settle(job.lease, flow, digest, VersionState::Ready, "{}".into(), NOW);
             settle.await.unwrap();
         }
         digest

@@ -15,7 +15,7 @@ use std::thread::{self, Thread};
 use std::time::Duration;
 
 use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{Error, Options, Result};
 use crate::clock::Stopwatch;
@@ -39,6 +39,8 @@ pub(super) struct Writer {
     thread: Thread,
     /// Set with every verb that somebody waits for.
     awaited: Arc<AtomicBool>,
+    /// The place of the last event that is on the disk.
+    events: watch::Receiver<u64>,
 }
 
 impl Writer {
@@ -51,12 +53,18 @@ impl Writer {
         connection.set_prepared_statement_cache_capacity(128);
         let (verbs, queue) = mpsc::channel(options.writes_waiting_max);
         let (awaited, per_commit) = (Arc::new(AtomicBool::new(false)), options.writes_per_commit_max);
+        let (told, events) = watch::channel(super::event::last(&connection)?);
         let started = thread::Builder::new().name("store-writer".to_owned()).spawn({
             let awaited = awaited.clone();
-            move || run(&connection, queue, &awaited, per_commit)
+            move || run(&connection, queue, &awaited, per_commit, &told)
         });
         let started = started.map_err(|e| Error::io("start the writer of", std::path::Path::new("the store"), e))?;
-        Ok(Self { verbs, thread: started.thread().clone(), awaited })
+        Ok(Self { verbs, thread: started.thread().clone(), awaited, events })
+    }
+
+    /// Changes with every commit that brought events.
+    pub(super) fn events(&self) -> watch::Receiver<u64> {
+        self.events.clone()
     }
 
     /// Runs `verb` in one of the next commits and returns after it. Waits for a place in the queue.
@@ -135,7 +143,13 @@ fn in_savepoint<T>(connection: &Connection, verb: impl FnOnce(&Connection) -> Re
     result
 }
 
-fn run(connection: &Connection, mut queue: mpsc::Receiver<Verb>, awaited: &AtomicBool, per_commit: usize) {
+fn run(
+    connection: &Connection,
+    mut queue: mpsc::Receiver<Verb>,
+    awaited: &AtomicBool,
+    per_commit: usize,
+    events: &watch::Sender<u64>,
+) {
     let mut answers = Vec::with_capacity(per_commit);
     while let Some(first) = queue.blocking_recv() {
         if !first.awaited {
@@ -144,6 +158,9 @@ fn run(connection: &Connection, mut queue: mpsc::Receiver<Verb>, awaited: &Atomi
         let commit = commit(connection, first, &mut queue, &mut answers, per_commit);
         for answer in answers.drain(..) {
             answer(&commit);
+        }
+        if let Ok(last) = super::event::last(connection) {
+            events.send_if_modified(|seen| std::mem::replace(seen, last) != last);
         }
     }
     // The last handle is gone: fold the log into the database, so that the next start finds one file.

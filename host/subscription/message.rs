@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use url::Url;
 
 use super::{Order, Subscription, Use};
@@ -60,26 +60,39 @@ impl Subscription {
     pub fn message(&self, event: &Event) -> Result<Message, Passed> {
         let spec = &self.spec;
         let name = spec.events.name_of(event, spec.format).ok_or(Passed::Event)?;
-        let mut data = event.data(&name);
+        let data = event.data(&name);
         let looks = spec.filter.is_some() || spec.conditions.is_some() || spec.include_fields.is_some();
-        if looks || matches!(spec.order, Order::Pointer(_)) {
-            let value: Value = serde_json::from_str(data.as_str()).unwrap_or_default();
-            for filter in [&spec.filter, &spec.conditions].into_iter().flatten() {
-                filter.check(&value).map_err(Passed::Filter)?;
-            }
-            let lane = self.lane(event, &value);
-            if let Some(fields) = &spec.include_fields {
-                data = Json::of(&fields.of(&value)).unwrap_or_default();
-            }
-            return Ok(self.told(event, name, &data, lane));
+        if !looks && !matches!(spec.order, Order::Pointer(_)) {
+            return Ok(self.told(event, name, &data, &Value::Null));
         }
-        let lane = self.lane(event, &Value::Null);
-        Ok(self.told(event, name, &data, lane))
+        let value = parsed(&data);
+        self.check(&value).map_err(Passed::Filter)?;
+        Ok(self.told(event, name, &data, &value))
     }
 
-    fn told(&self, event: &Event, name: String, data: &Json, lane: Option<String>) -> Message {
-        let body = event.payload(&name, self.spec.format, self.id, data);
-        Message { name, body, lane }
+    /// What it would be told of an event under this name, whether it wants that or not, with other members of `data` where
+    /// `over` has them; and why its filter would not let it pass.
+    pub fn trial(&self, event: &Event, name: String, over: Map<String, Value>) -> (Message, Option<Why>) {
+        let mut data = event.data(&name);
+        let mut value = parsed(&data);
+        if let (false, Some(members)) = (over.is_empty(), value.as_object_mut()) {
+            members.extend(over);
+            data = Json::of(&value).unwrap_or_default();
+        }
+        let why = self.check(&value).err();
+        (self.told(event, name, &data, &value), why)
+    }
+
+    fn check(&self, data: &Value) -> Result<(), Why> {
+        let filters = [&self.spec.filter, &self.spec.conditions];
+        filters.into_iter().flatten().try_for_each(|filter| filter.check(data))
+    }
+
+    /// `value` is `data`, where something looks into it.
+    fn told(&self, event: &Event, name: String, data: &Json, value: &Value) -> Message {
+        let part = self.spec.include_fields.as_ref().and_then(|fields| Json::of(&fields.of(value)).ok());
+        let body = event.payload(&name, self.spec.format, self.id, part.as_ref().unwrap_or(data));
+        Message { name, body, lane: self.lane(event, value) }
     }
 
     fn lane(&self, event: &Event, data: &Value) -> Option<String> {
@@ -124,4 +137,8 @@ impl Subscription {
         headers.extend(self.credential_field(now));
         Ok(Signed { url, headers })
     }
+}
+
+fn parsed(data: &Json) -> Value {
+    serde_json::from_str(data.as_str()).unwrap_or_default()
 }

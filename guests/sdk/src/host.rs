@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::bindings::flowgate::flow::{flow_types as wire, output as wire_output, session as wire_session};
+use crate::bindings::flowgate::flow::{
+    events as wire_events, flow_types as wire, output as wire_output, session as wire_session,
+};
 use crate::bindings::wasi::config::store;
 use crate::bindings::wasi::logging::logging;
 use crate::log::Level;
 use crate::session::{Entry, Message, Role};
-use crate::{Failure, Header, HttpReply, InputError, Reply, Request, Result, Trigger, config, output, session};
+use crate::{Failure, Header, HttpReply, InputError, Reply, Request, Result, Trigger, config, events, output, session};
 
 pub use crate::bindings::describing::exports::flowgate::flow::describe::Guest as Describe;
 pub use crate::bindings::exports::flowgate::flow::handler::Guest as Handler;
@@ -40,6 +42,13 @@ pub(crate) fn say(text: Option<&str>, data: Option<&str>) -> Result<(), output::
 
 pub(crate) fn progress(percent: Option<u8>, message: &str) -> Result<(), output::Error> {
     Ok(wire_output::progress(percent, message)?)
+}
+
+pub(crate) fn emit(name: &str, data: &str) -> Result<(), events::Error> {
+    wire_events::emit(name, data).map_err(|error| match error {
+        wire_events::Error::OverLimit(limit) => events::Error::OverLimit(limit),
+        wire_events::Error::Invalid(reason) => events::Error::Invalid(reason),
+    })
 }
 
 pub(crate) fn messages(limit: u32, before: Option<u64>) -> Result<Vec<Message>, session::Error> {

@@ -51,7 +51,7 @@
 //!
 //! # The host
 //!
-//! [`output`] says something before the reply, [`session`] remembers, [`log`] logs and [`config`] reads settings.
+//! [`output`] says something before the reply, [`events`] tells subscribers, [`session`] remembers, [`log`] logs and [`config`] reads settings.
 //! A component imports only those that it uses.
 //!
 //! # Tests
@@ -63,6 +63,7 @@
 pub mod bindings;
 pub mod config;
 mod describe;
+pub mod events;
 mod failure;
 mod flow;
 #[cfg(target_family = "wasm")]

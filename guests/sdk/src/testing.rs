@@ -96,12 +96,12 @@ pub fn set_config(key: &str, value: &str) {
     HOST.with_borrow_mut(|host| host.config.insert(key.to_owned(), value.to_owned()));
 }
 
-/// What was said and logged on this thread since the last call.
+/// What was said, emitted and logged on this thread since the last call.
 pub fn take_outputs() -> Vec<Output> {
     HOST.with_borrow_mut(|host| std::mem::take(&mut host.outputs))
 }
 
-/// Something that a flow sent before its reply.
+/// Something that a flow sent beside its reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
     /// By [`output::say`](crate::output::say) and its siblings.
@@ -117,6 +117,13 @@ pub enum Output {
         percent: Option<u8>,
         /// What is being done.
         message: String,
+    },
+    /// By [`events::emit`](crate::events::emit).
+    Emitted {
+        /// Without the `custom.` before it.
+        name: String,
+        /// One JSON text.
+        data: String,
     },
     /// By [`log`](crate::log).
     Logged {
@@ -185,7 +192,7 @@ pub(crate) mod host {
     use super::{HOST, Output};
     use crate::log::Level;
     use crate::session::{Entry, Message, Role};
-    use crate::{config, output, session};
+    use crate::{config, events, output, session};
 
     pub(crate) fn say(text: Option<&str>, data: Option<&str>) -> Result<(), output::Error> {
         let said = Output::Said { text: text.map(str::to_owned), data: data.map(str::to_owned) };
@@ -198,6 +205,12 @@ pub(crate) mod host {
             return Err(output::Error::Invalid("percent is over 100".to_owned()));
         }
         HOST.with_borrow_mut(|host| host.outputs.push(Output::Progress { percent, message: message.to_owned() }));
+        Ok(())
+    }
+
+    pub(crate) fn emit(name: &str, data: &str) -> Result<(), events::Error> {
+        let (name, data) = (name.to_owned(), data.to_owned());
+        HOST.with_borrow_mut(|host| host.outputs.push(Output::Emitted { name, data }));
         Ok(())
     }
 

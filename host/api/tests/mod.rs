@@ -94,6 +94,7 @@ impl House {
         .unwrap();
         let registry = Registry::new(store.clone(), engine.clone(), queue.clone(), clock.clone());
         let hooks = Hooks::new(store.clone(), clock.clone());
+        let subscriptions = Subscriptions::new(store.clone(), clock.clone());
         let client = egress::Client::new(&egress::Options::default());
         let metrics = Metrics::default();
         let sending = delivery::Parts {
@@ -101,7 +102,7 @@ impl House {
             clock: clock.clone(),
             queue: queue.clone(),
             hooks: hooks.clone(),
-            subscriptions: Subscriptions::new(store.clone(), clock.clone()),
+            subscriptions: subscriptions.clone(),
             client,
             metrics: metrics.clone(),
         };
@@ -122,7 +123,6 @@ impl House {
             metrics: metrics.clone(),
         };
         let executions = Executions::new(parts, execution::Options::default());
-        let subscriptions = Subscriptions::new(store.clone(), clock.clone());
         let api = Api { store, clock, registry, hooks, subscriptions, executions, deliveries, metrics, stopping };
         let (workspace, other) = (WorkspaceId::at(1), WorkspaceId::at(2));
         for (id, name) in [(workspace, "main"), (other, "other")] {

@@ -1,6 +1,7 @@
 //! Subscriptions, natively and in AgenticFlow's words.
 
 use super::*;
+use crate::signature::{self, Secret};
 
 const URL: &str = "https://receiver.example/hooks";
 
@@ -195,4 +196,64 @@ async fn the_pages_errors_are_in_its_envelope() {
     assert_eq!((answer.status, &error(&answer)["code"]), (403, &json!("FORBIDDEN")));
     let answer = house.call("PATCH", "/api/v1/webhooks", json!({})).await;
     assert_eq!((answer.status, &error(&answer)["code"]), (405, &json!("METHOD_NOT_ALLOWED")));
+}
+
+#[tokio::test]
+async fn a_dry_run_shows_the_exact_request() {
+    let house = House::new().await;
+    let made = house
+        .subscription(json!({
+            "name": "Warehouse", "events": ["workflow.execution.completed"], "format": "agenticflow",
+            "conditions": { "credits_used": { "gt": 100 } }, "authentication": { "type": "bearer", "token": "s3cret" },
+        }))
+        .await;
+    let body = json!({ "dry_run": true, "data": { "workflow_id": "test_workflow" } });
+    let shown = house.call("POST", "/v1/subscriptions/Warehouse/test", body).await.expect(200);
+    assert_eq!((&shown["method"], &shown["url"]), (&json!("POST"), &json!(URL)));
+    assert_eq!(shown["filtered"], "`credits_used` is 4.5, not greater than 100");
+    let header = |name: &str| {
+        let found = shown["headers"].as_array().unwrap().iter().find(|header| header["name"] == name);
+        found.map(|header| header["value"].as_str().unwrap().to_owned()).unwrap_or_default()
+    };
+    assert_eq!(header("authorization"), "[redacted]");
+    let text = shown["body"].as_str().unwrap();
+    let told: Value = serde_json::from_str(text).unwrap();
+    assert_eq!((&told["webhook_id"], &told["data"]["workflow_id"]), (&made["id"], &json!("test_workflow")));
+    let secret = Secret::new(made["secrets"][0]["secret"].as_str().unwrap());
+    let headers = HeaderMap::from_iter([(
+        "x-agenticflow-signature".parse().unwrap(),
+        header("x-agenticflow-signature").parse().unwrap(),
+    )]);
+    let message = signature::Message {
+        method: "POST",
+        path: "",
+        query: "",
+        headers: &headers,
+        body: text.as_bytes(),
+        public_url: None,
+    };
+    let scheme = signature::Scheme::named("agenticflow").unwrap();
+    assert!(signature::verify(&scheme, &[secret], &message, 0).is_ok());
+    // Nothing was sent.
+    assert_eq!(house.get("/v1/deliveries").await.expect(200)["data"], json!([]));
+}
+
+#[tokio::test]
+async fn a_trial_is_a_delivery_of_an_event_that_there_is() {
+    let house = House::new().await;
+    let made = house.subscription(json!({ "name": "Warehouse", "events": ["session.*"] })).await;
+    let path = "/v1/subscriptions/Warehouse/test";
+    let sent = house.call("POST", path, Value::Null).await.expect(202);
+    assert_eq!(sent["event"], "execution.succeeded");
+    let custom = house.call("POST", path, json!({ "event": "custom.order.shipped" })).await.expect(202);
+    let delivery = format!("/v1/deliveries/{}", custom["delivery_id"].as_str().unwrap());
+    let delivery = house.get(&delivery).await.expect(200);
+    assert_eq!((&delivery["target"], &delivery["event"]), (&made["id"], &json!("custom.order.shipped")));
+    for event in ["execution.done", "execution.*", "custom.*", "custom.A", ""] {
+        let told = house.call("POST", path, json!({ "event": event })).await.refused(422, "invalid-request");
+        assert_eq!(told, "event", "{event}");
+    }
+    house.call("PATCH", "/v1/subscriptions/Warehouse", json!({ "enabled": false })).await.expect(200);
+    assert_eq!(house.call("POST", path, Value::Null).await.refused(422, "invalid-request"), "enabled");
+    house.call("POST", path, json!({ "dry_run": true })).await.expect(200);
 }

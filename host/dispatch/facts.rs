@@ -1,0 +1,270 @@
+//! From a row of the log to what is known of it: the row says what happened to what, the rest is read where it is.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::{Dispatch, Options};
+use crate::clock::Timestamp;
+use crate::event::{self, Event, Facts, Flow, Said, Type};
+use crate::id::{Digest, ExecutionId, FlowId, HookId};
+use crate::registry::Detail;
+use crate::store::{self, Execution, OutputRow};
+use crate::trigger::{Failure, Json, Output, Reply, Trigger};
+
+/// Executions of the events that are read together: most events have one with several others.
+pub(super) type Known = HashMap<ExecutionId, Option<Arc<Found>>>;
+
+/// An execution as it is now, with its trigger.
+pub(super) struct Found {
+    row: Execution,
+    trigger: Trigger,
+    steps: u32,
+}
+
+type Result<T> = std::result::Result<T, store::Error>;
+
+impl Dispatch {
+    /// What a row of the log tells; none when what it tells of is gone meanwhile.
+    pub(super) async fn event(&self, row: store::Event, known: &mut Known) -> Result<Option<Event>> {
+        let Ok(kind) = row.r#type.parse::<Type>() else { return Ok(None) };
+        let found = match row.execution {
+            Some(id) => self.execution(&row, id, known).await?,
+            None => None,
+        };
+        let hook = found.as_ref().and_then(|found| found.row.hook);
+        let flow = match row.flow.or(found.as_ref().map(|found| found.row.flow)) {
+            Some(id) => self.flow(id, hook).await?,
+            None => None,
+        };
+        let facts = match &kind {
+            Type::DeliveryFailing | Type::DeliveryRecovered | Type::DeliveryExhausted => {
+                said(&row).map(|facts| Facts::Delivery(Box::new(facts)))
+            }
+            Type::SubscriptionDisabled => said(&row).map(|facts| Facts::Subscription(Box::new(facts))),
+            _ => match (flow, &found) {
+                (None, _) => None,
+                (Some(flow), Some(found)) => self.of_execution(&kind, &row, flow, found).await?,
+                (Some(flow), None) => self.of_flow(&kind, &row, flow).await?,
+            },
+        };
+        Ok(facts.map(|facts| Event { id: row.id, kind, at: row.at, facts }))
+    }
+
+    async fn of_execution(&self, kind: &Type, row: &store::Event, flow: Flow, found: &Found) -> Result<Option<Facts>> {
+        let (execution_id, session_id) = (found.row.id, found.row.session.clone());
+        let user_id = found.trigger.user_id.clone();
+        Ok(match kind {
+            Type::ExecutionOutput => {
+                let Some(place) = said::<Place>(row) else { return Ok(None) };
+                let (attempt, step) = (place.attempt, place.n);
+                let before = (attempt, step.saturating_sub(1));
+                let outputs = self.0.parts.store.outputs(execution_id, before, 1).await?;
+                let output = outputs.first().filter(|output| (output.attempt, output.n) == (attempt, step));
+                let output = output.map(words).unwrap_or_default();
+                let facts = event::Output { execution_id, flow, session_id, attempt, step, output };
+                Some(Facts::Output(Box::new(facts)))
+            }
+            Type::SessionMessageReceived | Type::SessionMessageSent => {
+                let (Some(numbered), Some(session_id)) = (said::<Numbered>(row), session_id) else { return Ok(None) };
+                let before = Some(numbered.seq + 1);
+                let read = self.0.parts.store.session_messages(flow.id, &session_id, 1, before).await?;
+                let Some(message) = read.into_iter().find(|message| message.seq == numbered.seq) else {
+                    return Ok(None);
+                };
+                let data = message.data.and_then(|data| Json::parse(data).ok());
+                let (number, role) = (numbered.seq, message.role);
+                let message = Said { text: Some(message.text), data };
+                let facts = event::Message { session_id, number, execution_id, flow, user_id, role, message };
+                Some(Facts::Message(Box::new(facts)))
+            }
+            Type::SessionStarted | Type::SessionCompleted => self.session(kind, row, flow, user_id),
+            Type::Custom(_) => said::<Emitted>(row).map(|emitted| {
+                let data = Json::of(&emitted.data).unwrap_or_default();
+                Facts::Custom(Box::new(event::Custom { execution_id, flow, session_id, data }))
+            }),
+            _ => Some(Facts::Execution(Box::new(execution(kind, flow, found, &self.0.options)))),
+        })
+    }
+
+    async fn of_flow(&self, kind: &Type, row: &store::Event, flow: Flow) -> Result<Option<Facts>> {
+        Ok(match kind {
+            Type::SessionStarted | Type::SessionCompleted => self.session(kind, row, flow, None),
+            Type::VersionCreated | Type::VersionReady | Type::VersionFailed => {
+                let Some(Named { version }) = said(row) else { return Ok(None) };
+                let found = self.0.parts.store.version_find(flow.id, version).await?;
+                let Some(found) = found else { return Ok(None) };
+                let failed = *kind == Type::VersionFailed;
+                let message = Detail::of(&found).failure.filter(|_| failed);
+                let error = message.map(|message| event::Error { reason: "not_compiled".to_owned(), message });
+                let size_bytes = found.size_bytes;
+                Some(Facts::Version(Box::new(event::Version { flow, version, size_bytes, error })))
+            }
+            Type::FlowPromoted => said::<Promotion>(row).map(|moved| {
+                let Promotion { alias, version, previous } = moved;
+                Facts::Promotion(Box::new(event::Promotion { flow, alias, version, previous }))
+            }),
+            _ => None,
+        })
+    }
+
+    fn session(&self, kind: &Type, row: &store::Event, flow: Flow, user_id: Option<String>) -> Option<Facts> {
+        let counted = said::<Counted>(row)?;
+        let ended = *kind == Type::SessionCompleted;
+        let active = || "active".to_owned();
+        Some(Facts::Session(Box::new(event::Session {
+            session_id: row.session.clone()?,
+            flow,
+            user_id,
+            status: if ended { counted.status.unwrap_or_else(|| "resolved".to_owned()) } else { active() },
+            started_at: counted.started_at_ms.map_or(row.at, Timestamp::from_unix_ms),
+            finished_at: ended.then_some(row.at),
+            message_count: counted.message_count,
+            credits: self.0.options.credits(counted.cpu_us, counted.execution_count),
+            satisfaction_score: counted.satisfaction_score,
+            resolution: counted.resolution.as_ref().and_then(|said| Json::of(said).ok()),
+        })))
+    }
+
+    async fn execution(&self, row: &store::Event, id: ExecutionId, known: &mut Known) -> Result<Option<Arc<Found>>> {
+        if let Some(found) = known.get(&id) {
+            return Ok(found.clone());
+        }
+        let store = &self.0.parts.store;
+        let found = match store.execution_find(row.workspace, id).await? {
+            Some(execution) => {
+                let trigger = serde_json::from_str(&execution.trigger).map_err(|_| store::Error::Corrupt("trigger"))?;
+                let said = store.outputs_count(id, execution.attempt).await?;
+                let replied = execution.status == store::Status::Succeeded;
+                Some(Arc::new(Found { row: execution, trigger, steps: said + u32::from(replied) }))
+            }
+            None => None,
+        };
+        known.insert(id, found.clone());
+        Ok(found)
+    }
+
+    async fn flow(&self, id: FlowId, hook: Option<HookId>) -> Result<Option<Flow>> {
+        let Some(row) = self.0.parts.store.flow_by_id(id).await? else { return Ok(None) };
+        let path_id = match hook {
+            Some(hook) => self.0.parts.hooks.find(hook).await.ok().flatten().and_then(|hook| hook.path_id.clone()),
+            None => None,
+        };
+        Ok(Some(Flow { id, name: row.name, hook_id: hook, path_id }))
+    }
+}
+
+impl Options {
+    fn credits(&self, cpu_us: u64, executions: u64) -> f64 {
+        let run = self.millicredits_per_cpu_s as f64 * cpu_us as f64 / 1e6;
+        let called = self.millicredits_per_execution.saturating_mul(executions) as f64;
+        // To the thousandth: more digits than that say nothing.
+        (run + called).round() / 1_000.0
+    }
+}
+
+/// An execution as it was at the event: one that has begun may have ended since.
+fn execution(kind: &Type, flow: Flow, found: &Found, options: &Options) -> event::Execution {
+    let Found { row, trigger, steps } = found;
+    let ended = *kind != Type::ExecutionStarted;
+    let outcome = row.outcome.as_deref().filter(|_| ended).and_then(|outcome| serde_json::from_str(outcome).ok());
+    let (output, error) = outcome.map(|outcome| told(outcome, row)).unwrap_or_default();
+    let input = event::Input { message: trigger.message.clone(), data: Some(trigger.data.clone()) };
+    event::Execution {
+        execution_id: row.id,
+        flow,
+        version: row.version,
+        session_id: row.session.clone(),
+        user_id: trigger.user_id.clone(),
+        attempt: if ended { row.attempt } else { 1 },
+        status: if ended { row.status.as_str() } else { store::Status::Running.as_str() }.to_owned(),
+        started_at: row.started_at.unwrap_or(row.created_at),
+        finished_at: row.finished_at.filter(|_| ended),
+        cpu_ms: ended.then_some(row.cpu_us as f64 / 1e3),
+        memory_bytes: ended.then_some(row.memory_bytes),
+        credits: if ended { options.credits(row.cpu_us, 1) } else { 0.0 },
+        steps: if ended { *steps } else { 0 },
+        input: (!trigger.confidential).then_some(input),
+        output: output.filter(|_| !trigger.confidential),
+        error,
+    }
+}
+
+/// What came of an execution, as `execution::Outcome` writes it.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Outcome {
+    Reply(Reply),
+    Failure(Failure),
+    Stopped { reason: String, message: String },
+}
+
+fn told(outcome: Outcome, row: &Execution) -> (Option<Said>, Option<event::Error>) {
+    let reason = || row.reason.clone().unwrap_or_else(|| row.status.as_str().to_owned());
+    let message = match outcome {
+        Outcome::Reply(reply) => return (Some(Said { text: reply.text, data: reply.data }), None),
+        Outcome::Stopped { reason, message } => return (None, Some(event::Error { reason, message })),
+        Outcome::Failure(Failure::InvalidInput(error)) => error.message,
+        Outcome::Failure(Failure::Failed { message } | Failure::Retry { message, .. }) => message,
+    };
+    (None, Some(event::Error { reason: reason(), message }))
+}
+
+/// What a flow said on the way.
+fn words(row: &OutputRow) -> Said {
+    match serde_json::from_str(&row.data) {
+        Ok(Output::Say { text, data }) => Said { text, data },
+        Ok(Output::Progress { message, .. }) => Said { text: Some(message), data: None },
+        Err(_) => Said::default(),
+    }
+}
+
+/// The facts of a row, as the store wrote them.
+fn said<T: DeserializeOwned>(row: &store::Event) -> Option<T> {
+    serde_json::from_str(&row.facts).ok()
+}
+
+#[derive(Deserialize)]
+struct Place {
+    attempt: u32,
+    n: u32,
+}
+
+#[derive(Deserialize)]
+struct Numbered {
+    seq: u64,
+}
+
+#[derive(Deserialize)]
+struct Emitted {
+    data: Value,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    version: Digest,
+}
+
+#[derive(Deserialize)]
+struct Promotion {
+    alias: String,
+    version: Digest,
+    previous: Option<Digest>,
+}
+
+#[derive(Deserialize)]
+struct Counted {
+    started_at_ms: Option<i64>,
+    #[serde(default)]
+    message_count: u64,
+    #[serde(default)]
+    execution_count: u64,
+    #[serde(default)]
+    cpu_us: u64,
+    status: Option<String>,
+    satisfaction_score: Option<f64>,
+    resolution: Option<Value>,
+}

@@ -1,0 +1,273 @@
+//! What happened: rows that the verbs above write in the transaction that makes them true, and that are read in order.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use super::{NewMessage, Result, Status, Store, count, stored};
+use crate::clock::Timestamp;
+use crate::id::{EventId, ExecutionId, FlowId, WorkspaceId};
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Its place among all events: each has a greater one than those that became true before it.
+    pub seq: u64,
+    /// Its id.
+    pub id: EventId,
+    /// Whose it is.
+    pub workspace: WorkspaceId,
+    /// When.
+    pub at: Timestamp,
+    /// What, for example `execution.succeeded`.
+    pub r#type: String,
+    /// The flow that it happened to.
+    pub flow: Option<FlowId>,
+    /// The execution that it happened to.
+    pub execution: Option<ExecutionId>,
+    /// The conversation that it happened in.
+    pub session: Option<String>,
+    /// What the rows that it speaks of do not say, as a JSON object.
+    pub facts: String,
+}
+
+/// What an event is about.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct About<'a> {
+    pub(super) flow: Option<FlowId>,
+    pub(super) execution: Option<ExecutionId>,
+    pub(super) session: Option<&'a str>,
+}
+
+/// A conversation's end, in the words of the flow.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SessionEnd {
+    /// `resolved`, `idle`, …
+    pub status: String,
+    /// What the flow says about it, a JSON object.
+    pub facts: Value,
+}
+
+impl SessionEnd {
+    /// What stays of a confidential one.
+    pub fn without_content(self) -> Self {
+        Self { facts: json!({}), ..self }
+    }
+}
+
+const EVENT: &str = "seq, id, workspace, at, type, flow, execution, session, facts";
+
+impl Store {
+    /// Changes whenever events have reached the disk; the value is the place of the last one.
+    pub fn events_seen(&self) -> watch::Receiver<u64> {
+        self.0.writer.events()
+    }
+
+    /// The events after a place, at most `limit`, of all workspaces.
+    pub async fn events_after(&self, seq: u64, limit: u32) -> Result<Vec<Event>> {
+        self.read(move |c| {
+            let sql = format!("SELECT {EVENT} FROM events WHERE seq > ? ORDER BY seq LIMIT ?");
+            let mut select = c.prepare_cached(&sql)?;
+            Ok(select.query_map(params![stored(seq), limit], event)?.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    /// The events of a workspace after a place, at most `limit`.
+    pub async fn events_of(&self, workspace: WorkspaceId, seq: u64, limit: u32) -> Result<Vec<Event>> {
+        self.read(move |c| {
+            let sql = format!("SELECT {EVENT} FROM events WHERE workspace = ? AND seq > ? ORDER BY seq LIMIT ?");
+            let mut select = c.prepare_cached(&sql)?;
+            Ok(select.query_map(params![workspace, stored(seq), limit], event)?.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    /// How far a reader has come; 0 when it has read nothing.
+    pub async fn cursor(&self, name: &str) -> Result<u64> {
+        let name = name.to_owned();
+        self.read(move |c| {
+            let seq = c
+                .prepare_cached("SELECT seq FROM cursors WHERE name = ?")?
+                .query_row([name], |row| row.get(0))
+                .optional()?;
+            Ok(seq.map_or(0, count))
+        })
+        .await
+    }
+
+    /// Says how far a reader has come.
+    pub async fn cursor_move(&self, name: &str, seq: u64) -> Result<()> {
+        let name = name.to_owned();
+        self.write(move |c| cursor_move(c, &name, seq)).await
+    }
+
+    /// Ends the conversations in which nothing was said since `before`. Returns how many there were, at most 256.
+    pub async fn sessions_close(&self, before: Timestamp, at: Timestamp) -> Result<usize> {
+        self.write(move |c| {
+            let idle = c
+                .prepare_cached(
+                    "SELECT flow, session FROM sessions WHERE ended_at IS NULL AND last_at < ? ORDER BY last_at LIMIT 256",
+                )?
+                .query_map([before], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect::<rusqlite::Result<Vec<(FlowId, String)>>>()?;
+            for (flow, session) in &idle {
+                let end = SessionEnd { status: "idle".to_owned(), facts: json!({}) };
+                session_end(c, *flow, session, None, at, end)?;
+            }
+            Ok(idle.len())
+        })
+        .await
+    }
+}
+
+/// Writes an event, if its workspace has anybody to tell. What concerns the operator is always written.
+pub(super) fn put(
+    c: &Connection,
+    workspace: WorkspaceId,
+    at: Timestamp,
+    kind: &str,
+    about: About<'_>,
+    facts: &Value,
+) -> Result<()> {
+    let operators = kind.starts_with("delivery.") || kind == "subscription.disabled";
+    if !operators && !listens(c, workspace)? {
+        return Ok(());
+    }
+    c.prepare_cached(
+        "INSERT INTO events (id, workspace, at, type, flow, execution, session, facts) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    )?
+    .execute(params![
+        EventId::at(at.unix_ms_unsigned()),
+        workspace,
+        at,
+        kind,
+        about.flow,
+        about.execution,
+        about.session,
+        facts.to_string()
+    ])?;
+    Ok(())
+}
+
+/// Whether events of a workspace are written at all.
+pub(super) fn listens(c: &Connection, workspace: WorkspaceId) -> Result<bool> {
+    Ok(c.prepare_cached("SELECT 1 FROM subscriptions WHERE workspace = ? LIMIT 1")?.exists([workspace])?)
+}
+
+/// The last event's place.
+pub(super) fn last(c: &Connection) -> Result<u64> {
+    let last = c.prepare_cached("SELECT max(seq) FROM events")?.query_row([], |row| row.get::<_, Option<i64>>(0))?;
+    Ok(last.map_or(0, count))
+}
+
+pub(super) fn cursor_move(c: &Connection, name: &str, seq: u64) -> Result<()> {
+    c.prepare_cached("INSERT OR REPLACE INTO cursors (name, seq) VALUES (?, ?)")?
+        .execute(params![name, stored(seq)])?;
+    Ok(())
+}
+
+/// The type of the event that an execution's end makes.
+pub(super) fn of_end(status: Status) -> Option<&'static str> {
+    match status {
+        Status::Succeeded => Some("execution.succeeded"),
+        Status::Failed => Some("execution.failed"),
+        Status::Canceled => Some("execution.canceled"),
+        Status::TimedOut => Some("execution.timed_out"),
+        Status::Queued | Status::Running | Status::Waiting => None,
+    }
+}
+
+/// Counts an ended execution in its conversation, and tells of what was said in it.
+pub(super) fn session_turn(
+    c: &Connection,
+    workspace: WorkspaceId,
+    about: About<'_>,
+    at: Timestamp,
+    cpu_us: u64,
+    messages: &[(u64, &NewMessage)],
+) -> Result<()> {
+    let (Some(flow), Some(session)) = (about.flow, about.session) else { return Ok(()) };
+    let begun = c
+        .prepare_cached("SELECT 1 FROM sessions WHERE flow = ? AND session = ? AND ended_at IS NULL")?
+        .exists(params![flow, session])?;
+    if !begun {
+        let first_at = messages.first().map_or(at, |(_, first)| first.at.min(at));
+        session_begin(c, workspace, flow, session, first_at)?;
+        put(c, workspace, first_at, "session.started", about, &json!({}))?;
+    }
+    c.prepare_cached(
+        "UPDATE sessions SET last_at = max(last_at, ?), executions = executions + 1, cpu_us = cpu_us + ?
+         WHERE flow = ? AND session = ?",
+    )?
+    .execute(params![at, stored(cpu_us), flow, session])?;
+    for (seq, message) in messages {
+        let kind = if message.role == "user" { "session.message.received" } else { "session.message.sent" };
+        put(c, workspace, message.at, kind, about, &json!({"seq": seq}))?;
+    }
+    Ok(())
+}
+
+/// Begins a conversation: with the first message there is, or with the first one after the end of the one before.
+fn session_begin(c: &Connection, workspace: WorkspaceId, flow: FlowId, session: &str, at: Timestamp) -> Result<()> {
+    c.prepare_cached(
+        "INSERT INTO sessions (flow, session, workspace, started_at, last_at, first_message, executions, cpu_us)
+         VALUES (?1, ?2, ?3, ?4, ?4, 1, 0, 0)
+         ON CONFLICT DO UPDATE SET started_at = ?4, last_at = ?4, ended_at = NULL, executions = 0, cpu_us = 0",
+    )?
+    .execute(params![flow, session, workspace, at])?;
+    Ok(())
+}
+
+/// Ends a conversation that has not ended.
+pub(super) fn session_end(
+    c: &Connection,
+    flow: FlowId,
+    session: &str,
+    execution: Option<ExecutionId>,
+    at: Timestamp,
+    end: SessionEnd,
+) -> Result<()> {
+    let last: i64 = c
+        .prepare_cached("SELECT coalesce(max(seq), 0) FROM messages WHERE flow = ? AND session = ?")?
+        .query_row(params![flow, session], |row| row.get(0))?;
+    let first: i64 = c
+        .prepare_cached("SELECT coalesce(max(first_message), 1) FROM sessions WHERE flow = ? AND session = ?")?
+        .query_row(params![flow, session], |row| row.get(0))?;
+    let ended = c
+        .prepare_cached(
+            "UPDATE sessions SET ended_at = ?1, first_message = ?4 + 1
+             WHERE flow = ?2 AND session = ?3 AND ended_at IS NULL
+             RETURNING workspace, started_at, executions, cpu_us",
+        )?
+        .query_row(params![at, flow, session, last], |row| {
+            let counts = json!({
+                "started_at_ms": row.get::<_, i64>(1)?,
+                "message_count": last + 1 - first,
+                "execution_count": row.get::<_, i64>(2)?,
+                "cpu_us": row.get::<_, i64>(3)?,
+            });
+            Ok((row.get::<_, WorkspaceId>(0)?, counts))
+        })
+        .optional()?;
+    let Some((workspace, mut facts)) = ended else { return Ok(()) };
+    facts["status"] = end.status.into();
+    if let (Value::Object(facts), Value::Object(said)) = (&mut facts, end.facts) {
+        facts.extend(said);
+    }
+    put(c, workspace, at, "session.completed", About { flow: Some(flow), execution, session: Some(session) }, &facts)
+}
+
+fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
+    Ok(Event {
+        seq: count(row.get(0)?),
+        id: row.get(1)?,
+        workspace: row.get(2)?,
+        at: row.get(3)?,
+        r#type: row.get(4)?,
+        flow: row.get(5)?,
+        execution: row.get(6)?,
+        session: row.get(7)?,
+        facts: row.get(8)?,
+    })
+}
