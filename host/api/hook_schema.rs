@@ -181,7 +181,7 @@ fn of_type(rust: &str) -> Value {
         "String" => text,
         "bool" => json!({ "type": "boolean" }),
         "u32" => whole("Seconds.", 0, u32::MAX.into()),
-        "Vec<String>" => json!({ "type": "array", "items": text }),
+        "Vec<String>" => json!({ "type": "array", "items": text, "minItems": 1 }),
         "BTreeMap<String, String>" => json!({ "type": "object", "additionalProperties": text }),
         other => unreachable!("a field of the type `{other}` has no schema"),
     }
