@@ -33,7 +33,7 @@ pub(super) struct Filter {
     event: Option<String>,
     /// Only with one of these statuses, separated by commas. The dead letters are `exhausted,abandoned`.
     #[serde(deserialize_with = "statuses")]
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<Vec<DeliveryStatus>>, style = Form, explode = false)]
     status: Vec<DeliveryStatus>,
     /// Only those made then or later.
     since: Option<Timestamp>,

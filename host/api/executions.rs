@@ -70,7 +70,7 @@ pub(super) struct Standing {
 }
 
 /// Which version gets a trigger again; what the hook's alias stands for now when nothing is said.
-#[derive(Deserialize, ToSchema)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Replay {
     /// This one.
@@ -191,7 +191,7 @@ pub(super) async fn cancel_execution(
     request_body = Replay,
     responses(
         (status = 202, body = Started, headers(("Location" = String))),
-        (status = 404, description = "no such execution or version"),
+        (status = 404, description = "no such execution, version or alias"),
         (status = 409, description = "the version is not ready"),
     )
 )]

@@ -26,7 +26,7 @@ use crate::store::Verdict;
 pub(super) struct Filter {
     /// Only with one of these verdicts, separated by commas.
     #[serde(deserialize_with = "verdicts")]
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<Vec<Verdict>>, style = Form, explode = false, min_items = 1)]
     verdict: Vec<Verdict>,
     /// Entries on a page.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 200, default = 50)]
@@ -127,8 +127,8 @@ async fn find(api: &Api, caller: Caller, id: RequestId) -> Result<Came, Problem>
 #[utoipa::path(
     post, path = "/v1/requests/{id}/replay", tag = "hooks", params(("id" = RequestId, Path)), request_body = Replay,
     responses(
-        (status = 202, body = Replayed),
-        (status = 404, description = "no such request or version"),
+        (status = 202, body = Replayed, headers(("Location" = String))),
+        (status = 404, description = "no such request, version or alias"),
         (status = 409, description = "the body was not kept, or the version is not ready"),
     )
 )]

@@ -34,6 +34,9 @@ leads! {
     "create_subscription" "201" "/id" => "/v1/subscriptions/{subscription}";
     "get_subscription" "200" "/secrets/0/id" => "/v1/subscriptions/{subscription}/secrets/{secret}";
     "rotate_subscription_secret" "201" "/id" => "/v1/subscriptions/{subscription}/secrets/{secret}";
+    "list_hook_requests" "200" "/data/0/id" => "/v1/requests/{id}";
+    "list_stray_requests" "200" "/data/0/id" => "/v1/requests/{id}";
+    "replay_request" "202" "/execution_id" => "/v1/executions/{id}";
     "list_executions" "200" "/data/0/id" => "/v1/executions/{id}";
     "replay_execution" "202" "/execution_id" => "/v1/executions/{id}";
     "list_deliveries" "200" "/data/0/id" => "/v1/deliveries/{id}";

@@ -38,6 +38,7 @@ mod fuzz;
 mod hook_draft;
 mod hook_private_key;
 mod hook_requests;
+mod hook_schema;
 mod hook_secrets;
 mod hooks;
 mod keys;

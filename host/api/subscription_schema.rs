@@ -6,7 +6,8 @@ use serde_json::{Map, Value, json};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::schemas::{auth, object, or_null, schema, whole, whole_or};
+use super::hook_schema::auth;
+use super::schemas::{object, or_null, schema, whole, whole_or};
 use crate::subscription::{Spec, Use};
 
 /// A subscription to be made: itself, and the members of its spec, where null stands for the default.
@@ -43,7 +44,7 @@ fn new() -> Value {
     let mut schema = spec_and(
         "A subscription to be made; null stands for a member's default.",
         &["url", "events"],
-        json!({
+        &json!({
             "name": name(),
             "secret": {
                 "type": ["string", "null"], "minLength": 1,
@@ -58,7 +59,7 @@ fn new() -> Value {
 fn change() -> Value {
     let enabled = json!({ "type": ["boolean", "null"], "description": "False: it is told of nothing." });
     let about = "Any of these; null stands for a member's default.";
-    spec_and(about, &[], json!({ "name": name(), "enabled": enabled }))
+    spec_and(about, &[], &json!({ "name": name(), "enabled": enabled }))
 }
 
 fn name() -> Value {
@@ -69,17 +70,15 @@ fn name() -> Value {
 }
 
 /// The members of a spec, null included where there is a default, among others.
-fn spec_and(description: &str, required: &[&str], others: Value) -> Value {
+fn spec_and(description: &str, required: &[&str], others: &Value) -> Value {
     let with_null = |(name, schema): (String, Value)| {
         let schema = if required.contains(&name.as_str()) { schema } else { or_null(schema) };
         (name, schema)
     };
     let Value::Object(members) = spec() else { unreachable!("members are an object") };
     let mut members = members.into_iter().map(with_null).collect::<Map<_, _>>();
-    if let Value::Object(others) = others {
-        members.extend(others);
-    }
-    object(description, required, members.into())
+    members.extend(others.as_object().into_iter().flatten().map(|(name, schema)| (name.clone(), schema.clone())));
+    object(description, required, &members.into())
 }
 
 /// The members of a spec. The room `subscription` says more about each.
@@ -108,7 +107,7 @@ fn spec() -> Value {
         "batch": object(
             "Several events in one delivery. Whatever comes first sends them.",
             &[],
-            json!({
+            &json!({
                 "events_max": whole_or(100, "Events.", 1, 1_000),
                 "wait_s": whole_or(300, "Seconds that the first event waits.", 1, 86_400),
                 "bytes_max": whole_or(1 << 20, "Bytes of the payloads together.", 1_024, 4 << 20),
@@ -118,7 +117,7 @@ fn spec() -> Value {
             "description": "Which deliveries are sent one after the other: none, those of one session, or those with the same value at a JSON pointer.",
             "oneOf": [
                 { "type": "string", "enum": ["none", "session"] },
-                object("", &["pointer"], json!({
+                object("", &["pointer"], &json!({
                     "pointer": { "type": "string", "pattern": "^/[ -~]*$", "maxLength": 256 },
                 })),
             ],
@@ -145,7 +144,7 @@ fn authentication() -> Value {
     let text = json!({ "type": "string" });
     let one = |kind: &str, required: &[&str], mut members: Value| {
         members["type"] = json!({ "type": "string", "enum": [kind] });
-        object("", &[&["type"], required].concat(), members)
+        object("", &[&["type"], required].concat(), &members)
     };
     json!({
         "description": "What else the receiver asks for. What is secret in it is taken in and not given out.",

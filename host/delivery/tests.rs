@@ -109,7 +109,13 @@ impl House {
         let clock = Clock::manual(NOW);
         let queue = Queue::new(store.clone(), clock.clone(), queue::Options::default());
         let hooks = Hooks::new(store.clone(), clock.clone());
-        let egress = egress::Options { allow: vec!["127.0.0.0/8".parse().unwrap()], ..Default::default() };
+        // However slow the machine is, what hangs goes on hanging.
+        let egress = egress::Options {
+            allow: vec!["127.0.0.0/8".parse().unwrap()],
+            connect_ms_max: 600_000,
+            total_ms_max: 600_000,
+            ..Default::default()
+        };
         let client = Client::new(&egress);
         let workspace = WorkspaceId::at(1);
         let url = receiver.url.clone();
@@ -128,7 +134,7 @@ impl House {
         let subscriptions = Subscriptions::new(store.clone(), clock.clone());
         let metrics = Metrics::default();
         let parts = Parts { store, clock: clock.clone(), queue, hooks, subscriptions, client, metrics };
-        let deliveries = Deliveries::new(parts, Options::default());
+        let deliveries = Deliveries::new(parts, Options { attempt_ms_max: 600_000, ..Options::default() });
         let (stop, worker) = (CancellationToken::new(), None);
         let mut house = Self { deliveries, clock, workspace, target, made: 0, stop, worker, _folder: folder };
         house.begin();

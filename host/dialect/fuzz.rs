@@ -16,13 +16,26 @@ const BODIES: &[&str] = &[
     r#"{"message":"Analyze this","context":{"user_id":"1"},"thread_id":"t","data":[1,{"a":null}]}"#,
     r#"{"input_data":{"name":"Ada"},"metadata":{"source":"crm"}}"#,
     r#"{"a":{"a":{"a":[[[[{}]]]]}},"a\u0000":1,"\ud83d\ude00":"\ud800"}"#,
-    "message=hi&a=1",
+    "message=hi&a=1&a=2&%zz=+",
+    "--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n--b\r\nContent-Disposition: form-data; name=f; \
+     filename=\"x.txt\"\r\nContent-Type: text/plain\r\n\r\nhi\r\n--b--\r\n",
+    "<order id=\"1\"/>",
     "[1, 2]",
     "plain text",
     "",
 ];
-const KINDS: &[&str] =
-    &["application/json", "application/problem+json; charset=utf-8", "text/plain", "application/octet-stream", ""];
+const KINDS: &[&str] = &[
+    "application/json",
+    "application/problem+json; charset=utf-8",
+    "application/x-www-form-urlencoded",
+    "multipart/form-data; boundary=b",
+    "multipart/form-data; boundary=\"a b\"",
+    "application/xml",
+    "application/x-ndjson",
+    "text/plain",
+    "application/octet-stream",
+    "",
+];
 
 fn request(grow: &mut Grow<'_>) -> Request {
     let field = |name: &str, value: Vec<u8>| Header { name: name.to_owned(), value: value.into() };

@@ -108,6 +108,9 @@ pub enum Error {
     /// There is no such request.
     #[error("there is no request {0}")]
     UnknownRequest(RequestId),
+    /// Whoever asked named an alias that the flow has not.
+    #[error("the flow has no alias `{0}`")]
+    UnknownAlias(String),
     /// The request cannot be replayed.
     #[error("request {0} cannot be replayed: {1}")]
     NotReplayable(RequestId, String),

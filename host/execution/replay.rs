@@ -82,7 +82,13 @@ impl Executions {
         let registry = &self.0.parts.registry;
         Ok(match which {
             Which::Version(version) => registry.resolve_version(flow, *version).await?,
-            Which::Alias(alias) => registry.resolve(flow, &alias.as_str().into()).await?,
+            Which::Alias(alias) => {
+                let found = registry.resolve(flow, &alias.as_str().into()).await;
+                found.map_err(|error| match error {
+                    registry::Error::UnknownAlias(alias) => Error::UnknownAlias(alias.to_string()),
+                    other => other.into(),
+                })?
+            }
             Which::Current => {
                 let alias = hook.map_or_else(|| registry::LIVE.into(), |hook| hook.spec.alias.clone());
                 registry.resolve(flow, &alias).await?

@@ -284,6 +284,8 @@ impl Spec {
         let (rate, concurrent) = (self.limits.requests_per_minute, self.limits.concurrent);
         wrong(rate == Some(0), "limits.requests_per_minute", "is 0; disable the hook to refuse all".into());
         wrong(concurrent == Some(0), "limits.concurrent", "is 0; disable the hook to refuse all".into());
+        let conditions = self.filter.as_ref().is_none_or(|filter| filter.source().is_object());
+        wrong(!conditions, "filter", "must be an object: a request is one".into());
         if let Some(why) = self.deduplicate.wrong() {
             wrong(true, "deduplicate", why);
         }

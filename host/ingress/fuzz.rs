@@ -5,11 +5,13 @@ use std::time::Duration;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use flowgate_fuzz::fuzz;
 
+use super::Options;
 use super::claims::{KEY_BYTES_MAX, given_key};
+use super::peer::{ForwardedBy, caller};
 use super::prefer::{Answering, answering};
 use super::prove::with_query;
 use crate::dialect::DIALECTS;
-use crate::hook::{Mode, Spec};
+use crate::hook::{Mode, Range, Spec};
 use crate::signature::Scheme;
 
 #[test]
@@ -62,5 +64,30 @@ fn the_url_keeps_its_host_whatever_query_comes() {
         let url = with_query("https://a.example/hooks/x?old=1#top", &query);
         assert!(url.starts_with("https://a.example/hooks/x"));
         assert!(url::Url::parse(&url).unwrap().host_str() == Some("a.example"));
+    });
+}
+
+#[test]
+fn a_caller_is_one_that_a_trusted_proxy_has_seen() {
+    let lists = [
+        "198.51.100.7, 10.0.0.2",
+        "for=198.51.100.7;proto=https, for=\"[2001:db8::1]:4711\"",
+        "unknown",
+        "for=_x;by=\"",
+    ];
+    fuzz!(|grow| {
+        let by = *grow.pick(&[ForwardedBy::XForwardedFor, ForwardedBy::Forwarded]);
+        let trusted_proxies = vec![Range::try_from("10.0.0.0/8".to_owned()).unwrap()];
+        let options = Options { forwarded_by: by, trusted_proxies, ..Options::default() };
+        let mut headers = HeaderMap::new();
+        for name in ["x-forwarded-for", "forwarded"] {
+            for _ in 0..grow.below(3) {
+                let value = HeaderValue::from_bytes(&grow.bytes(&lists));
+                headers.extend(value.map(|value| (HeaderName::from_static(name), value)).ok());
+            }
+        }
+        let stranger = "192.0.2.1".parse().unwrap();
+        assert_eq!(caller(&options, stranger, &headers), stranger);
+        let _ = caller(&options, "10.0.0.1".parse().unwrap(), &headers);
     });
 }

@@ -97,7 +97,7 @@ impl From<execution::Error> for Problem {
             E::Full => Self::new(&OVERLOADED, text),
             E::Stopping => Self::new(&STOPPING, text),
             E::TooMany(_) => Self::new(&RATE_LIMITED, text),
-            E::Unknown(_) | E::Forgotten(_) | E::UnknownRequest(_) => Self::new(&NOT_FOUND, text),
+            E::Unknown(_) | E::Forgotten(_) | E::UnknownRequest(_) | E::UnknownAlias(_) => Self::new(&NOT_FOUND, text),
             E::NotReplayable(..) => Self::new(&NOT_REPLAYABLE, text),
             E::Malformed(error) => error.into(),
             E::Registry(error) => error.into(),

@@ -31,7 +31,7 @@ macro_rules! entry {
             $field: Option<$type>,)*
         }
 
-        /// The fields of an `auth` entry beside `scheme`, each with the name of its type: `String`, `bool` or `u32`.
+        /// The fields of an `auth` entry beside `scheme`, each with the name of its type, such as `String`.
         pub const FIELDS: &[(&str, &str)] = &[$((stringify!($field), stringify!($type)),)*];
 
         impl Entry {

@@ -212,6 +212,8 @@ async fn what_was_kept_is_replayed_and_nothing_else() {
     let listed = house.get("/v1/hooks/in/requests?verdict=accepted").await.expect(200);
     assert_eq!(listed["data"], json!([]), "a replay has not come to the hook");
 
+    let unknown = json!({ "alias": "nobodys" });
+    house.call("POST", &path(&filtered), unknown).await.refused(404, "not-found");
     let both = json!({ "alias": "live", "version": execution["version"] });
     assert_eq!(house.call("POST", &path(&filtered), both).await.refused(422, "invalid-request"), "alias");
     house.call("POST", &path(&filtered), json!({ "version": execution["version"] })).await.expect(202);

@@ -76,9 +76,13 @@ async function send(name, headers, body) {
 }
 
 const sign = await LIBRARIES[library](secret);
-for (let sent = 0; sent < Number(count); sent += 1) {
+// What is signed with a timestamp passes only once, so no two bodies may be the same.
+const bodies = new Map();
+while (bodies.size < Number(count)) {
   const [kind, make] = pick(BODIES);
-  const unsigned = make();
+  bodies.set(make(), kind);
+}
+for (const [unsigned, kind] of bodies) {
   const headers = { "content-type": kind, ...(await sign(unsigned)) };
   const pair = [
     ["genuine", Buffer.from(unsigned)],

@@ -92,8 +92,12 @@ def main(library, url, secret, count, seed):
         answer.read()
         counts[name][str(answer.status)] += 1
 
-    for _ in range(int(count)):
+    # What is signed with a timestamp passes only once, so no two bodies may be the same.
+    bodies = {}
+    while len(bodies) < int(count):
         kind, unsigned = body()
+        bodies[unsigned] = kind
+    for unsigned, kind in bodies.items():
         headers = {"content-type": kind, **LIBRARIES[library](secret, unsigned)}
         pair = [("genuine", unsigned.encode()), ("flipped", flipped(unsigned.encode()))]
         # A refused request must not spoil the genuine one that comes after it.
