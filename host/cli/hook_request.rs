@@ -20,13 +20,13 @@ pub(super) struct Requests {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Named {
-    /// `req_…`
+    /// `trg_…`
     request: String,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Replay {
-    /// `req_…`
+    /// `trg_…`
     request: String,
     /// Another version of the flow, `sha256:…`, than the hook's alias stands for.
     #[arg(long, value_name = "DIGEST")]
@@ -127,14 +127,14 @@ mod tests {
     #[test]
     fn a_request_is_told_with_its_headers_and_body() {
         let request = json!({
-            "id": "req_1", "verdict": "filtered", "reason": "`body.action` is \"closed\", not \"opened\"",
+            "id": "trg_1", "verdict": "filtered", "reason": "`body.action` is \"closed\", not \"opened\"",
             "request": {
                 "method": "POST", "headers": [{ "name": "x-event", "value": "push\u{1b}" }], "body_text": "{\n}",
             },
         });
         assert_eq!(
             told(&request),
-            "id       req_1\nverdict  filtered\nreason   `body.action` is \"closed\", not \"opened\"\n\
+            "id       trg_1\nverdict  filtered\nreason   `body.action` is \"closed\", not \"opened\"\n\
              method   POST\n\nx-event: push\\u{1b}\n\n{\n}\n"
         );
     }
