@@ -18,13 +18,15 @@ pub struct Options {
     pub keys_hours: u64,
     /// Days that a request without an execution is kept.
     pub requests_days: u64,
+    /// Minutes without a word after which a conversation has ended.
+    pub sessions_idle_min: u64,
     /// Seconds between two sweeps.
     pub period_s: u64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { executions_days: 30, keys_hours: 48, requests_days: 7, period_s: 60 }
+        Self { executions_days: 30, keys_hours: 48, requests_days: 7, sessions_idle_min: 30, period_s: 60 }
     }
 }
 
@@ -41,6 +43,10 @@ pub async fn run(store: Store, clock: Clock, options: Options, stop: Cancellatio
             requests_before: now.before(times(options.requests_days, 24 * HOUR)),
             now,
         };
+        let idle_since = now.before(times(options.sessions_idle_min, Duration::from_secs(60)));
+        if let Err(error) = store.sessions_close(idle_since, now).await {
+            tracing::error!(error = &error as &dyn std::error::Error, "conversations were not ended");
+        }
         let more = match store.sweep(retention).await {
             Ok(swept) => swept.is_full(),
             Err(error) => {
