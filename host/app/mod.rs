@@ -84,6 +84,10 @@ pub fn runtime(config: &Config) -> std::io::Result<Runtime> {
 /// and executions end, and hands back what does not end in time. A second signal ends it at once.
 pub async fn serve(config: Config, folder: &Path) -> Result<(), Error> {
     telemetry::start(&config.telemetry)?;
+    // The usual soft limit is less than the connections that the defaults allow.
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        tracing::warn!(error = &error as &dyn std::error::Error, "the limit on open files stays as it is");
+    }
     let address = config.server.listen;
     let listener = TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
     let house = House::build(&config, folder).await?;

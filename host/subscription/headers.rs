@@ -63,7 +63,7 @@ impl Headers {
         self.0.is_empty()
     }
 
-    /// The fields, for a request. What [`Headers::check`] refuses is not among them.
+    /// The fields, for a request. What `check` refuses is not among them.
     pub fn fields(&self) -> HeaderMap {
         let field = |(name, value): (&String, &String)| {
             Some((name.parse::<HeaderName>().ok()?, HeaderValue::from_str(value).ok()?))
