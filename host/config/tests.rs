@@ -123,7 +123,7 @@ fn all_that_is_wrong_is_said_at_once() {
         "`engine.cpu_ms_max` (flowgate.toml) is `\"5s\"`; allowed: a whole number from 1 to 86400000",
         "`engine.instance_max` (flowgate.toml) is not a key; did you mean `instances_max`? allowed: compile_memory_bytes_max, ",
         "`engine.instances_max` (flowgate.toml) is `0`; allowed: a whole number from 1 to 100000",
-        "`sever` (flowgate.toml) is not a section; did you mean `server`? allowed: capability, delivery, egress, engine, ",
+        "`sever` (flowgate.toml) is not a section; did you mean `server`? allowed: capability, delivery, dispatch, egress, ",
         "`server.listen` (FLOWGATE_SERVER_LISTEN) is `\"8080\"`; allowed: an address and a port, such as ",
         "`telemetry.log` (FLOWGATE_TELEMETRY_LOG) is `\"inof\"`; allowed: levels by comma, ",
         "`telemetry.format` (FLOWGATE_TELEMETRY_FORMAT) is `\"xml\"`; allowed: \"text\", \"json\"",
