@@ -51,6 +51,28 @@ async fn a_delivery_that_was_given_up_is_told_by_mail() {
 }
 
 #[tokio::test]
+async fn a_receiver_that_fails_three_times_in_a_row_is_told_by_mail_as_failing() {
+    let (postbox, receiver) = (Postbox::start(0).await, Receiver::start().await);
+    let house = writing_to(&postbox).await;
+    receiver.plan([FAILS; 3]);
+    let webhook = json!({ "url": receiver.url, "events": ["*"], "retry_policy": { "max_retries": 0 } });
+    let made = house.post("/api/v1/webhooks", webhook).await.expect(201);
+    let path = format!("/api/v1/webhooks/{}/test", made["id"].as_str().unwrap());
+    for n in 1..=3 {
+        house.post(&path, json!({})).await.expect(200);
+        receiver.wait_for(n).await;
+    }
+    // Those that were given up are told as well, before it or with it.
+    let mut mail = postbox.next().await;
+    while !mail.text.contains(" delivery.failing\n") {
+        mail = postbox.next().await;
+    }
+    let (_, failing) = mail.text.split_once(" delivery.failing\n").unwrap();
+    assert!(failing.contains("  failures: 3\n"), "{failing}");
+    assert!(failing.contains(&format!("  url: {}\n", receiver.url)), "{failing}");
+}
+
+#[tokio::test]
 async fn a_mail_server_that_was_away_gets_the_notice_later() {
     let postbox = Postbox::start(1).await;
     let house = writing_to(&postbox).await;
