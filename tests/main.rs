@@ -26,6 +26,8 @@ mod envelopes;
 mod handshakes;
 // Hostile guests.
 mod limits;
+// The operator hears of what fails.
+mod notices;
 // Outputs delivered as they are said.
 mod outputs;
 // The ids of products in their own paths.

@@ -30,7 +30,7 @@ const EVENTS_MAX: u32 = 500;
 const PLACE_EVERY: u64 = 5_000;
 
 /// Seconds until the second, third, … attempt to send a notice; the last one counts on.
-const AGAIN_S: &[u64] = &[10, 60, 300, 900];
+const AGAIN_S: &[u64] = &[1, 10, 60, 300, 900];
 
 /// Who is told, and how.
 #[derive(Clone, Serialize, Deserialize, PartialEq, Eq)]

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use url::Url;
 
 pub(crate) mod mute;
+pub(crate) mod postbox;
 pub(crate) mod receiver;
 
 /// Long enough for anything that works, on a machine that is busy with other tests.
