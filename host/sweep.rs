@@ -18,6 +18,8 @@ pub struct Options {
     pub keys_hours: u64,
     /// Days that a request without an execution is kept.
     pub requests_days: u64,
+    /// Days that an event is kept once it has been told.
+    pub events_days: u64,
     /// Minutes without a word after which a conversation has ended.
     pub sessions_idle_min: u64,
     /// Seconds between two sweeps.
@@ -26,7 +28,14 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { executions_days: 30, keys_hours: 48, requests_days: 7, sessions_idle_min: 30, period_s: 60 }
+        Self {
+            executions_days: 30,
+            keys_hours: 48,
+            requests_days: 7,
+            events_days: 7,
+            sessions_idle_min: 30,
+            period_s: 60,
+        }
     }
 }
 
@@ -41,6 +50,7 @@ pub async fn run(store: Store, clock: Clock, options: Options, stop: Cancellatio
             executions_before: now.before(times(options.executions_days, 24 * HOUR)),
             keys_before: now.before(times(options.keys_hours, HOUR)),
             requests_before: now.before(times(options.requests_days, 24 * HOUR)),
+            events_before: now.before(times(options.events_days, 24 * HOUR)),
             now,
         };
         let idle_since = now.before(times(options.sessions_idle_min, Duration::from_secs(60)));

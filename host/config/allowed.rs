@@ -118,6 +118,7 @@ pub(super) static KEYS: &[(&str, Allowed)] = &[
     ("retention.executions_days", Whole(1, 36_500)),
     ("retention.keys_hours", Whole(1, 24 * 366)),
     ("retention.requests_days", Whole(1, 36_500)),
+    ("retention.events_days", Whole(1, 36_500)),
     ("retention.sessions_idle_min", Whole(1, 1_000_000)),
     ("retention.period_s", Whole(1, 24 * 3_600)),
 ];

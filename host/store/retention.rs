@@ -11,6 +11,10 @@ const ROWS_PER_STEP: u32 = 500;
 /// When a key was claimed that has no end of its own.
 const KEY_AGE: &str = "iif(expires_at IS NULL, created_at, NULL)";
 
+/// When an event happened that has been told. The last one stays: the next one's place must be a greater one.
+const EVENT_AGE: &str = "iif(seq < (SELECT max(seq) FROM events)
+    AND seq <= (SELECT coalesce(max(seq), 0) FROM cursors WHERE name = 'dispatch'), at, NULL)";
+
 /// What is too old.
 #[derive(Debug, Clone, Copy)]
 pub struct Retention {
@@ -20,6 +24,8 @@ pub struct Retention {
     pub keys_before: Timestamp,
     /// Requests without an execution that came before.
     pub requests_before: Timestamp,
+    /// Events that happened before, if they have been told.
+    pub events_before: Timestamp,
     /// The present, for what has an end of its own.
     pub now: Timestamp,
 }
@@ -35,12 +41,16 @@ pub struct Swept {
     pub keys: usize,
     /// Requests without an execution.
     pub requests: usize,
+    /// Events.
+    pub events: usize,
 }
 
 impl Swept {
     /// True when there may be more to remove.
     pub fn is_full(&self) -> bool {
-        [self.executions, self.deliveries, self.keys, self.requests].iter().any(|n| *n >= ROWS_PER_STEP as usize / 2)
+        [self.executions, self.deliveries, self.keys, self.requests, self.events]
+            .iter()
+            .any(|n| *n >= ROWS_PER_STEP as usize / 2)
     }
 }
 
@@ -66,8 +76,15 @@ impl Store {
                 )?
                 .execute(params![retention.now, ROWS_PER_STEP])?;
             let requests = oldest(c, "requests", "seq", "at", retention.requests_before)?;
+            let events = oldest(c, "events", "seq", EVENT_AGE, retention.events_before)?.len();
             c.prepare_cached("PRAGMA incremental_vacuum(64)")?.query_map([], |_| Ok(()))?.for_each(drop);
-            Ok(Swept { executions: executions.len(), deliveries: deliveries.len(), keys, requests: requests.len() })
+            Ok(Swept {
+                executions: executions.len(),
+                deliveries: deliveries.len(),
+                keys,
+                requests: requests.len(),
+                events,
+            })
         })
         .await
     }

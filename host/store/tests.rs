@@ -10,6 +10,7 @@ use super::*;
 use crate::id::{DeliveryId, ExecutionId, FlowId, HookId, RequestId, WorkspaceId};
 
 mod deliveries;
+mod events;
 
 const NOW: Timestamp = Timestamp::from_unix_ms(1_763_654_400_000);
 const RUN: &str = "run";
@@ -292,7 +293,8 @@ async fn a_key_lasts_as_long_as_it_says_and_others_as_keys_do() {
     let first = NewExecution { claims: vec![lasting.clone(), claim(2)], ..house.execution() };
     house.store.execution_accept(first, Start::Queued(RUN)).await.unwrap();
     let swept = |keys_before, now| {
-        let retention = Retention { executions_before: NOW, keys_before, requests_before: NOW, now };
+        let retention =
+            Retention { executions_before: NOW, keys_before, requests_before: NOW, events_before: NOW, now };
         house.store.sweep(retention)
     };
     assert_eq!(swept(NOW, later(599)).await.unwrap().keys, 0);
@@ -556,7 +558,13 @@ async fn a_sweep_takes_what_is_old_and_all_that_belongs_to_it() {
     let (old, _) = house.finished(hook).await;
     let unfinished = house.accepted().await;
     let sweep = |before| {
-        let retention = Retention { executions_before: before, keys_before: before, requests_before: before, now: NOW };
+        let retention = Retention {
+            executions_before: before,
+            keys_before: before,
+            requests_before: before,
+            events_before: before,
+            now: NOW,
+        };
         house.store.sweep(retention)
     };
     assert_eq!(sweep(NOW).await.unwrap().executions, 0);
