@@ -20,11 +20,14 @@ const REST: Duration = Duration::from_millis(40);
 /// An execution's id and an event's name.
 type Happened = (String, String);
 
+/// Whether a subscription is to hear of it.
+type Wants = fn(&Happened) -> bool;
+
 /// A subscription whose receiver is well, and what it must have heard of.
 struct Healthy {
     name: &'static str,
     receiver: Receiver,
-    wants: fn(&Happened) -> bool,
+    wants: Wants,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -81,7 +84,7 @@ async fn subscribe(house: &House, url: &str, more: Value) {
 }
 
 async fn healthy(house: &House) -> [Healthy; 4] {
-    let rows: [(_, _, fn(&Happened) -> bool); 4] = [
+    let rows: [(_, _, Wants); 4] = [
         ("failed", json!({ "filter": { "status": "failed" } }), |(_, name)| name == "execution.failed"),
         ("custom", json!({ "events": ["custom.*"], "filter": { "data": { "n": 1 } } }), |(_, name)| {
             name == "custom.made"
@@ -117,7 +120,7 @@ async fn load(house: &House, hook: &Hook, sent: &AtomicUsize) {
     let senders = (0..SENDERS).map(|_| async {
         loop {
             let n = sent.fetch_add(1, Ordering::Relaxed);
-            let fail = (n % 4 == 0).then_some("no luck");
+            let fail = n.is_multiple_of(4).then_some("no luck");
             let data = json!({ "emit": [["made", { "n": 1 }]], "fail": fail });
             let body = json!({ "session_id": format!("s{}", n % 16), "message": "x", "data": data });
             let prefer = if n % 8 < 4 { "respond-async" } else { "wait=10" };
