@@ -18,6 +18,8 @@ mod crash;
 mod deliveries;
 // What subscribers hear of what happens.
 mod events;
+// Whatever happened is heard of, through power cuts and beside bad receivers.
+mod lossless;
 // The documented examples of the products, sent as they are.
 mod dialects;
 // What goes wrong, told in each product's envelope.

@@ -1,5 +1,6 @@
 //! A Flowgate server with one flow and one hook, made over its management API.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -25,9 +26,20 @@ pub struct House {
 impl House {
     /// Starts `flowgate` over the data in `folder`. `key` is what the first start said; none for the first start.
     pub async fn start(flowgate: &Path, folder: &Path, core: Option<usize>, key: Option<&str>) -> Result<Self> {
+        Self::start_with(flowgate, folder, core, key, &[]).await
+    }
+
+    /// The same with `FLOWGATE_…` variables.
+    pub async fn start_with(
+        flowgate: &Path,
+        folder: &Path,
+        core: Option<usize>,
+        key: Option<&str>,
+        environment: &[(&str, &str)],
+    ) -> Result<Self> {
         let folder = folder.to_str().context("the data folder's name is not UTF-8")?;
         let arguments = ["serve", "--data", folder, "--listen", "127.0.0.1:0"];
-        let server = Server::start(flowgate, &arguments, core).await?;
+        let server = Server::start_with(flowgate, &arguments, core, environment).await?;
         let key = server.key.as_deref().or(key).context("the server said no key")?;
         Ok(Self { authorization: format!("Bearer {key}"), server })
     }
@@ -43,6 +55,12 @@ impl House {
         let hook = json!({ "name": "echo", "flow": "echo", "auth": auth, "secret": secret });
         let hook = self.send("POST", "/v1/hooks", &hook).await?;
         hook["url_path"].as_str().map(str::to_owned).context("the hook has no path")
+    }
+
+    /// Makes a subscription to events of one name.
+    pub async fn subscribe(&self, name: &str, receiver: SocketAddr, event: &str) -> Result<()> {
+        let wish = json!({ "name": name, "url": format!("http://{receiver}/{name}"), "events": [event] });
+        self.send("POST", "/v1/subscriptions", &wish).await.map(|_| ())
     }
 
     /// Waits until nothing is queued or runs.

@@ -3,6 +3,8 @@
 //!
 //! `docs/benchmarks/README.md` says what is measured and how to run it.
 
+pub mod arrivals;
+
 pub mod house;
 
 pub mod load;

@@ -38,6 +38,16 @@ pub struct Server {
 impl Server {
     /// Starts a program that prints `listening on http://ADDRESS` when it is ready; on one core, if one is given.
     pub async fn start(program: &Path, arguments: &[&str], core: Option<usize>) -> Result<Self> {
+        Self::start_with(program, arguments, core, &[]).await
+    }
+
+    /// The same with variables in its environment.
+    pub async fn start_with(
+        program: &Path,
+        arguments: &[&str],
+        core: Option<usize>,
+        environment: &[(&str, &str)],
+    ) -> Result<Self> {
         let mut command = match core {
             Some(core) => {
                 let mut taskset = Command::new("taskset");
@@ -47,6 +57,7 @@ impl Server {
             None => Command::new(program),
         };
         let begin = Instant::now();
+        command.envs(environment.iter().copied());
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
         let mut child = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
         let pid = child.id().context("the server ended at once")?;

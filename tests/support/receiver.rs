@@ -24,6 +24,7 @@ pub(crate) struct Receiver {
 struct Inner {
     got: Mutex<Vec<Got>>,
     answers: Mutex<VecDeque<Planned>>,
+    usual: Option<Planned>,
     came: Notify,
 }
 
@@ -53,9 +54,18 @@ impl Got {
 
 impl Receiver {
     pub(crate) async fn start() -> Self {
+        Self::with(Inner::default()).await
+    }
+
+    /// One that gives this answer whenever nothing else is planned.
+    pub(crate) async fn answering(usual: Planned) -> Self {
+        Self::with(Inner { usual: Some(usual), ..Inner::default() }).await
+    }
+
+    async fn with(inner: Inner) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/callback", listener.local_addr().unwrap());
-        let state = Arc::new(Inner::default());
+        let state = Arc::new(inner);
         let router = Router::new().fallback(receive).with_state(state.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self { url, state }
@@ -91,7 +101,7 @@ impl Receiver {
 async fn receive(State(state): State<Arc<Inner>>, headers: HeaderMap, body: Bytes) -> Response {
     state.got.lock().unwrap().push(Got { headers, body });
     state.came.notify_waiters();
-    let planned = state.answers.lock().unwrap().pop_front();
+    let planned = state.answers.lock().unwrap().pop_front().or(state.usual);
     let Some(planned) = planned else { return StatusCode::NO_CONTENT.into_response() };
     let mut response = StatusCode::from_u16(planned.status).unwrap().into_response();
     if let Some((name, value)) = planned.header {

@@ -1,0 +1,61 @@
+//! Receivers of deliveries: one that notes when what came, and one that fails.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+
+use axum::http::StatusCode;
+use axum::{Json, Router};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+/// Arrivals that may wait to be looked at.
+const WAITING_MAX: usize = 1 << 16;
+
+/// A healthy receiver.
+#[derive(Debug)]
+pub struct Receiver {
+    /// Where it listens.
+    pub address: SocketAddr,
+    arrivals: mpsc::Receiver<(String, Instant)>,
+    first: HashMap<String, Instant>,
+}
+
+impl Receiver {
+    /// Starts it.
+    pub async fn start() -> io::Result<Self> {
+        let (arrived, arrivals) = mpsc::channel(WAITING_MAX);
+        let receive = move |Json(body): Json<Value>| async move {
+            let at = Instant::now();
+            let Some(id) = body["data"]["execution_id"].as_str() else { return StatusCode::BAD_REQUEST };
+            match arrived.try_send((id.to_owned(), at)) {
+                Ok(()) => StatusCode::NO_CONTENT,
+                Err(_) => StatusCode::SERVICE_UNAVAILABLE,
+            }
+        };
+        let address = serve(Router::new().fallback(receive)).await?;
+        Ok(Self { address, arrivals, first: HashMap::new() })
+    }
+
+    /// When an execution's event came first; none when it has not come yet.
+    pub fn came(&mut self, execution: &str) -> Option<Instant> {
+        while let Ok((id, at)) = self.arrivals.try_recv() {
+            self.first.entry(id).or_insert(at);
+        }
+        self.first.get(execution).copied()
+    }
+}
+
+/// Starts a receiver that answers everything by 500, and returns where it listens.
+pub async fn failing() -> io::Result<SocketAddr> {
+    serve(Router::new().fallback(async || StatusCode::INTERNAL_SERVER_ERROR)).await
+}
+
+async fn serve(router: Router) -> io::Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    Ok(address)
+}

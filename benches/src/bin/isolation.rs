@@ -1,0 +1,164 @@
+//! Measures how long an event takes to a healthy subscription: alone, then beside dead ones; prints or writes the page.
+
+use std::fs;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use bytes::Bytes;
+use clap::Parser;
+use flowgate_benches::house::House;
+use flowgate_benches::wire::Connection;
+use flowgate_benches::{arrivals, sample};
+use tokio::net::TcpListener;
+use tokio::time::{Instant, sleep, sleep_until};
+
+const PAGE: &str = "docs/benchmarks/isolation.md";
+
+/// The secret of the hook.
+const SECRET: &str = "a secret for measurements, 32 bytes and more";
+
+/// Events before those that count.
+const WARM_UP: usize = 50;
+
+/// How long after the last trigger an event may still arrive.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How much longer the healthy subscription's p99 may be beside dead ones.
+const TIMES_MAX: f64 = 2.0;
+
+/// Measures a healthy subscription beside dead ones.
+#[derive(Parser)]
+struct Arguments {
+    /// The release build of Flowgate.
+    #[arg(long, default_value = "target/release/flowgate")]
+    flowgate: PathBuf,
+    /// The component that runs.
+    #[arg(long, default_value = "guests/target/wasm32-wasip2/release/echo.wasm")]
+    component: PathBuf,
+    /// Where the server's data goes: on a real disk, or durability costs nothing.
+    #[arg(long, default_value = "target")]
+    data: PathBuf,
+    /// Dead subscriptions: a third each refuses connections, says nothing, and answers 500.
+    #[arg(long, default_value_t = 1_000)]
+    dead: usize,
+    /// Events of each measurement.
+    #[arg(long, default_value_t = 500)]
+    events: usize,
+    /// Events in a second. Each goes to every subscription, so a server has this times the subscriptions to write.
+    #[arg(long, default_value_t = 5.0)]
+    rate: f64,
+    /// Writes the page instead of printing it only.
+    #[arg(long)]
+    write: bool,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    fs::create_dir_all(&arguments.data)?;
+    let folder = tempfile::tempdir_in(&arguments.data)?;
+    let environment = [("FLOWGATE_EGRESS_ALLOW", "127.0.0.0/8")];
+    let house = House::start_with(&arguments.flowgate, folder.path(), None, None, &environment).await?;
+    let hook = house.furnish(&arguments.component, SECRET).await?;
+    let request = sample::request(&hook, SECRET.as_bytes(), &[]);
+    let mut receiver = arrivals::Receiver::start().await?;
+    house.subscribe("healthy", receiver.address, "execution.succeeded").await?;
+
+    let bench = Bench { arguments, address: house.server.address, request };
+    let alone = bench.measure(&mut receiver).await?;
+    let stalling = TcpListener::bind("127.0.0.1:0").await?;
+    bench.bury(&house, &stalling).await?;
+    let beside = bench.measure(&mut receiver).await?;
+    house.server.stop().await?;
+
+    let page = bench.page(alone, beside);
+    if bench.arguments.write {
+        fs::write(PAGE, &page)
+            .with_context(|| format!("cannot write {PAGE}; run this from the top of the repository"))?;
+    }
+    write!(std::io::stdout(), "{page}")?;
+    let times = beside.p99.as_secs_f64() / alone.p99.as_secs_f64();
+    ensure!(times <= TIMES_MAX, "beside dead subscriptions the p99 is {times:.2} times what it is alone");
+    Ok(())
+}
+
+struct Bench {
+    arguments: Arguments,
+    address: SocketAddr,
+    request: Bytes,
+}
+
+/// The times from trigger to arrival that half, 99 of 100 and all stayed under.
+#[derive(Clone, Copy)]
+struct Times {
+    p50: Duration,
+    p99: Duration,
+    most: Duration,
+}
+
+impl Bench {
+    /// Makes the dead subscriptions.
+    async fn bury(&self, house: &House, stalling: &TcpListener) -> Result<()> {
+        let refusing = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
+        let failing = arrivals::failing().await?;
+        // The kernel completes the connections that nobody accepts, until its backlog is full; then it drops them.
+        let targets = [refusing, stalling.local_addr()?, failing];
+        for n in 0..self.arguments.dead {
+            house.subscribe(&format!("dead-{n}"), targets[n % 3], "execution.succeeded").await?;
+        }
+        Ok(())
+    }
+
+    /// Sends triggers at a steady rate, and takes the times from each of them to the arrival of its event; a millisecond of
+    /// execution is part of them.
+    async fn measure(&self, receiver: &mut arrivals::Receiver) -> Result<Times> {
+        let mut connection = Connection::open(self.address).await?;
+        let (begin, mut sent) = (Instant::now(), Vec::new());
+        for n in 0..WARM_UP + self.arguments.events {
+            sleep_until(begin + Duration::from_secs_f64(n as f64 / self.arguments.rate)).await;
+            let at = Instant::now();
+            let answer = connection.call(&self.request).await?;
+            ensure!(answer.status == 200, "a trigger is answered by {}", answer.status);
+            sent.push((execution(connection.body(&answer))?, at));
+        }
+        let last = Instant::now();
+        while !sent.iter().all(|(id, _)| receiver.came(id).is_some()) {
+            ensure!(last.elapsed() < PATIENCE, "not all events arrive at the healthy subscription");
+            sleep(Duration::from_millis(20)).await;
+        }
+        let counted = sent.iter().skip(WARM_UP).filter_map(|(id, at)| Some(receiver.came(id)?.duration_since(*at)));
+        let mut times: Vec<_> = counted.collect();
+        times.sort_unstable();
+        let at = |part: f64| times[((times.len() - 1) as f64 * part).round() as usize];
+        Ok(Times { p50: at(0.50), p99: at(0.99), most: at(1.0) })
+    }
+
+    fn page(&self, alone: Times, beside: Times) -> String {
+        let Arguments { dead, events, rate, .. } = self.arguments;
+        let row = |name: &str, times: Times| {
+            let [p50, p99, most] = [times.p50, times.p99, times.most].map(|time| time.as_secs_f64() * 1e3);
+            format!("| {name} | {p50:.1} ms | {p99:.1} ms | {most:.1} ms |\n")
+        };
+        format!(
+            "# Isolation\n\n\
+             Written by `cargo run --release -p flowgate-benches --bin isolation -- --write`; [README.md](README.md) says what \
+             is measured.\n\n\
+             {date}. {events} events at {rate} a second, each for every subscription, from trigger to arrival at the healthy \
+             one. Of {dead} dead subscriptions, a third each refuses connections, says nothing, and answers 500.\n\n\
+             | | p50 | p99 | most |\n|---|---|---|---|\n{alone_row}{beside_row}\n\
+             The p99 beside the dead is {times:.2} times what it is alone; allowed: {TIMES_MAX}.\n",
+            date = jiff::Timestamp::now().strftime("%F"),
+            alone_row = row("alone", alone),
+            beside_row = row(&format!("beside {dead} dead"), beside),
+            times = beside.p99.as_secs_f64() / alone.p99.as_secs_f64(),
+        )
+    }
+}
+
+fn execution(reply: &[u8]) -> Result<String> {
+    let reply: serde_json::Value = serde_json::from_slice(reply)?;
+    reply["execution_id"].as_str().map(str::to_owned).context("the reply names no execution")
+}
