@@ -34,6 +34,8 @@ mod notices;
 mod outputs;
 // The ids of products in their own paths.
 mod path_ids;
+// Deliveries verified by the programs and libraries that receivers use.
+mod receivers;
 // Bad requests.
 mod refusals;
 // What came to a hook and what became of it.
