@@ -58,8 +58,9 @@ pub(super) struct Named {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Create {
-    /// The receiver.
-    url: Url,
+    /// The receiver. Not called `url`, which is the server's.
+    #[arg(value_name = "URL")]
+    receiver: Url,
     /// For people.
     #[arg(long)]
     name: Option<String>,
@@ -78,8 +79,8 @@ pub(super) struct Update {
     /// The subscription, by id or name.
     subscription: String,
     /// Another receiver.
-    #[arg(long)]
-    url: Option<Url>,
+    #[arg(long, value_name = "URL")]
+    receiver: Option<Url>,
     /// Another name.
     #[arg(long)]
     name: Option<String>,
@@ -230,7 +231,7 @@ impl Create {
     pub(super) fn body(self) -> anyhow::Result<Value> {
         let mut body = self.spec.members()?;
         body.entry("events").or_insert_with(|| json!(["*"]));
-        body.insert("url".to_owned(), json!(self.url));
+        body.insert("url".to_owned(), json!(self.receiver));
         body.extend(self.name.map(|name| ("name".to_owned(), json!(name))));
         body.extend(secret::given(self.secret, self.secret_file)?.map(|secret| ("secret".to_owned(), json!(secret))));
         Ok(Value::Object(body))
@@ -250,7 +251,7 @@ impl Create {
 impl Update {
     async fn run(self, remote: &Remote, out: Out) -> anyhow::Result<()> {
         let mut body = self.spec.members()?;
-        body.extend(self.url.map(|url| ("url".to_owned(), json!(url))));
+        body.extend(self.receiver.map(|url| ("url".to_owned(), json!(url))));
         body.extend(self.name.map(|name| ("name".to_owned(), json!(name))));
         if body.is_empty() {
             bail!("nothing to change; `flowgate subscription update --help` lists what there is");

@@ -100,6 +100,15 @@ fn what_makes_no_sense_is_refused() {
     }
 }
 
+#[test]
+fn a_receiver_is_not_taken_for_the_server() {
+    for line in ["create https://x.example/in --event *", "update s --receiver https://x.example/in"] {
+        let words = ["flowgate", "--url", "http://server.example", "subscription"].into_iter().chain(line.split(' '));
+        let args = Args::try_parse_from(words).unwrap();
+        assert_eq!(args.url.as_str(), "http://server.example/", "{line}");
+    }
+}
+
 fn create(line: &str) -> anyhow::Result<Value> {
     let mut words = vec!["flowgate", "hook", "create", "h", "--flow", "f"];
     words.extend(line.split_whitespace());
