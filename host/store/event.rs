@@ -73,16 +73,6 @@ impl Store {
         .await
     }
 
-    /// The events of a workspace after a place, at most `limit`.
-    pub async fn events_of(&self, workspace: WorkspaceId, seq: u64, limit: u32) -> Result<Vec<Event>> {
-        self.read(move |c| {
-            let sql = format!("SELECT {EVENT} FROM events WHERE workspace = ? AND seq > ? ORDER BY seq LIMIT ?");
-            let mut select = c.prepare_cached(&sql)?;
-            Ok(select.query_map(params![workspace, stored(seq), limit], event)?.collect::<rusqlite::Result<_>>()?)
-        })
-        .await
-    }
-
     /// How far a reader has come; 0 when it has read nothing.
     pub async fn cursor(&self, name: &str) -> Result<u64> {
         let name = name.to_owned();

@@ -11,7 +11,6 @@ CREATE TABLE events (
   session TEXT,
   facts TEXT NOT NULL
 ) STRICT;
-CREATE INDEX events_by_workspace ON events (workspace, seq);
 
 -- How far a reader of the events has come.
 CREATE TABLE cursors (
