@@ -6,13 +6,16 @@
 
 mod config;
 mod events;
+mod grants;
 mod logging;
 mod memory;
 mod output;
 mod session;
+mod spans;
 mod wasi;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -21,11 +24,16 @@ use wasmtime::component::{HasSelf, Linker, ResourceTable};
 
 use crate::bindings::v0_1;
 use crate::clock::Clock;
-use crate::trigger::{Emitted, Output};
+use crate::egress::Client;
+use crate::id::FlowId;
+use crate::store::Store;
+use crate::trigger::{Emitted, Output, Span};
 
+pub use self::grants::{Grants, HttpGrant, LlmGrant, Scheme};
 pub use self::logging::Logs;
 pub use self::memory::{Memory, OutOfMemory};
 pub use self::session::Session;
+pub use self::spans::Spans;
 
 /// Bounds on what one execution may ask of the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +51,8 @@ pub struct Options {
     pub events_max: usize,
     /// Bytes of the data of all of them. Default 256 KiB.
     pub event_bytes_max: usize,
+    /// Spans kept for one execution; further ones are counted. Default 1,000.
+    pub spans_max: usize,
     /// Bytes of a key of the session's state. Default 256.
     pub session_key_bytes_max: usize,
     /// Bytes of a value of the session's state. Default 64 KiB.
@@ -68,6 +78,7 @@ impl Default for Options {
             output_bytes_max: 4 << 20,
             events_max: 100,
             event_bytes_max: 256 << 10,
+            spans_max: 1_000,
             session_key_bytes_max: 256,
             session_value_bytes_max: 64 << 10,
             session_text_bytes_max: 64 << 10,
@@ -79,13 +90,32 @@ impl Default for Options {
     }
 }
 
+/// What the capabilities of all executions stand on.
+#[derive(Clone)]
+pub struct Services {
+    /// Where flows keep what they keep.
+    pub store: Store,
+    /// Sends what flows send.
+    pub client: Client,
+}
+
+impl fmt::Debug for Services {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Services")
+    }
+}
+
 /// What one execution is given.
 #[derive(Debug)]
 pub struct Given {
     /// Tells the time of log lines and messages.
     pub clock: Clock,
+    /// The flow; none when it is only tried.
+    pub flow: Option<FlowId>,
     /// The flow's configuration.
     pub config: Arc<BTreeMap<String, String>>,
+    /// What the operator permits the flow.
+    pub grants: Arc<Grants>,
     /// The conversation, where the trigger names one.
     pub session: Option<Session>,
     /// Takes what the flow says; its bound is how far the flow may run ahead of its reader.
@@ -102,13 +132,14 @@ pub struct Ctx {
     memory: Memory,
     output: output::Outputs,
     session: session::Conversation,
+    spans: Spans,
     table: ResourceTable,
     wasi: wasi::Wasi,
 }
 
 impl Ctx {
     /// Prepares the capabilities for one execution.
-    pub fn new(options: &Options, given: Given) -> Self {
+    pub fn new(options: &Options, _services: &Services, given: Given) -> Self {
         let logs = Logs::new(options, given.clock.clone());
         let mut table = ResourceTable::new();
         table.set_max_capacity(options.resources_max);
@@ -118,6 +149,7 @@ impl Ctx {
             memory: Memory::new(given.memory_bytes_max, options.table_elements_max),
             output: output::Outputs::new(options, given.output),
             session: session::Conversation::new(options, given.session, given.clock),
+            spans: Spans::new(options.spans_max),
             table,
             wasi: wasi::Wasi::new(options, &logs),
             logs,
@@ -142,6 +174,11 @@ impl Ctx {
     /// What the flow emitted.
     pub fn take_events(&mut self) -> Vec<Emitted> {
         self.events.take()
+    }
+
+    /// How long its calls took, and how many more there were than are kept.
+    pub fn take_spans(&self) -> (Vec<Span>, u64) {
+        self.spans.take()
     }
 
     /// Drops all that the guest holds of the host: its streams end, its bodies are closed.

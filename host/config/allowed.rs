@@ -64,6 +64,7 @@ pub(super) static KEYS: &[(&str, Allowed)] = &[
     ("capability.output_bytes_max", Whole(0, GIB)),
     ("capability.events_max", Whole(0, MANY)),
     ("capability.event_bytes_max", Whole(0, GIB)),
+    ("capability.spans_max", Whole(0, MANY)),
     ("capability.session_key_bytes_max", Whole(1, 64 << 10)),
     ("capability.session_value_bytes_max", Whole(0, GIB)),
     ("capability.session_text_bytes_max", Whole(0, GIB)),

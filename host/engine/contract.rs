@@ -57,6 +57,11 @@ const PACKAGES: &[&[(&str, &str)]] = &[
         ("events.wit", include_str!("../../wit/flow-0.1.0/events.wit")),
         ("output.wit", include_str!("../../wit/flow-0.1.0/output.wit")),
         ("session.wit", include_str!("../../wit/flow-0.1.0/session.wit")),
+        ("flows.wit", include_str!("../../wit/flow-0.1.0/flows.wit")),
+        ("http.wit", include_str!("../../wit/flow-0.1.0/http.wit")),
+        ("llm.wit", include_str!("../../wit/flow-0.1.0/llm.wit")),
+        ("secrets.wit", include_str!("../../wit/flow-0.1.0/secrets.wit")),
+        ("spans.wit", include_str!("../../wit/flow-0.1.0/spans.wit")),
         ("world.wit", include_str!("../../wit/flow-0.1.0/world.wit")),
     ],
 ];

@@ -137,6 +137,8 @@ pub struct Setup {
     pub options: Options,
     /// The limits of what guests call.
     pub capability: capability::Options,
+    /// What these calls stand on.
+    pub services: capability::Services,
     /// Where compiled components are kept. Whoever can write there runs code in the host, so only the host may.
     pub cache_dir: PathBuf,
     /// Authenticates what is kept there.
@@ -152,6 +154,7 @@ pub struct Engine(Arc<Inner>);
 struct Inner {
     options: Options,
     capability: capability::Options,
+    services: capability::Services,
     compiler: Compiler,
     cache: load::Artifacts,
     /// Runs synchronous guests. One for asynchronous guests will stand beside it, with a linker of its own.
@@ -166,7 +169,7 @@ struct Inner {
 impl Engine {
     /// Starts the engine, and the thread that ticks for it.
     pub fn new(setup: Setup) -> Result<Self, Error> {
-        let Setup { options, capability, cache_dir, cache_key, compiler } = setup;
+        let Setup { options, capability, services, cache_dir, cache_key, compiler } = setup;
         let wasmtime = start(&options, &capability)?;
         let mut linker = Linker::new(&wasmtime);
         capability::add_to_linker(&mut linker).map_err(|error| Error::Start(format!("{error:#}")))?;
@@ -182,6 +185,7 @@ impl Engine {
             wasmtime,
             compiler,
             capability,
+            services,
             options,
         })))
     }

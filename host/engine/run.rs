@@ -9,11 +9,10 @@ use tokio_util::sync::CancellationToken;
 use wasmtime::UpdateDeadline;
 
 use crate::bindings::v0_1::{self, About, FlowPre};
-use crate::capability::{Ctx, Given, Session};
+use crate::capability::{Ctx, Given, Grants, Session};
 use crate::clock::{Clock, Timestamp};
 use crate::id::{Digest, ExecutionId, FlowId};
-use crate::store::Store;
-use crate::trigger::{Emitted, Failure, LogLine, Output, Reply, Trigger};
+use crate::trigger::{Emitted, Failure, LogLine, Output, Reply, Span, Trigger};
 
 use super::load::{Loaded, Program};
 use super::meter::Meter;
@@ -38,8 +37,8 @@ pub struct Call {
     pub trigger: Arc<Trigger>,
     /// The flow's configuration.
     pub config: Arc<BTreeMap<String, String>>,
-    /// Where the trigger's session is kept.
-    pub store: Store,
+    /// What the operator permits the flow.
+    pub grants: Arc<Grants>,
     /// Decides when the deadline has come, and tells the time of log lines.
     pub clock: Clock,
     /// The flow's own limits.
@@ -68,6 +67,10 @@ pub struct Run {
     pub logs: Vec<LogLine>,
     /// Lines that were logged and not kept.
     pub logs_dropped: u64,
+    /// How long its calls took, also when it was stopped.
+    pub spans: Vec<Span>,
+    /// Spans that were not kept.
+    pub spans_dropped: u64,
     /// What it used.
     pub usage: Usage,
 }
@@ -149,10 +152,16 @@ impl Engine {
     pub async fn run(&self, loaded: &Loaded, call: Call, output: mpsc::Sender<Output>, stop: CancellationToken) -> Run {
         let Ok(_slot) = self.0.slots.try_acquire() else { return Run::busy() };
         let options = &self.0.options;
-        let session = call.trigger.session_id.clone().map(|id| Session { store: call.store, flow: call.flow, id });
+        let session = call.trigger.session_id.clone().map(|id| Session {
+            store: self.0.services.store.clone(),
+            flow: call.flow,
+            id,
+        });
         let given = Given {
             clock: call.clock.clone(),
+            flow: Some(call.flow),
             config: call.config,
+            grants: call.grants,
             session,
             output,
             memory_bytes_max: tighter(options.memory_bytes_max, call.limits.memory_bytes_max),
@@ -188,7 +197,7 @@ impl Engine {
     pub(super) fn guest(&self, given: Given, cpu_ms_max: u64) -> Guest<'_> {
         let inner = &self.0;
         let meter = Arc::new(Meter::new(Duration::from_millis(cpu_ms_max)));
-        let mut store = wasmtime::Store::new(&inner.wasmtime, Ctx::new(&inner.capability, given));
+        let mut store = wasmtime::Store::new(&inner.wasmtime, Ctx::new(&inner.capability, &inner.services, given));
         store.limiter(|ctx| ctx.memory());
         store.set_hostcall_fuel(inner.options.hostcall_bytes_max);
         store.set_epoch_deadline(1);
@@ -221,15 +230,23 @@ impl Guest<'_> {
             peak_memory_bytes: ctx.memory().peak_bytes() as u64,
             outputs: ctx.outputs(),
         };
-        Run { end, events: ctx.take_events(), logs, logs_dropped, usage }
+        let (spans, spans_dropped) = ctx.take_spans();
+        Run { end, events: ctx.take_events(), logs, logs_dropped, spans, spans_dropped, usage }
     }
 }
 
 impl Run {
     /// One that did not take place.
     pub fn not(why: Stop) -> Self {
-        let (events, logs) = (Vec::new(), Vec::new());
-        Self { end: End::Stopped(why), events, logs, logs_dropped: 0, usage: Usage::default() }
+        Self {
+            end: End::Stopped(why),
+            events: Vec::new(),
+            logs: Vec::new(),
+            logs_dropped: 0,
+            spans: Vec::new(),
+            spans_dropped: 0,
+            usage: Usage::default(),
+        }
     }
 
     fn busy() -> Self {
@@ -284,7 +301,7 @@ mod tests {
     use crate::engine::testing::{House, digest};
     use crate::engine::{Compiler, Error};
 
-    fn call(house: &House, clock: Clock) -> Call {
+    fn call(clock: Clock) -> Call {
         Call {
             execution: ExecutionId::at(1),
             flow: FlowId::at(1),
@@ -294,7 +311,7 @@ mod tests {
             deadline: clock.now().after(Duration::from_secs(60)),
             trigger: Arc::default(),
             config: Arc::default(),
-            store: Store::open(house.folder(), &crate::store::Options::default()).unwrap(),
+            grants: Arc::default(),
             clock,
             limits: Limits::default(),
         }
@@ -309,7 +326,7 @@ mod tests {
         let house = House::new();
         let engine = house.engine(Compiler::InProcess, 1);
         let loaded = engine.load(digest(), &house.component()).await.unwrap();
-        let ended = run(&engine, &loaded, call(&house, Clock::system())).await;
+        let ended = run(&engine, &loaded, call(Clock::system())).await;
         let End::Stopped(Stop::Trap(message)) = &ended.end else { panic!("{ended:?}") };
         assert!(message.contains("unreachable") && !message.contains(".wasm"), "{message}");
         assert!(ended.usage.cpu_us > 0 && ended.usage.cpu_us <= ended.usage.wall_us);
@@ -323,7 +340,7 @@ mod tests {
         let engine = house.engine(Compiler::InProcess, 1);
         let loaded = engine.load(digest(), &house.component()).await.unwrap();
         let _all = engine.0.slots.acquire_many(2).await.unwrap();
-        assert_eq!(run(&engine, &loaded, call(&house, Clock::system())).await, Run::busy());
+        assert_eq!(run(&engine, &loaded, call(Clock::system())).await, Run::busy());
     }
 
     #[tokio::test]
@@ -332,7 +349,7 @@ mod tests {
         let engine = house.engine(Compiler::InProcess, 1);
         let loaded = engine.load(digest(), &house.component()).await.unwrap();
         let limits = Limits { memory_bytes_max: Some(0), ..Limits::default() };
-        let ended = run(&engine, &loaded, Call { limits, ..call(&house, Clock::system()) }).await;
+        let ended = run(&engine, &loaded, Call { limits, ..call(Clock::system()) }).await;
         assert_eq!(ended.end, End::Stopped(Stop::OutOfMemory));
         assert_eq!((tighter(5, Some(9)), tighter(5, Some(3)), tighter(5, None)), (5, 3, 5));
     }

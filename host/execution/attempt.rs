@@ -109,7 +109,7 @@ impl Executions {
             deadline: self.now().after(attempt.wall),
             trigger: attempt.trigger.clone(),
             config: attempt.target.config.clone(),
-            store: parts.store.clone(),
+            grants: attempt.target.grants.clone(),
             clock: parts.clock.clone(),
             limits: engine::Limits {
                 memory_bytes_max: own.and_then(|own| own.memory_bytes_max),

@@ -27,6 +27,7 @@ impl From<registry::Error> for Problem {
         match error {
             E::BadName { .. } => Self::field("name", text),
             E::BadConfig(_) => Self::field("config", text),
+            E::BadGrants(_) => Self::internal(&error),
             E::UnknownFlow(_) | E::UnknownVersion(_) => Self::new(&NOT_FOUND, text),
             E::UnknownAlias(_) => Self::new(&NO_LIVE_VERSION, text),
             E::NoEarlier(_) => Self::new(&NOTHING_TO_ROLL_BACK, text),

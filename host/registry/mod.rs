@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::cache::Cache;
+use crate::capability::Grants;
 use crate::clock::Clock;
 use crate::engine::{self, Engine, Loaded};
 use crate::id::{self, BadName, Digest, FlowId, WorkspaceId};
@@ -94,6 +95,9 @@ pub enum Error {
     /// The component cannot be made ready.
     #[error(transparent)]
     Engine(#[from] engine::Error),
+    /// What is granted cannot be read; only a row that was changed by hand is so.
+    #[error("the grants of the flow cannot be read: {0}")]
+    BadGrants(String),
     /// The store fails.
     #[error("the store fails")]
     Store(#[source] store::Error),
@@ -138,6 +142,8 @@ pub struct Target {
     pub name: Arc<str>,
     /// What `wasi:config` gives to the guest.
     pub config: Arc<BTreeMap<String, String>>,
+    /// What the operator permits it.
+    pub grants: Arc<Grants>,
     /// The version.
     pub version: Digest,
 }
@@ -158,6 +164,7 @@ impl Registry {
             workspace,
             name: name.to_owned(),
             config: "{}".to_owned(),
+            grants: "{}".to_owned(),
             created_at: now,
             updated_at: now,
         };
@@ -187,6 +194,14 @@ impl Registry {
     pub async fn configure(&self, flow: &Flow, config: &BTreeMap<String, String>) -> Result<(), Error> {
         let json = serde_json::to_string(config).map_err(|error| Error::BadConfig(error.to_string()))?;
         self.0.store.flow_configure(flow.id, json, self.0.clock.now()).await?;
+        self.forget(flow.id);
+        Ok(())
+    }
+
+    /// Replaces what the flow is permitted, from its next execution on.
+    pub async fn grant(&self, flow: &Flow, grants: &Grants) -> Result<(), Error> {
+        let json = serde_json::to_string(grants).map_err(|error| Error::BadGrants(error.to_string()))?;
+        self.0.store.flow_grant(flow.id, json, self.0.clock.now()).await?;
         self.forget(flow.id);
         Ok(())
     }
@@ -290,8 +305,16 @@ impl Registry {
     async fn target(&self, flow: FlowId, version: Digest) -> Result<Arc<Target>, Error> {
         let flow = self.flow_by_id(flow).await?;
         let config = serde_json::from_str(&flow.config).map_err(|error| Error::BadConfig(error.to_string()))?;
-        let (id, workspace, name) = (flow.id, flow.workspace, flow.name.into());
-        Ok(Arc::new(Target { flow: id, workspace, name, config: Arc::new(config), version }))
+        let grants = serde_json::from_str(&flow.grants).map_err(|error| Error::BadGrants(error.to_string()))?;
+        let (config, grants) = (Arc::new(config), Arc::new(grants));
+        Ok(Arc::new(Target {
+            flow: flow.id,
+            workspace: flow.workspace,
+            name: flow.name.into(),
+            config,
+            grants,
+            version,
+        }))
     }
 
     /// Forgets what the flow's aliases stand for, and the config that its versions get.

@@ -21,6 +21,8 @@ pub struct Flow {
     pub name: String,
     /// What `wasi:config` gives to the guest: a JSON object of strings.
     pub config: String,
+    /// What the operator permits it: a JSON object.
+    pub grants: String,
     /// When it was made.
     pub created_at: Timestamp,
     /// When its config was last changed.
@@ -84,16 +86,24 @@ pub struct Alias {
     pub updated_at: Timestamp,
 }
 
-const FLOW: &str = "id, workspace, name, config, created_at, updated_at";
+const FLOW: &str = "id, workspace, name, config, grants, created_at, updated_at";
 const VERSION: &str = "flow, digest, state, size_bytes, detail, created_at";
 
 impl Store {
     /// Adds a flow. [`Error::Taken`] when the name is.
     pub async fn flow_create(&self, flow: Flow) -> Result<()> {
         self.write(move |c| {
-            let sql = format!("INSERT INTO flows ({FLOW}) VALUES (?, ?, ?, ?, ?, ?)");
+            let sql = format!("INSERT INTO flows ({FLOW}) VALUES (?, ?, ?, ?, ?, ?, ?)");
             c.prepare_cached(&sql)?
-                .execute(params![flow.id, flow.workspace, flow.name, flow.config, flow.created_at, flow.updated_at])
+                .execute(params![
+                    flow.id,
+                    flow.workspace,
+                    flow.name,
+                    flow.config,
+                    flow.grants,
+                    flow.created_at,
+                    flow.updated_at
+                ])
                 .map_err(taken)?;
             Ok(())
         })
@@ -139,6 +149,15 @@ impl Store {
         .await
     }
 
+    /// Replaces what a flow is permitted. False when there is no such flow.
+    pub async fn flow_grant(&self, id: FlowId, grants: String, at: Timestamp) -> Result<bool> {
+        self.write(move |c| {
+            let mut update = c.prepare_cached("UPDATE flows SET grants = ?, updated_at = ? WHERE id = ?")?;
+            Ok(update.execute(params![grants, at, id])? == 1)
+        })
+        .await
+    }
+
     /// Removes a flow with its versions, aliases, sessions and state. [`Error::InUse`] while a hook uses it or an
     /// execution of it is not finished. Executions that are finished stay until they are too old.
     pub async fn flow_delete(&self, id: FlowId) -> Result<()> {
@@ -156,7 +175,7 @@ impl Store {
                     .prepare_cached("DELETE FROM versions WHERE flow = ? RETURNING digest")?
                     .query_map([id], |row| row.get(0))?
                     .collect::<rusqlite::Result<Vec<Digest>>>()?;
-                for table in ["aliases", "messages", "state"] {
+                for table in ["aliases", "messages", "state", "flow_secrets", "keyvalue", "llm_usage"] {
                     c.prepare_cached(&format!("DELETE FROM {table} WHERE flow = ?"))?.execute([id])?;
                 }
                 c.prepare_cached("DELETE FROM flows WHERE id = ?")?.execute([id])?;
@@ -391,8 +410,9 @@ fn flow(row: &Row<'_>) -> rusqlite::Result<Flow> {
         workspace: row.get(1)?,
         name: row.get(2)?,
         config: row.get(3)?,
-        created_at: row.get(4)?,
-        updated_at: row.get(5)?,
+        grants: row.get(4)?,
+        created_at: row.get(5)?,
+        updated_at: row.get(6)?,
     })
 }
 

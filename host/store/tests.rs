@@ -35,7 +35,15 @@ async fn house() -> House {
     let store = open(folder.path());
     let (workspace, flow) = (WorkspaceId::at(1), FlowId::at(1));
     store.workspace_create(Workspace { id: workspace, name: "main".into(), created_at: NOW }).await.unwrap();
-    let row = Flow { id: flow, workspace, name: "bot".into(), config: "{}".into(), created_at: NOW, updated_at: NOW };
+    let row = Flow {
+        id: flow,
+        workspace,
+        name: "bot".into(),
+        config: "{}".into(),
+        grants: "{}".into(),
+        created_at: NOW,
+        updated_at: NOW,
+    };
     store.flow_create(row).await.unwrap();
     House { store, folder, workspace, flow }
 }
@@ -407,6 +415,7 @@ async fn bytes_stay_while_one_flow_has_them() {
         workspace: house.workspace,
         name: "other".into(),
         config: "{}".into(),
+        grants: "{}".into(),
         created_at: NOW,
         updated_at: NOW,
     };

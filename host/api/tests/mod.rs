@@ -22,7 +22,7 @@ use crate::registry::LIVE;
 use crate::store::{Key, Workspace};
 use crate::subscription::Subscriptions;
 use crate::trigger::{self, Trigger};
-use crate::{delivery, egress, execution, queue, store};
+use crate::{capability, delivery, egress, execution, queue, store};
 
 mod access;
 mod document;
@@ -87,6 +87,10 @@ impl House {
         let engine = Engine::new(engine::Setup {
             options: engine::Options { instances_max: 2, ..engine::Options::default() },
             capability: Default::default(),
+            services: capability::Services {
+                store: store.clone(),
+                client: egress::Client::new(&egress::Options::default()),
+            },
             cache_dir: folder.path().join("cache"),
             cache_key: [1; 32],
             compiler: Compiler::InProcess,

@@ -1,0 +1,42 @@
+-- What the operator permits a flow, as JSON, and the secrets that it may use. A secret is sealed for the row's flow and name.
+ALTER TABLE flows ADD COLUMN grants TEXT NOT NULL DEFAULT '{}';
+
+CREATE TABLE flow_secrets (
+  flow BLOB NOT NULL,
+  name TEXT NOT NULL,
+  sealed BLOB NOT NULL,
+  updated_at INTEGER NOT NULL,
+  PRIMARY KEY (flow, name)
+) STRICT, WITHOUT ROWID;
+
+-- What flows keep by `wasi:keyvalue`. A value may outlive its time by the sweeper's period, but is not read any more.
+CREATE TABLE keyvalue (
+  flow BLOB NOT NULL,
+  bucket TEXT NOT NULL,
+  key TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL,
+  value BLOB NOT NULL,
+  PRIMARY KEY (flow, bucket, key)
+) STRICT, WITHOUT ROWID;
+
+-- How long the calls of an attempt took: a JSON list, as of logs.
+CREATE TABLE spans (
+  execution BLOB NOT NULL,
+  attempt INTEGER NOT NULL,
+  dropped INTEGER NOT NULL,
+  spans TEXT NOT NULL,
+  PRIMARY KEY (execution, attempt)
+) STRICT, WITHOUT ROWID;
+
+-- What a flow spent on language models, by UTC day (days since 1970) and alias.
+CREATE TABLE llm_usage (
+  flow BLOB NOT NULL,
+  day INTEGER NOT NULL,
+  model TEXT NOT NULL,
+  calls INTEGER NOT NULL,
+  input_tokens INTEGER NOT NULL,
+  output_tokens INTEGER NOT NULL,
+  micro_usd INTEGER NOT NULL,
+  PRIMARY KEY (flow, day, model)
+) STRICT, WITHOUT ROWID;
