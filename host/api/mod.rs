@@ -32,6 +32,7 @@ mod event_types;
 mod execution_events;
 mod execution_view;
 mod executions;
+mod flow_usage;
 mod flows;
 #[cfg(test)]
 mod fuzz;
@@ -135,6 +136,7 @@ endpoints! {
     delete "/v1/flows/{flow}" flows::delete_flow;
     get "/v1/flows/{flow}/config" flows::get_flow_config;
     put "/v1/flows/{flow}/config" flows::replace_flow_config;
+    get "/v1/flows/{flow}/usage" flow_usage::get_flow_usage;
 
     get "/v1/flows/{flow}/versions" versions::list_versions;
     post "/v1/flows/{flow}/versions" versions::upload_version;

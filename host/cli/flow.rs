@@ -52,6 +52,14 @@ pub(super) enum Flow {
         #[command(subcommand)]
         change: Option<Change>,
     },
+    /// Show what a flow spent on language models, by day and model.
+    Usage {
+        /// The flow.
+        flow: String,
+        /// How many UTC days back, today included.
+        #[arg(long, default_value_t = 30)]
+        days: u32,
+    },
     /// Delete a flow with all its versions; refused while a hook uses it.
     Delete {
         /// The flow.
@@ -91,6 +99,14 @@ const VERSIONS: Columns<'_> = &[
     ("CREATED", "/created_at"),
     ("FAILURE", "/failure"),
 ];
+const USAGE: Columns<'_> = &[
+    ("DAY", "/day"),
+    ("MODEL", "/model"),
+    ("CALLS", "/calls"),
+    ("TOKENS_IN", "/input_tokens"),
+    ("TOKENS_OUT", "/output_tokens"),
+    ("MICRO_USD", "/micro_usd"),
+];
 const ALIASES: Columns<'_> = &[("ALIAS", "/name"), ("VERSION", "/version"), ("UPDATED", "/updated_at")];
 
 impl Flow {
@@ -111,6 +127,10 @@ impl Flow {
                 out.answer(&remote.act(Method::POST, &path).await?, now)?;
             }
             Self::Config { flow, change } => config(&flow, change.unwrap_or(Change::Get), remote, out).await?,
+            Self::Usage { flow, days } => {
+                let query = [("days", days.to_string())];
+                out.list(&remote.get(&["v1", "flows", &flow, "usage"], &query).await?, USAGE)?;
+            }
             Self::Delete { flow } => {
                 remote.act(Method::DELETE, &["v1", "flows", &flow]).await?;
                 out.done(format_args!("flow {flow} deleted"))?;

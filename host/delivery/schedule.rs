@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use crate::clock::Timestamp;
-
 /// How long to wait after `attempts` failed attempts; none when that was the last one.
 ///
 /// The planned wait is spread by up to 20 % either way, so that a receiver that comes back is not met by all its senders at
@@ -19,15 +17,6 @@ pub(super) fn next(schedule_s: &[u64], attempts: u32, asked: Option<Duration>, c
 pub(super) fn horizon(schedule_s: &[u64]) -> Duration {
     const DAY_S: u64 = 24 * 3_600;
     Duration::from_secs(schedule_s.iter().fold(DAY_S, |sum, wait| sum.saturating_add(*wait)))
-}
-
-/// Reads a `Retry-After` (RFC 9110 §10.2.3): seconds, or a date.
-pub(super) fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
-    if let Ok(seconds) = text.trim().parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = jiff::fmt::rfc2822::parse(text.trim()).ok()?;
-    Some(Timestamp::from_unix_ms(date.timestamp().as_millisecond()).since(now))
 }
 
 #[cfg(test)]
@@ -61,15 +50,5 @@ mod tests {
     fn a_delivery_may_wait_a_day_longer_than_its_schedule() {
         assert_eq!(horizon(SCHEDULE), Duration::from_secs(24 * 3_600 + 305));
         assert_eq!(horizon(&[u64::MAX, 1]), Duration::from_secs(u64::MAX));
-    }
-
-    #[test]
-    fn retry_after_is_seconds_or_a_date() {
-        let now = "1994-11-06T08:49:00Z".parse().unwrap();
-        assert_eq!(retry_after("120", now), Some(Duration::from_secs(120)));
-        assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:37 GMT", now), Some(Duration::from_secs(37)));
-        assert_eq!(retry_after("Sun, 06 Nov 1994 08:48:00 GMT", now), Some(Duration::ZERO));
-        assert_eq!(retry_after("soon", now), None);
-        assert_eq!(retry_after("-5", now), None);
     }
 }
