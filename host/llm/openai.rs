@@ -47,7 +47,9 @@ pub(super) fn body(model: &str, request: &Request, max_tokens: u32, completion_t
         Format::Text => None,
         Format::Json => set("response_format", json!({"type": "json_object"})),
         Format::Schema { name, schema } => {
-            let schema = json!({"name": name, "schema": schema, "strict": true});
+            // Kept to the letter only where the schema is of the kind that this is offered for.
+            let strict = schema["additionalProperties"] == false;
+            let schema = json!({"name": name, "schema": schema, "strict": strict});
             set("response_format", json!({"type": "json_schema", "json_schema": schema}))
         }
     };

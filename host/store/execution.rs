@@ -161,8 +161,11 @@ pub(super) const SLIM: &str = "id, workspace, flow, hook, version, status, reaso
 /// The columns of one whole execution: what a list leaves out comes last.
 pub(super) const WIDE: &str = "outcome, trigger, body";
 
+/// The place of the first column after the slim ones.
+pub(super) const AFTER_SLIM: usize = 23;
+
 /// The place of the column `sealed` after all these.
-pub(super) const SEALED: usize = 26;
+pub(super) const SEALED: usize = AFTER_SLIM + 3;
 
 impl Store {
     /// Cancels an execution that no worker has. `None` when there is no such execution, else where it stands now and
@@ -358,8 +361,8 @@ pub(super) fn slim(row: &Row<'_>) -> rusqlite::Result<Execution> {
 }
 
 pub(super) fn whole(row: &Row<'_>) -> rusqlite::Result<Execution> {
-    let body: Vec<u8> = row.get(25)?;
-    Ok(Execution { outcome: row.get(23)?, trigger: row.get(24)?, body: body.into(), ..slim(row)? })
+    let body: Vec<u8> = row.get(AFTER_SLIM + 2)?;
+    Ok(Execution { outcome: row.get(AFTER_SLIM)?, trigger: row.get(AFTER_SLIM + 1)?, body: body.into(), ..slim(row)? })
 }
 
 /// A whole execution without what is sealed.

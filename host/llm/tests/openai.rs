@@ -69,13 +69,15 @@ async fn a_request_is_in_its_words() {
 
 #[tokio::test]
 async fn a_schema_goes_as_response_format() {
-    let fake = Fake::start([events(REPLY, usize::MAX)]).await;
-    let format = Format::Schema { name: "answer".into(), schema: json!({"type": "object"}) };
-    ask(&fake.models("openai"), &Request { format, ..asking("x") }).await.unwrap();
-    let wanted = json!({"type": "json_schema", "json_schema": {
-        "name": "answer", "schema": {"type": "object"}, "strict": true,
-    }});
-    assert_eq!(fake.seen()[0].1["response_format"], wanted);
+    let schemas = [json!({"type": "object"}), json!({"type": "object", "additionalProperties": false})];
+    let fake = Fake::start(schemas.each_ref().map(|_| events(REPLY, usize::MAX))).await;
+    let models = fake.models("openai");
+    for (n, schema) in schemas.into_iter().enumerate() {
+        let format = Format::Schema { name: "answer".into(), schema: schema.clone() };
+        ask(&models, &Request { format, ..asking("x") }).await.unwrap();
+        let wanted = json!({"name": "answer", "schema": schema, "strict": n == 1});
+        assert_eq!(fake.seen()[n].1["response_format"], json!({"type": "json_schema", "json_schema": wanted}));
+    }
 }
 
 #[tokio::test]
