@@ -132,6 +132,7 @@ endpoints! {
     get "/v1/flows" flows::list_flows;
     post "/v1/flows" flows::create_flow;
     get "/v1/flows/{flow}" flows::get_flow;
+    patch "/v1/flows/{flow}" flows::change_flow;
     delete "/v1/flows/{flow}" flows::delete_flow;
     get "/v1/flows/{flow}/config" flows::get_flow_config;
     put "/v1/flows/{flow}/config" flows::replace_flow_config;

@@ -156,6 +156,23 @@ impl Ctx {
         }
     }
 
+    /// Makes the capabilities of an instance that has run before ready for its next execution. What the guest still holds
+    /// of the host, such as its standard streams, stays its own.
+    pub fn renew(&mut self, options: &Options, services: &Services, given: Given) {
+        let bytes_max = given.memory_bytes_max;
+        let old = std::mem::replace(self, Self::new(options, services, given));
+        self.logs = old.logs;
+        self.memory = old.memory;
+        self.table = old.table;
+        self.wasi.inherit(old.wasi);
+        self.memory.renew(bytes_max);
+    }
+
+    /// Whether what the guest has is within another limit of memory.
+    pub fn fits(&self, memory_bytes_max: usize) -> bool {
+        self.memory.bytes() <= memory_bytes_max
+    }
+
     /// The log, which outlives this value: clones share their lines.
     pub fn logs(&self) -> &Logs {
         &self.logs

@@ -144,6 +144,8 @@ pub struct Target {
     pub config: Arc<BTreeMap<String, String>>,
     /// What the operator permits it.
     pub grants: Arc<Grants>,
+    /// Executions that one instance may run, one after the other.
+    pub reuse_max: u32,
     /// The version.
     pub version: Digest,
 }
@@ -165,6 +167,7 @@ impl Registry {
             name: name.to_owned(),
             config: "{}".to_owned(),
             grants: "{}".to_owned(),
+            reuse_max: 1,
             created_at: now,
             updated_at: now,
         };
@@ -204,6 +207,13 @@ impl Registry {
         self.0.store.flow_grant(flow.id, json, self.0.clock.now()).await?;
         self.forget(flow.id);
         Ok(())
+    }
+
+    /// Says how many executions one instance of the flow may run, one after the other: 1 for a fresh instance each.
+    pub async fn reuse(&self, flow: &Flow, reuse_max: u32) -> Result<Flow, Error> {
+        self.0.store.flow_reuse(flow.id, reuse_max, self.0.clock.now()).await?;
+        self.forget(flow.id);
+        self.flow_by_id(flow.id).await
     }
 
     /// Removes a flow and its versions. [`Error::InUse`] while a hook or an unfinished execution needs it.
@@ -313,6 +323,7 @@ impl Registry {
             name: flow.name.into(),
             config,
             grants,
+            reuse_max: flow.reuse_max,
             version,
         }))
     }
