@@ -8,6 +8,8 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::Paging;
+use super::flow_secret::Secret;
+use super::grant::{Grant, Revoke};
 use super::out::{Columns, Out, fields, line, table};
 use super::remote::Remote;
 
@@ -51,6 +53,27 @@ pub(super) enum Flow {
         flow: String,
         #[command(subcommand)]
         change: Option<Change>,
+    },
+    /// Read or add to what the flow is permitted: requests, secrets in clear, models, calls of other flows.
+    Grant {
+        /// The flow.
+        flow: String,
+        #[command(subcommand)]
+        grant: Option<Grant>,
+    },
+    /// Take back what the flow is permitted.
+    Revoke {
+        /// The flow.
+        flow: String,
+        #[command(subcommand)]
+        revoke: Revoke,
+    },
+    /// The secrets that the flow can use and does not see.
+    Secret {
+        /// The flow.
+        flow: String,
+        #[command(subcommand)]
+        secret: Secret,
     },
     /// Delete a flow with all its versions; refused while a hook uses it.
     Delete {
@@ -111,6 +134,9 @@ impl Flow {
                 out.answer(&remote.act(Method::POST, &path).await?, now)?;
             }
             Self::Config { flow, change } => config(&flow, change.unwrap_or(Change::Get), remote, out).await?,
+            Self::Grant { flow, grant } => grant.unwrap_or(Grant::Show).run(&flow, remote, out).await?,
+            Self::Revoke { flow, revoke } => revoke.run(&flow, remote, out).await?,
+            Self::Secret { flow, secret } => secret.run(&flow, remote, out).await?,
             Self::Delete { flow } => {
                 remote.act(Method::DELETE, &["v1", "flows", &flow]).await?;
                 out.done(format_args!("flow {flow} deleted"))?;
