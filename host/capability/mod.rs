@@ -7,9 +7,11 @@
 mod config;
 mod events;
 mod grants;
+mod http_grant;
 mod logging;
 mod memory;
 mod output;
+mod secrets;
 mod session;
 mod spans;
 mod wasi;
@@ -29,9 +31,11 @@ use crate::id::FlowId;
 use crate::store::Store;
 use crate::trigger::{Emitted, Output, Span};
 
-pub use self::grants::{Grants, HttpGrant, LlmGrant, Scheme};
+pub use self::grants::{BadGrant, GRANTS_MAX, Grants, LlmGrant, MODEL_CHARS_MAX};
+pub use self::http_grant::{HttpGrant, METHODS, PATTERN_BYTES_MAX, Scheme};
 pub use self::logging::Logs;
 pub use self::memory::{Memory, OutOfMemory};
+pub use self::secrets::{SECRET_CHARS_MAX, SECRET_CHARS_MIN, SECRETS_MAX, check_secret_name};
 pub use self::session::Session;
 pub use self::spans::Spans;
 

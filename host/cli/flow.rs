@@ -8,6 +8,8 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::Paging;
+use super::flow_secret::Secret;
+use super::grant::{Grant, Revoke};
 use super::out::{Columns, Out, fields, line, table};
 use super::remote::Remote;
 
@@ -60,6 +62,27 @@ pub(super) enum Flow {
         flow: String,
         /// Executions of one instance; 1 gives each a fresh one.
         executions: u32,
+    },
+    /// Read or add to what the flow is permitted: requests, secrets in clear, models, calls of other flows.
+    Grant {
+        /// The flow.
+        flow: String,
+        #[command(subcommand)]
+        grant: Option<Grant>,
+    },
+    /// Take back what the flow is permitted.
+    Revoke {
+        /// The flow.
+        flow: String,
+        #[command(subcommand)]
+        revoke: Revoke,
+    },
+    /// The secrets that the flow can use and does not see.
+    Secret {
+        /// The flow.
+        flow: String,
+        #[command(subcommand)]
+        secret: Secret,
     },
     /// Delete a flow with all its versions; refused while a hook uses it.
     Delete {
@@ -131,6 +154,9 @@ impl Flow {
                 let changed = remote.send(Method::PATCH, &["v1", "flows", &flow], &body).await?;
                 out.answer(&changed, |flow| fields(ONE, flow))?;
             }
+            Self::Grant { flow, grant } => grant.unwrap_or(Grant::Show).run(&flow, remote, out).await?,
+            Self::Revoke { flow, revoke } => revoke.run(&flow, remote, out).await?,
+            Self::Secret { flow, secret } => secret.run(&flow, remote, out).await?,
             Self::Delete { flow } => {
                 remote.act(Method::DELETE, &["v1", "flows", &flow]).await?;
                 out.done(format_args!("flow {flow} deleted"))?;
