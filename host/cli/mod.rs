@@ -28,6 +28,7 @@ mod serve;
 mod signature;
 mod spec;
 mod subscription;
+mod waterfall;
 #[cfg(test)]
 mod tests;
 
