@@ -59,9 +59,9 @@ pub struct Limits {
 
 /// How an execution went.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Run {
+pub struct Run<E = End> {
     /// How it ended.
-    pub end: End,
+    pub end: E,
     /// What it emitted, also when it was stopped.
     pub events: Vec<Emitted>,
     /// What it logged, also when it was stopped.
@@ -173,6 +173,7 @@ impl Engine {
             match &loaded.program {
                 Program::Flow(flow) => call_flow(&mut guest.store, flow, &call.trigger, &about, reply_bytes_max).await,
                 Program::Http(proxy) => http::call(&mut guest.store, proxy, &call.trigger, reply_bytes_max).await,
+                Program::Transform(_) => Err(Stop::OverLimit("a transform handles no triggers".to_owned())),
             }
         });
         let end = tokio::select! {
@@ -212,7 +213,7 @@ pub(super) struct Guest<'a> {
 }
 
 impl Guest<'_> {
-    fn finish(mut self, end: End) -> Run {
+    pub(super) fn finish<E>(mut self, end: E) -> Run<E> {
         let ctx = self.store.data_mut();
         let (logs, logs_dropped) = ctx.logs().take();
         let usage = Usage {
@@ -228,12 +229,19 @@ impl Guest<'_> {
 impl Run {
     /// One that did not take place.
     pub fn not(why: Stop) -> Self {
-        let (events, logs) = (Vec::new(), Vec::new());
-        Self { end: End::Stopped(why), events, logs, logs_dropped: 0, usage: Usage::default() }
+        Self::without(End::Stopped(why))
     }
 
     fn busy() -> Self {
         Self::not(Stop::Busy)
+    }
+}
+
+impl<E> Run<E> {
+    /// One without a guest.
+    pub(super) fn without(end: E) -> Self {
+        let (events, logs) = (Vec::new(), Vec::new());
+        Self { end, events, logs, logs_dropped: 0, usage: Usage::default() }
     }
 }
 
