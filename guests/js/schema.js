@@ -29,7 +29,10 @@ class Schema {
   }
 }
 
-/** Builds JSON Schemas; what it makes is plain data, and a schema written by hand does as well. */
+/**
+ * Builds JSON Schemas; what it makes is plain data, and a schema written by hand does as well. Objects may have further
+ * members unless `with({ additionalProperties: false })` forbids them.
+ */
 export const s = {
   string: () => new Schema({ type: "string" }),
   number: () => new Schema({ type: "number" }),
@@ -40,15 +43,16 @@ export const s = {
   array: (items) => new Schema({ type: "array", items }),
   object: (properties = {}) => {
     const required = Object.keys(properties).filter((name) => !properties[name][OPTIONAL]);
-    return new Schema({ type: "object", properties, ...(required.length > 0 && { required }), additionalProperties: false });
+    return new Schema({ type: "object", properties, ...(required.length > 0 && { required }) });
   },
+  check,
 };
 
 /**
  * The value, if the schema allows it; else throws a Failure that names the field, with `root` for the whole. Understands
  * type, properties, required, additionalProperties, items, enum, const, minimum, maximum, minLength, maxLength.
  */
-export function check(schema, value, root) {
+export function check(schema, value, root = "data") {
   walk(schema, value, [], root);
   return value;
 }

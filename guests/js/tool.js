@@ -9,7 +9,8 @@ import { check, s } from "./schema.js";
 export function tool({ name, description, parameters = {}, run }) {
   if (!/^[A-Za-z0-9_-]{1,64}$/.test(name ?? "")) throw new TypeError(`a tool's name is 1 to 64 of A-Z a-z 0-9 _ -, not ${name}`);
   if (typeof run !== "function") throw new TypeError(`the tool ${name} has no function run`);
-  const schema = typeof parameters.type === "string" ? parameters : s.object(parameters);
+  // An argument that there is none of is told to the model, which may have meant another.
+  const schema = typeof parameters.type === "string" ? parameters : s.object(parameters).with({ additionalProperties: false });
   return { name, description: description ?? "", parameters: schema, run };
 }
 

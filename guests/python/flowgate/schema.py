@@ -1,7 +1,7 @@
 """JSON Schemas from type hints, and values of these types from JSON.
 
 Understood are `str int float bool None Any`, lists, dicts with string keys, unions, `Literal`, enums, dataclasses, typed
-dicts, and `Annotated[T, "what it is"]`, whose text is the schema's description.
+dicts, and `Annotated[T, "what it is"]`, whose text is the schema's description. Objects may have further members.
 """
 
 import dataclasses
@@ -44,16 +44,10 @@ def schema(hint: Any) -> dict[str, Any]:
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
         return {"enum": [member.value for member in hint]}
     if (members := fields(hint)) is not None:
-        return object_schema(members)
+        required = [name for name, (_, default) in members.items() if default is MISSING]
+        properties = {name: schema(hint) for name, (hint, _) in members.items()}
+        return {"type": "object", "properties": properties} | ({"required": required} if required else {})
     raise TypeError(f"no JSON Schema is known for {hint!r}")
-
-
-def object_schema(members: dict[str, tuple[Any, Any]]) -> dict[str, Any]:
-    """That of an object with these members."""
-    required = [name for name, (_, default) in members.items() if default is MISSING]
-    properties = {name: schema(hint) for name, (hint, _) in members.items()}
-    whole = {"type": "object", "properties": properties}
-    return whole | ({"required": required} if required else {}) | {"additionalProperties": False}
 
 
 def fields(hint: Any) -> dict[str, tuple[Any, Any]] | None:
@@ -116,17 +110,13 @@ def _parse(hint: Any, value: Any, path: tuple[str, ...], root: str) -> Any:
 
 
 def arguments(members: dict[str, tuple[Any, Any]], value: Any, path: tuple[str, ...], root: str) -> dict[str, Any]:
-    """The members of an object by their names; what may be absent and is, is left out."""
+    """The members of an object by their names, without further ones; what may be absent and is, is left out."""
     if not isinstance(value, dict):
         raise InvalidInput(".".join(path) or root, "object", type_name(value))
-    for name in value:
-        if name not in members:
-            known = _choice(list(members)) or "no field"
-            raise InvalidInput(".".join((*path, name)), known, "an unknown field")
     for name, (hint, default) in members.items():
         if name not in value and default is MISSING:
             raise InvalidInput.missing(".".join((*path, name)), expected(hint))
-    return {name: _parse(members[name][0], item, (*path, name), root) for name, item in value.items()}
+    return {name: _parse(hint, value[name], (*path, name), root) for name, (hint, _) in members.items() if name in value}
 
 
 def _one_of(args: tuple[Any, ...], value: Any, path: tuple[str, ...], root: str, refuse: Any) -> Any:
@@ -151,9 +141,9 @@ def expected(hint: Any) -> str:
     if origin in (Union, types.UnionType):
         return " or ".join(expected(arg) for arg in args)
     if origin is Literal:
-        return _choice(list(args))
+        return choice(list(args))
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
-        return _choice([member.value for member in hint])
+        return choice([member.value for member in hint])
     if hint is Any:
         return "a value"
     return "array" if (origin or hint) in (list, tuple, set) else "object"
@@ -172,6 +162,6 @@ def brief(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:80]}…"
 
 
-def _choice(values: list[Any]) -> str:
+def choice(values: list[Any]) -> str:
     quoted = [f"`{value if isinstance(value, str) else json.dumps(value)}`" for value in values]
     return " or ".join(quoted) if len(quoted) < 3 else f"one of {', '.join(quoted)}"

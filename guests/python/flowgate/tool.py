@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from . import schema
+from .failure import InvalidInput
 
 
 @dataclass
@@ -30,7 +31,11 @@ class Tool:
             value = json.loads(text or "{}")
         except ValueError:
             raise ValueError("the arguments are no JSON") from None
-        return self.function(**schema.arguments(self.members, value, (), "arguments"))
+        given = schema.arguments(self.members, value, (), "arguments")
+        # An argument that there is none of is told to the model, which may have meant another.
+        for name in value.keys() - self.members.keys():
+            raise InvalidInput(name, schema.choice(list(self.members)) or "no argument", "an unknown argument")
+        return self.function(**given)
 
 
 def tool(function: Callable[..., Any]) -> Tool:
@@ -51,7 +56,14 @@ def tool(function: Callable[..., Any]) -> Tool:
         hint = hints.get(name, Any)
         hint = Annotated[hint, told[name]] if name in told else hint
         members[name] = (hint, schema.MISSING if parameter.default is inspect.Parameter.empty else None)
-    return Tool(function.__name__, description, schema.object_schema(members), function, members)
+    required = [name for name, (_, default) in members.items() if default is schema.MISSING]
+    parameters = {
+        "type": "object",
+        "properties": {name: schema.schema(hint) for name, (hint, _) in members.items()},
+        **({"required": required} if required else {}),
+        "additionalProperties": False,
+    }
+    return Tool(function.__name__, description, parameters, function, members)
 
 
 def _documented(function: Callable[..., Any]) -> tuple[str, dict[str, str]]:

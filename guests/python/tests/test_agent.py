@@ -54,18 +54,20 @@ class AgentTest(unittest.TestCase):
         memory.script = [
             asks({"name": "weather", "arguments": {"city": 1}}),
             asks({"name": "weather", "arguments": "{"}),
+            asks({"name": "weather", "arguments": {"city": "Oslo", "hue": 1}}),
             asks({"name": "weather", "arguments": {"city": "Atlantis"}}),
             asks({"name": "news"}),
             "never mind",
         ]
         run(flow(lambda t: Agent("m", tools=[weather]).run("?").text))
-        results = [part.value for message in memory.requests[4].messages for part in message.parts]
+        results = [part.value for message in memory.requests[5].messages for part in message.parts]
         told = [(result.is_error, result.content) for result in results if isinstance(result, wire.ToolResult)]
         self.assertEqual(
             told,
             [
                 (True, "Field 'city' is wrong: expected string, received number"),
                 (True, "the arguments are no JSON"),
+                (True, "Field 'hue' is wrong: expected `city` or `days`, received an unknown argument"),
                 (True, "no such city"),
                 (True, "there is no tool news"),
             ],
