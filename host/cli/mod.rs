@@ -14,6 +14,8 @@ mod deploy;
 mod events;
 mod execution;
 mod flow;
+mod flow_secret;
+mod grant;
 mod hook;
 mod hook_request;
 mod key;
@@ -26,6 +28,7 @@ mod serve;
 mod signature;
 mod spec;
 mod subscription;
+mod waterfall;
 #[cfg(test)]
 mod tests;
 
