@@ -55,7 +55,8 @@ pub(super) struct Llm {
     spent: Spent,
     calls: u32,
     calls_max: u32,
-    streams: usize,
+    /// The streams that are open, by their places in the table.
+    open: Vec<u32>,
     streams_max: usize,
 }
 
@@ -76,7 +77,8 @@ impl HasData for HasLlm {
 
 /// A reply that is on its way to the guest: what a `chat-stream` stands for.
 struct Talk {
-    chat: Chat,
+    /// None when the execution that opened it has ended.
+    chat: Option<Chat>,
     /// None when it is settled.
     reservation: Option<Reservation>,
     span: Option<Open>,
@@ -100,12 +102,21 @@ impl Llm {
         spent: Spent,
     ) -> Self {
         let (calls_max, streams_max) = (options.llm_calls_max, options.llm_streams_max);
-        Self { models, ledger, flow, grants, spent, calls: 0, calls_max, streams: 0, streams_max }
+        Self { models, ledger, flow, grants, spent, calls: 0, calls_max, open: Vec::new(), streams_max }
     }
 
     /// What the execution spent so far.
     pub(super) fn usage(&self) -> LlmUsage {
         self.spent.usage()
+    }
+
+    /// Ends what an execution has left open. An instance that runs another one may hold it still, and finds it at its end.
+    pub(super) fn end(&mut self, table: &mut ResourceTable) {
+        for place in self.open.drain(..) {
+            if let Ok(talk) = table.get_mut(&Resource::<Talk>::new_borrow(place)) {
+                *talk = Talk { chat: None, reservation: None, span: None, forward: None };
+            }
+        }
     }
 
     fn granted(&self, alias: &str) -> Result<(FlowId, Limits, Arc<Model>), Error> {
@@ -165,7 +176,7 @@ impl View<'_> {
         match self.begun(asked, &span).await {
             Ok((chat, reservation, forward)) => {
                 let forward = forward.then(Forward::default);
-                Ok(Talk { chat, reservation: Some(reservation), span: Some(span), forward })
+                Ok(Talk { chat: Some(chat), reservation: Some(reservation), span: Some(span), forward })
             }
             Err(error) => {
                 span.fail(word(&error));
@@ -235,11 +246,12 @@ impl View<'_> {
 impl Talk {
     /// The next piece, for the guest and, if it wishes, for its caller.
     async fn next(&mut self, output: &mut Outputs) -> Result<Option<wire::Chunk>, Error> {
-        match self.chat.next().await {
+        let Some(chat) = &mut self.chat else { return Ok(None) };
+        match chat.next().await {
             Ok(None) => Ok(None),
             Ok(Some(llm::Chunk::Text(text))) => {
-                let so_far = self.chat.so_far();
-                let cost = self.chat.model().cost(so_far).unwrap_or(0);
+                let so_far = chat.so_far();
+                let cost = chat.model().cost(so_far).unwrap_or(0);
                 self.reservation.iter_mut().for_each(|reservation| reservation.note(so_far, cost));
                 let ready = self.forward.as_mut().and_then(|forward| forward.add(&text));
                 self.say(ready, output).await;
@@ -247,9 +259,9 @@ impl Talk {
             }
             Ok(Some(llm::Chunk::ToolCall(call))) => Ok(Some(wire::Chunk::ToolCall(call.into()))),
             Ok(Some(llm::Chunk::Done(reply))) => {
+                let cost = chat.model().cost(reply.usage);
                 let rest = self.forward.as_mut().and_then(Forward::rest);
                 self.say(rest, output).await;
-                let cost = self.chat.model().cost(reply.usage);
                 if let Some(reservation) = self.reservation.take() {
                     reservation.settle(reply.usage, cost.unwrap_or(0)).await;
                 }
@@ -313,13 +325,13 @@ impl Host for View<'_> {
     }
 
     async fn open(&mut self, asked: wire::Request) -> wasmtime::Result<Result<Resource<wire::ChatStream>, Error>> {
-        if let Err(error) = count("streams at one time", self.llm.streams as u64, self.llm.streams_max as u64) {
+        if let Err(error) = count("streams at one time", self.llm.open.len() as u64, self.llm.streams_max as u64) {
             return Ok(Err(error));
         }
         Ok(match self.begin(asked).await {
             Ok(talk) => {
                 let talk = self.table.push(talk)?;
-                self.llm.streams += 1;
+                self.llm.open.push(talk.rep());
                 Ok(Resource::new_own(talk.rep()))
             }
             Err(error) => Err(error),
@@ -347,7 +359,7 @@ impl HostChatStream for View<'_> {
 
     async fn drop(&mut self, stream: Resource<wire::ChatStream>) -> wasmtime::Result<()> {
         self.table.delete(Resource::<Talk>::new_own(stream.rep()))?;
-        self.llm.streams -= 1;
+        self.llm.open.retain(|place| *place != stream.rep());
         Ok(())
     }
 }
@@ -377,6 +389,7 @@ impl From<llm::Error> for Error {
                 Self::RateLimited(wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)))
             }
             llm::Error::Invalid(why) => Self::Invalid(why),
+            llm::Error::Refused(why) => Self::Invalid(format!("`model` cannot be asked: {why}")),
             llm::Error::Provider(why) => Self::Provider(why),
             llm::Error::Timeout => Self::Timeout,
         }

@@ -7,10 +7,13 @@
 mod config;
 mod events;
 mod grants;
+mod http_grant;
+mod keyvalue;
 mod llm;
 mod logging;
 mod memory;
 mod output;
+mod secrets;
 mod session;
 mod spans;
 mod wasi;
@@ -28,14 +31,17 @@ use crate::clock::Clock;
 use crate::egress::Client;
 use crate::id::FlowId;
 use crate::llm::{Ledger, Models, Spent};
-use crate::store::{LlmUsage, Store};
+use crate::store::{LlmUsage, Quota, Store};
 use crate::trigger::{Emitted, Output, Span};
 
-pub use self::grants::{Grants, HttpGrant, LlmGrant, Scheme};
+pub use self::grants::{BadGrant, GRANTS_MAX, Grants, LlmGrant, MODEL_CHARS_MAX};
+pub use self::http_grant::{HttpGrant, METHODS, PATTERN_BYTES_MAX, Scheme};
+pub use self::keyvalue::is_bucket;
 pub use self::logging::Logs;
 pub use self::memory::{Memory, OutOfMemory};
+pub use self::secrets::{SECRET_CHARS_MAX, SECRET_CHARS_MIN, SECRETS_MAX, check_secret_name};
 pub use self::session::Session;
-pub use self::spans::Spans;
+pub use self::spans::{Open, Spans};
 
 /// Bounds on what one execution may ask of the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +65,16 @@ pub struct Options {
     pub llm_calls_max: u32,
     /// Replies of language models that it reads as they come, at one time. Default 8.
     pub llm_streams_max: usize,
+    /// Bytes of their names, attributes and errors together. Default 256 KiB.
+    pub span_bytes_max: usize,
+    /// Keys that a flow may keep by `wasi:keyvalue`, in all its buckets. Default 10,000.
+    pub keyvalue_keys_max: u64,
+    /// Bytes of these keys and their values together. Default 64 MiB.
+    pub keyvalue_bytes_max: u64,
+    /// Bytes of one of these keys. Default 512.
+    pub keyvalue_key_bytes_max: usize,
+    /// Bytes of one of these values. Default 256 KiB.
+    pub keyvalue_value_bytes_max: usize,
     /// Bytes of a key of the session's state. Default 256.
     pub session_key_bytes_max: usize,
     /// Bytes of a value of the session's state. Default 64 KiB.
@@ -87,6 +103,11 @@ impl Default for Options {
             spans_max: 1_000,
             llm_calls_max: 100,
             llm_streams_max: 8,
+            span_bytes_max: 256 << 10,
+            keyvalue_keys_max: 10_000,
+            keyvalue_bytes_max: 64 << 20,
+            keyvalue_key_bytes_max: 512,
+            keyvalue_value_bytes_max: 256 << 10,
             session_key_bytes_max: 256,
             session_value_bytes_max: 64 << 10,
             session_text_bytes_max: 64 << 10,
@@ -94,6 +115,18 @@ impl Default for Options {
             resources_max: 1_000,
             header_bytes_max: 64 << 10,
             table_elements_max: 20_000,
+        }
+    }
+}
+
+impl Options {
+    /// How much a flow may keep by `wasi:keyvalue`.
+    pub fn keyvalue_quota(&self) -> Quota {
+        Quota {
+            keys_max: self.keyvalue_keys_max,
+            bytes_max: self.keyvalue_bytes_max,
+            key_bytes_max: self.keyvalue_key_bytes_max,
+            value_bytes_max: self.keyvalue_value_bytes_max,
         }
     }
 }
@@ -153,6 +186,7 @@ pub struct Given {
 pub struct Ctx {
     config: config::Config,
     events: events::Events,
+    keyvalue: keyvalue::KeyValue,
     llm: llm::Llm,
     logs: Logs,
     memory: Memory,
@@ -168,20 +202,40 @@ impl Ctx {
     pub fn new(options: &Options, services: &Services, given: Given) -> Self {
         let logs = Logs::new(options, given.clock.clone());
         let (models, ledger) = (services.models.clone(), services.ledger.clone());
+        let spans = Spans::new(options);
         let mut table = ResourceTable::new();
         table.set_max_capacity(options.resources_max);
+        let store = services.store.clone();
         Self {
+            keyvalue: keyvalue::KeyValue::new(options, store, given.flow, given.clock.clone(), spans.clone()),
             config: config::Config::new(given.config),
             events: events::Events::new(options, given.clock.clone()),
             llm: llm::Llm::new(options, models, ledger, given.flow, given.grants, given.spent),
             memory: Memory::new(given.memory_bytes_max, options.table_elements_max),
-            output: output::Outputs::new(options, given.output),
-            session: session::Conversation::new(options, given.session, given.clock),
-            spans: Spans::new(options.spans_max),
+            output: output::Outputs::new(options, given.output, spans.clone()),
+            session: session::Conversation::new(options, given.session, given.clock, spans.clone()),
+            spans,
             table,
             wasi: wasi::Wasi::new(options, &logs),
             logs,
         }
+    }
+
+    /// Makes the capabilities of an instance that has run before ready for its next execution. What the guest still holds
+    /// of the host, such as its standard streams, stays its own.
+    pub fn renew(&mut self, options: &Options, services: &Services, given: Given) {
+        let bytes_max = given.memory_bytes_max;
+        let old = std::mem::replace(self, Self::new(options, services, given));
+        self.logs = old.logs;
+        self.memory = old.memory;
+        self.table = old.table;
+        self.wasi.inherit(old.wasi);
+        self.memory.renew(bytes_max);
+    }
+
+    /// Whether what the guest has is within another limit of memory.
+    pub fn fits(&self, memory_bytes_max: usize) -> bool {
+        self.memory.bytes() <= memory_bytes_max
     }
 
     /// The log, which outlives this value: clones share their lines.
@@ -209,6 +263,11 @@ impl Ctx {
         self.llm.usage()
     }
 
+    /// Ends the replies of language models that are still on their way.
+    pub fn end_chats(&mut self) {
+        self.llm.end(&mut self.table);
+    }
+
     /// How long its calls took, and how many more there were than are kept.
     pub fn take_spans(&self) -> (Vec<Span>, u64) {
         self.spans.take()
@@ -229,6 +288,11 @@ pub fn add_to_linker(linker: &mut Linker<Ctx>) -> wasmtime::Result<()> {
     v0_1::flow::llm::add_to_linker::<Ctx, llm::HasLlm>(linker, |ctx| {
         let Ctx { llm, output, spans, table, .. } = ctx;
         llm::View { llm, output, spans, table }
+    })?;
+    keyvalue::add_to_linker(linker)?;
+    v0_1::flow::spans::add_to_linker::<Ctx, spans::HasSpans>(linker, |ctx| spans::View {
+        spans: &ctx.spans,
+        table: &mut ctx.table,
     })?;
     v0_1::wasi::logging::logging::add_to_linker::<Ctx, HasSelf<Logs>>(linker, |ctx| &mut ctx.logs)?;
     v0_1::wasi::config::store::add_to_linker::<Ctx, HasSelf<config::Config>>(linker, |ctx| &mut ctx.config)

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     capability, delivery, dispatch, egress, engine, execution, ingress, llm, notice, queue, server, store, sweep,
-    telemetry,
+    telemetry, transform,
 };
 
 /// The commented file that says what holds when nothing is configured.
@@ -44,6 +44,8 @@ pub struct Config {
     pub queue: queue::Options,
     /// Executions.
     pub execution: execution::Options,
+    /// Components that reshape deliveries.
+    pub transform: transform::Options,
     /// Callbacks out.
     pub delivery: delivery::Options,
     /// Events on their way to subscriptions.

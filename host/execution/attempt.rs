@@ -16,7 +16,7 @@ use crate::hook::Hook;
 use crate::id::ExecutionId;
 use crate::llm::Spent;
 use crate::registry::Target;
-use crate::store::{self, Finish, Logs, NewEvent, NewMessage, OutputRow, SessionEnd};
+use crate::store::{self, Finish, Logs, NewEvent, NewMessage, OutputRow, SessionEnd, Spans};
 use crate::trigger::{Emitted, Output, Reply, Trigger};
 
 /// Outputs between the guest and the host.
@@ -50,6 +50,7 @@ impl Executions {
         if attempt.trigger.confidential {
             ending.finish.outputs.clear();
             ending.finish.logs = None;
+            ending.finish.spans = None;
             ending.finish.events.clear();
             ending.finish.session_end = ending.finish.session_end.map(SessionEnd::without_content);
         }
@@ -68,6 +69,7 @@ impl Executions {
             llm: run.usage.llm,
             outputs: live.said(),
             logs: logs(attempt.n, &run),
+            spans: spans(attempt.n, &run),
             events: run.events.iter().map(emitted).collect(),
             ..Finish::default()
         };
@@ -115,6 +117,7 @@ impl Executions {
             config: attempt.target.config.clone(),
             grants: attempt.target.grants.clone(),
             spent: Spent::after(attempt.llm_tokens_before),
+            reuse_max: attempt.target.reuse_max,
             clock: parts.clock.clone(),
             limits: engine::Limits {
                 memory_bytes_max: own.and_then(|own| own.memory_bytes_max),
@@ -277,4 +280,12 @@ fn logs(attempt: u32, run: &Run) -> Option<Logs> {
     }
     let lines = serde_json::to_string(&run.logs).expect("log lines have a JSON form");
     Some(Logs { attempt, dropped: run.logs_dropped, lines })
+}
+
+fn spans(attempt: u32, run: &Run) -> Option<Spans> {
+    if run.spans.is_empty() && run.spans_dropped == 0 {
+        return None;
+    }
+    let spans = serde_json::to_string(&run.spans).expect("spans have a JSON form");
+    Some(Spans { attempt, dropped: run.spans_dropped, spans })
 }

@@ -53,6 +53,9 @@ pub enum Error {
     /// The request is refused.
     #[error("{0}")]
     Invalid(String),
+    /// The provider refuses the operator: the key, or the name of the model. Trying again does not help.
+    #[error("{0}")]
+    Refused(String),
     /// The provider failed.
     #[error("{0}")]
     Provider(String),
@@ -146,7 +149,7 @@ impl Models {
         let mut failure = None;
         for one in self.chain(model) {
             match self.begin(one, request).await {
-                Err(error @ (Error::RateLimited(_) | Error::Provider(_) | Error::Timeout)) => {
+                Err(error) if !matches!(error, Error::Invalid(_)) => {
                     tracing::debug!(model = one.alias, %error, "a model did not answer");
                     // What the first one said is what its alias is known for.
                     failure.get_or_insert(error);

@@ -88,6 +88,7 @@ impl Endpoint {
         match error {
             Error::Provider(text) => Error::Provider(text.replace(key.expose(), "…")),
             Error::Invalid(text) => Error::Invalid(text.replace(key.expose(), "…")),
+            Error::Refused(text) => Error::Refused(text.replace(key.expose(), "…")),
             other => other,
         }
     }
@@ -121,7 +122,7 @@ impl Endpoint {
         let asked = asked.or_else(|| egress::retry_after(header(RETRY_AFTER)?, self.clock.now()));
         if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             // Providers repeat parts of the key in these, so their words stay out.
-            let error = Error::Provider(format!("it refuses the operator's key ({status})"));
+            let error = Error::Refused(format!("the provider refuses the operator's key ({status})"));
             return (Failed { error, passes: false }, None);
         }
         let words = match Answer::new(answer).read(REFUSAL_BYTES_MAX).await {
@@ -133,7 +134,7 @@ impl Endpoint {
         let (error, passes) = match code {
             429 => (Error::RateLimited(asked), true),
             408 | 500.. => (Error::Provider(words), true),
-            404 => (Error::Provider(words), false),
+            404 => (Error::Refused(words), false),
             400..500 => (Error::Invalid(words), false),
             _ => (Error::Provider(words), false),
         };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::bindings::flowgate::flow::{
-    events as wire_events, flow_types as wire, llm as wire_llm, output as wire_output, session as wire_session,
+    events as wire_events, flow_types as wire, llm as wire_llm, output as wire_output, session as wire_session, spans as wire_spans,
 };
 use crate::bindings::wasi::config::store;
 use crate::bindings::wasi::logging::logging;
@@ -100,6 +100,24 @@ pub(crate) fn embed(model: &str, inputs: &[String]) -> Result<(Vec<Vec<f32>>, ll
 
 pub(crate) fn models() -> Vec<String> {
     wire_llm::models()
+}
+
+/// A span of the host's, which ends when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Span(wire_spans::Span);
+
+impl Span {
+    pub(crate) fn open(name: &str) -> Self {
+        Self(wire_spans::Span::new(name))
+    }
+
+    pub(crate) fn set(&self, key: &str, value: &str) {
+        self.0.set(key, value);
+    }
+
+    pub(crate) fn end(self, error: Option<&str>) {
+        self.0.end(error);
+    }
 }
 
 pub(crate) fn config(key: &str) -> Result<Option<String>, config::Error> {

@@ -28,6 +28,7 @@ async fn the_key_is_in_no_error() {
         assert!(!text.contains(KEY) && !text.contains("sk-very"), "{text}");
         assert_eq!(fake.seen().len(), 1, "{code} is not tried again");
         assert_eq!(matches!(error, Error::Invalid(_)), matches!(code, 400 | 422), "{error:?}");
+        assert_eq!(matches!(error, Error::Refused(_)), !matches!(code, 400 | 422), "{error:?}");
         assert!(text.contains(&code.to_string()), "{text}");
     }
     let stream = format!("data: {}\n\n", telling());
