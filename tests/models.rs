@@ -51,8 +51,8 @@ fn lamp(session: &str) -> Value {
 
 /// Sends, and returns the execution as it is recorded.
 async fn execution(house: &House, hook: &Hook, body: Value) -> Value {
-    let answer = house.send(hook, body).await;
-    house.ended_execution(answer.header("flowgate-execution-id")).await
+    let answer = house.send(hook, body).await.json();
+    house.ended_execution(answer["execution_id"].as_str().unwrap()).await
 }
 
 #[tokio::test]

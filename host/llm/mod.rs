@@ -18,31 +18,32 @@ pub mod gen_ai;
 mod mock;
 mod openai;
 mod options;
+mod reply;
 mod sse;
 #[cfg(test)]
 mod tests;
 mod wire;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use crate::clock::Clock;
 use crate::egress::{self, Client, Policy};
 use crate::signature::Secret;
 
-use self::gather::Gathered;
 use self::mock::{Script, Tape};
-use self::wire::{Answer, Endpoint};
+use self::wire::Endpoint;
 
 pub use self::budget::{Bound, Exceeded, Ledger, Limits, Refused, Reservation, Spent, day};
 pub use self::chat::{
     Choice, Chunk, Finish, Format, Message, Part, Reply, Request, Role, Tool, ToolCall, Usage, text_tokens,
 };
 pub use self::options::{Mode, Options, Provider, Spec};
+pub use self::reply::Chat;
 
 /// Why a call was not answered. The texts are for people and hold no credentials.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -206,7 +207,7 @@ impl Models {
             Backend::Record(tape) => {
                 let of = self.find(&model.spec.of).ok_or_else(Error::unreadable)?;
                 let chat = Box::pin(self.begin(of, request)).await?;
-                Ok(Chat { record: Some((tape.clone(), request.clone())), ..chat })
+                Ok(chat.recorded(tape.clone(), request.clone()))
             }
             Backend::Replay(tape) => Ok(Chat::play(model.clone(), tape.find(&request.hash()).await?)),
         }
@@ -309,162 +310,4 @@ fn key(spec: &Spec, variable: &impl Fn(&str) -> Option<String>) -> Result<Option
         return Err((key, "what is there is no key: one word of printable ASCII".to_owned()));
     }
     Ok(Some(Secret::new(text)))
-}
-
-/// A reply that is on its way. Dropping it ends the call.
-pub struct Chat {
-    /// Who answers.
-    model: Arc<Model>,
-    source: Source,
-    gathered: Gathered,
-    input_tokens: u32,
-    /// Set when the provider has said all.
-    ended: bool,
-    done: bool,
-    record: Option<(Tape, Request)>,
-}
-
-enum Source {
-    Streamed {
-        answer: Box<Answer>,
-        reader: Reader,
-    },
-    Played {
-        reply: Reply,
-        pieces: VecDeque<String>,
-    },
-    /// It has come as a whole.
-    Whole,
-}
-
-enum Reader {
-    OpenAi,
-    Anthropic(anthropic::Reader),
-}
-
-impl Chat {
-    async fn begin(model: Arc<Model>, endpoint: &Endpoint, request: &Request) -> Result<Self, Error> {
-        let (name, max_tokens) = (model.name().to_owned(), model.max_tokens(request));
-        let (path, body, mut reader) = match endpoint.provider {
-            Provider::Anthropic => {
-                let reader = Reader::Anthropic(anthropic::Reader::of(request));
-                ("messages", anthropic::body(&name, request, max_tokens), reader)
-            }
-            _ => {
-                let own = endpoint.provider == Provider::OpenAi && model.spec.url.is_none();
-                ("chat/completions", openai::body(&name, request, max_tokens, own), Reader::OpenAi)
-            }
-        };
-        let answer = endpoint.ask(path, &Value::Object(body)).await?;
-        let mut gathered = Gathered::default();
-        let source = if answer.streams {
-            Source::Streamed { answer: Box::new(answer), reader }
-        } else {
-            let whole = answer.whole().await.map_err(|error| endpoint.clean(error))?;
-            reader.read_whole(&mut gathered, &whole).map_err(|error| endpoint.clean(error))?;
-            Source::Whole
-        };
-        Ok(Self::new(model, source, gathered, request))
-    }
-
-    /// A reply that is known.
-    fn play(model: Arc<Model>, reply: Reply) -> Self {
-        let pieces = reply.text.split_inclusive(' ').map(str::to_owned).collect();
-        Self::new(model, Source::Played { reply, pieces }, Gathered::default(), &Request::default())
-    }
-
-    fn new(model: Arc<Model>, source: Source, gathered: Gathered, request: &Request) -> Self {
-        let input_tokens = match &source {
-            Source::Played { reply, .. } => reply.usage.input_tokens,
-            _ => u32::try_from(request.tokens()).unwrap_or(u32::MAX),
-        };
-        Self { model, source, gathered, input_tokens, ended: false, done: false, record: None }
-    }
-
-    /// The model that answers: the one that was asked, or one that stands in for it.
-    pub fn model(&self) -> &Model {
-        &self.model
-    }
-
-    /// What it has taken so far, as far as can be told before its end.
-    pub fn so_far(&self) -> Usage {
-        let told = self.gathered.usage.unwrap_or_default();
-        Usage {
-            input_tokens: if told.input_tokens > 0 { told.input_tokens } else { self.input_tokens },
-            output_tokens: told.output_tokens.max(self.gathered.tokens()),
-            cached_tokens: told.cached_tokens,
-        }
-    }
-
-    /// The next piece; none after [`Chunk::Done`]. Cancel safe.
-    pub async fn next(&mut self) -> Result<Option<Chunk>, Error> {
-        loop {
-            if let Some(chunk) = self.gathered.next() {
-                return Ok(Some(chunk));
-            }
-            if self.done {
-                return Ok(None);
-            }
-            if self.ended {
-                let reply = self.gathered.reply(self.model.name(), self.input_tokens)?;
-                if let Some((tape, request)) = self.record.take() {
-                    tape.keep(&request.hash(), &request, &reply).await?;
-                }
-                self.done = true;
-                return Ok(Some(Chunk::Done(reply)));
-            }
-            self.ended = self.read().await.inspect_err(|_| self.done = true)?;
-            if self.ended {
-                self.gathered.close();
-            }
-        }
-    }
-
-    /// Reads what comes next. True at the end.
-    async fn read(&mut self) -> Result<bool, Error> {
-        let gathered = &mut self.gathered;
-        match &mut self.source {
-            Source::Whole => Ok(true),
-            Source::Streamed { answer, reader } => {
-                let read = match answer.event().await {
-                    Ok(Some(data)) => reader.read(gathered, &data),
-                    Ok(None) => Ok(true),
-                    Err(error) => Err(error),
-                };
-                match &self.model.backend {
-                    Backend::Wire(endpoint) => read.map_err(|error| endpoint.clean(error)),
-                    _ => read,
-                }
-            }
-            Source::Played { reply, pieces } => {
-                if let Some(piece) = pieces.pop_front() {
-                    gathered.text(&piece)?;
-                    return Ok(false);
-                }
-                for (place, call) in reply.calls.iter().enumerate() {
-                    gathered.call(place as u64, &call.id, &call.name, &call.arguments.to_string())?;
-                }
-                gathered.finish = Some(reply.finish);
-                gathered.usage = Some(reply.usage);
-                gathered.model = Some(reply.model.clone());
-                Ok(true)
-            }
-        }
-    }
-}
-
-impl Reader {
-    fn read(&mut self, gathered: &mut Gathered, data: &str) -> Result<bool, Error> {
-        match self {
-            Self::OpenAi => openai::read(gathered, data),
-            Self::Anthropic(reader) => reader.read(gathered, data),
-        }
-    }
-
-    fn read_whole(&mut self, gathered: &mut Gathered, answer: &Value) -> Result<(), Error> {
-        match self {
-            Self::OpenAi => openai::read_whole(gathered, answer),
-            Self::Anthropic(reader) => reader.read_whole(gathered, answer),
-        }
-    }
 }
