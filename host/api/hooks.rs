@@ -145,7 +145,8 @@ pub(super) async fn create_hook(
 async fn triggered(api: &Api, workspace: WorkspaceId, name: &str) -> Result<Flow, Problem> {
     let flow = api.registry.flow(workspace, name).await?;
     if api.registry.is_transform(flow.id).await? == Some(true) {
-        let message = format!("`{name}` is a transform, which handles no triggers; subscriptions name it in `transform`");
+        let message =
+            format!("`{name}` is a transform, which handles no triggers; subscriptions name it in `transform`");
         return Err(Problem::field("flow", message));
     }
     Ok(flow)

@@ -74,7 +74,9 @@ impl Registry {
                 None => return Ok(()),
             },
         };
-        Err(Error::OtherSort(format!("the component does not belong to flow `{name}`: {why}; give it a flow of its own")))
+        Err(Error::OtherSort(format!(
+            "the component does not belong to flow `{name}`: {why}; give it a flow of its own"
+        )))
     }
 }
 
