@@ -43,7 +43,9 @@ impl Engine {
         let Given { event, config, clock, deadline, .. } = given;
         let lent = capability::Given {
             clock: clock.clone(),
+            flow: None,
             config,
+            grants: Arc::default(),
             session: None,
             output: mpsc::channel(1).0,
             memory_bytes_max: given.memory_bytes_max.min(self.0.options.memory_bytes_max),
@@ -60,7 +62,7 @@ impl Engine {
             end = work => end,
             () = clock.sleep_until(deadline) => Err(Stop::Deadline),
         };
-        guest.finish(end)
+        guest.report(end)
     }
 }
 

@@ -14,6 +14,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0006_events.sql"),
     include_str!("migrations/0007_batches.sql"),
     include_str!("migrations/0008_discarded.sql"),
+    include_str!("migrations/0009_authors.sql"),
     include_str!("migrations/0011_transforms.sql"),
 ];
 

@@ -23,11 +23,12 @@ use crate::store::{Key, Workspace};
 use crate::subscription::Subscriptions;
 use crate::transform::Transforms;
 use crate::trigger::{self, Trigger};
-use crate::{delivery, egress, execution, queue, store};
+use crate::{capability, delivery, egress, execution, queue, store};
 
 mod access;
 mod document;
 mod executions;
+mod grants;
 mod hooks;
 mod reading;
 mod subscriptions;
@@ -88,6 +89,10 @@ impl House {
         let engine = Engine::new(engine::Setup {
             options: engine::Options { instances_max: 2, ..engine::Options::default() },
             capability: Default::default(),
+            services: capability::Services {
+                store: store.clone(),
+                client: egress::Client::new(&egress::Options::default()),
+            },
             cache_dir: folder.path().join("cache"),
             cache_key: [1; 32],
             compiler: Compiler::InProcess,
