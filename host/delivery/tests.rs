@@ -15,11 +15,11 @@ use crate::capability::Services;
 use crate::engine::{self, Compiler, Engine};
 use crate::hook::{Callback, NewHook, Spec};
 use crate::id::FlowId;
-use crate::queue;
 use crate::registry::Registry;
 use crate::signature::{Scheme, Secret};
 use crate::store::{NewDelivery, Wished};
 use crate::subscription::{self, Authentication, NewSubscription};
+use crate::{capability, queue};
 
 const NOW: Timestamp = Timestamp::from_unix_ms(1_763_654_400_000);
 
@@ -140,6 +140,7 @@ impl House {
         let engine = Engine::new(engine::Setup {
             options: engine::Options { instances_max: 2, ..Default::default() },
             capability: Default::default(),
+            services: capability::Services { store: store.clone(), client: client.clone() },
             cache_dir: folder.path().join("cache"),
             cache_key: [1; 32],
             compiler: Compiler::InProcess,
