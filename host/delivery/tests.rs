@@ -11,7 +11,6 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::capability::Services;
 use crate::engine::{self, Compiler, Engine};
 use crate::hook::{Callback, NewHook, Spec};
 use crate::id::FlowId;
@@ -136,7 +135,6 @@ impl House {
         let target = Target::Hook(hooks.create(new).await.unwrap().id);
         let subscriptions = Subscriptions::new(store.clone(), clock.clone());
         let metrics = Metrics::default();
-        let services = Services { store: store.clone(), client: client.clone() };
         let engine = Engine::new(engine::Setup {
             options: engine::Options { instances_max: 2, ..Default::default() },
             capability: Default::default(),
@@ -144,7 +142,6 @@ impl House {
             cache_dir: folder.path().join("cache"),
             cache_key: [1; 32],
             compiler: Compiler::InProcess,
-            services,
         });
         let engine = engine.unwrap();
         let registry = Registry::new(store.clone(), engine.clone(), queue.clone(), clock.clone());
