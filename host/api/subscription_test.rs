@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use url::Url;
 use utoipa::ToSchema;
 
 use super::Api;
@@ -99,7 +100,15 @@ pub(super) async fn send(
     if !subscription.enabled {
         return Err(Problem::field("enabled", "is false; enable the subscription first, or ask for a `dry_run`"));
     }
-    Ok(api.deliveries.send_trial(subscription, id, message).await?)
+    Ok(api.deliveries.send_trial(subscription, receiver(subscription)?, id, message).await?)
+}
+
+/// Where it would go.
+fn receiver(subscription: &Subscription) -> Result<&Url, Problem> {
+    let url = subscription.spec.url.as_ref();
+    url.ok_or_else(|| {
+        Problem::field("url", "is missing: nothing is sent to this subscription, whose events are pulled")
+    })
 }
 
 /// The delivery's id, what is in it, and why a filter would have kept it back.
@@ -137,7 +146,7 @@ fn preview(
     message: &Message,
     filtered: Option<String>,
 ) -> Result<Preview, Problem> {
-    let signed = api.deliveries.preview(subscription, id, &message.body);
+    let signed = api.deliveries.preview(subscription, receiver(subscription)?, id, &message.body);
     let signed = signed.map_err(|error| Problem::field("signature", error.to_string()))?;
     let shown = |value: &axum::http::HeaderValue| match value.is_sensitive() {
         true => "[redacted]".to_owned(),

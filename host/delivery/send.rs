@@ -9,6 +9,8 @@ use http::{HeaderMap, HeaderValue, Method};
 use super::answer::Verdict;
 use super::receivers::Receiver;
 use super::{Deliveries, Error, Options};
+use url::Url;
+
 use crate::clock::{Stopwatch, Timestamp};
 use crate::egress;
 use crate::id::{AttemptId, DeliveryId};
@@ -26,19 +28,26 @@ pub(super) struct Sent {
 }
 
 impl Deliveries {
-    /// The request that would send a body to a subscription now. Only what the connection adds is not in it, and an access
+    /// The request that would send a body to the receiver of a subscription now. Only what the connection adds is not in it, and an access
     /// token that would have to be fetched.
     pub fn preview(
         &self,
         subscription: &Subscription,
+        receiver: &Url,
         id: DeliveryId,
         body: &[u8],
     ) -> Result<Signed, signature::Error> {
-        subscription.request(&id.to_string(), body, 1, self.0.parts.clock.now()).map(with_agent)
+        subscription.request(receiver, &id.to_string(), body, 1, self.0.parts.clock.now()).map(with_agent)
     }
 
     /// Sends something to a subscription that tells of no event. What comes of it is on record like any delivery.
-    pub async fn send_trial(&self, subscription: &Subscription, id: DeliveryId, message: Message) -> Result<(), Error> {
+    pub async fn send_trial(
+        &self,
+        subscription: &Subscription,
+        receiver: &Url,
+        id: DeliveryId,
+        message: Message,
+    ) -> Result<(), Error> {
         let target = Target::Subscription(subscription.id);
         let new = NewDelivery {
             id,
@@ -46,7 +55,7 @@ impl Deliveries {
             // A trial does not wait for others, nor do others wait for it.
             lane: None,
             created_at: self.0.parts.clock.now(),
-            url: subscription.spec.url.to_string(),
+            url: receiver.to_string(),
             event: message.name,
             body: message.body,
             said: None,

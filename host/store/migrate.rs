@@ -14,6 +14,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0006_events.sql"),
     include_str!("migrations/0007_batches.sql"),
     include_str!("migrations/0008_discarded.sql"),
+    include_str!("migrations/0009_behind.sql"),
+    include_str!("migrations/0010_consumers.sql"),
 ];
 
 /// Runs the migrations that the database has not seen. `PRAGMA user_version` counts them.
