@@ -68,7 +68,8 @@ const RECOVERIES_MAX: usize = 2;
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
     /// Attempts under way at one time: half of them for targets that answer, a quarter each for new ones and for those
-    /// that do not answer.
+    /// that do not answer. One that takes long at such a target does not count any more; eight for each place hang at
+    /// most.
     pub at_once: usize,
     /// Attempts under way at one time to one target that answers; to another there is one.
     pub in_flight_max: u32,

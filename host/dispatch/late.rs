@@ -27,8 +27,8 @@ impl Dispatch {
         };
         let target = Target::Subscription(id);
         loop {
-            let found = parts.subscriptions.find(id).await.ok().flatten();
-            let (Some(subscription), Some(behind)) = (found, parts.store.behind(target).await?) else {
+            let (found, behind) = (self.subscription(id).await?, parts.store.behind(target).await?);
+            let (Some(subscription), Some(behind)) = (found, behind) else {
                 return parts.store.behind_drop(job.lease, target).await;
             };
             let until = parts.store.place(READER).await?.told_to(id);

@@ -199,10 +199,12 @@ impl Dispatch {
     }
 
     async fn subscriptions(&self, workspace: crate::id::WorkspaceId) -> Result<Arc<[Arc<Subscription>]>, store::Error> {
-        self.0.parts.subscriptions.of(workspace).await.map_err(|error| match error {
-            subscription::Error::Store(error) => error,
-            _ => store::Error::Corrupt("subscription"),
-        })
+        self.0.parts.subscriptions.of(workspace).await.map_err(unread)
+    }
+
+    /// None when it is gone.
+    async fn subscription(&self, id: SubscriptionId) -> Result<Option<Arc<Subscription>>, store::Error> {
+        self.0.parts.subscriptions.find(id).await.map_err(unread)
     }
 
     /// The delivery that tells a subscription of an event, if it is told of it.
@@ -229,7 +231,7 @@ impl Dispatch {
         let parts = &self.0.parts;
         let target = store::batch_target(&job.subject).ok_or(store::Error::Corrupt("job"))?;
         let found = match target {
-            Target::Subscription(id) => parts.subscriptions.find(id).await.ok().flatten(),
+            Target::Subscription(id) => self.subscription(id).await?,
             Target::Hook(_) => None,
         };
         let now = parts.clock.now();
@@ -241,6 +243,13 @@ impl Dispatch {
         parts.store.batch_close(job.lease, job.workspace, target, url.to_string(), batch, now).await?;
         parts.deliveries.wake([target]);
         Ok(())
+    }
+}
+
+fn unread(error: subscription::Error) -> store::Error {
+    match error {
+        subscription::Error::Store(error) => error,
+        _ => store::Error::Corrupt("subscription"),
     }
 }
 
