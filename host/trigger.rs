@@ -4,6 +4,7 @@
 //! and from the same types. They serialise to JSON, which is how executions are kept and shown.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use bytes::Bytes;
@@ -323,6 +324,27 @@ mod base64_bytes {
         let text = Cow::<str>::deserialize(deserializer)?;
         BASE64_STANDARD.decode(&*text).map(Bytes::from).map_err(serde::de::Error::custom)
     }
+}
+
+/// Something that took time in an execution.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Span {
+    /// The span that it stands in, by its place in the list; none for one that stands in the execution itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<u32>,
+    /// What was done: `http.fetch`, `llm.chat`, or what the flow calls it.
+    pub name: String,
+    /// Microseconds from the start of the attempt.
+    pub start_us: u64,
+    /// Microseconds that it took; none when it had not ended when the attempt did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_us: Option<u64>,
+    /// Why it failed, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Details, for example the status of an HTTP answer. Never content, never secrets.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, String>,
 }
 
 #[cfg(test)]

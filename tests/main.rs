@@ -46,13 +46,19 @@ mod refusals;
 mod requests;
 // Requests signed by the libraries that senders use.
 mod senders;
+// What an execution's time was spent on.
+mod spans;
 // Outgoing webhooks and their receivers.
 mod subscriptions;
 // A running house, and what is needed to talk to it.
 mod support;
 // The repository keeps its own rules: floor plan, pages, tests, prose.
 mod tidy;
+// Deliveries reshaped by components, honest and hostile.
+mod transforms;
 // A trigger's ways through the house.
 mod triggers;
 // Components in.
 mod uploads;
+// Instances that run more than one execution.
+mod warm;

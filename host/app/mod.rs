@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, Api};
+use crate::capability;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::delivery::{self, Deliveries};
@@ -28,6 +29,7 @@ use crate::registry::Registry;
 use crate::signature::Secret;
 use crate::store::{self, Key, Store, Workspace};
 use crate::subscription::Subscriptions;
+use crate::transform::Transforms;
 use crate::{server, sweep, telemetry};
 
 /// The workspace that the first start makes.
@@ -131,10 +133,12 @@ impl House {
         let (clock, options, own) = (Clock::system(), config.store.clone(), folder.to_owned());
         let opened = tokio::task::spawn_blocking(move || Store::open(&own, &options)).await;
         let store = opened.unwrap_or(Err(store::Error::Closed))?;
+        let client = Client::new(&config.egress);
         let compiler = Compiler::this_program();
         let engine = Engine::new(Setup {
             options: config.engine.clone(),
             capability: config.capability.clone(),
+            services: capability::Services { store: store.clone(), client: client.clone() },
             cache_dir: folder.join("compiled"),
             cache_key: store.ring().derive("compiled components"),
             compiler: compiler.map_err(|source| Error::System { what: "find the compiler", source })?,
@@ -147,7 +151,6 @@ impl House {
         let registry = Registry::new(store.clone(), engine.clone(), queue.clone(), clock.clone());
         let hooks = Hooks::new(store.clone(), clock.clone());
         let subscriptions = Subscriptions::new(store.clone(), clock.clone());
-        let client = Client::new(&config.egress);
         let metrics = Metrics::default();
         let parts = delivery::Parts {
             store: store.clone(),
@@ -155,6 +158,7 @@ impl House {
             queue: queue.clone(),
             hooks: hooks.clone(),
             subscriptions: subscriptions.clone(),
+            transforms: Transforms::new(registry.clone(), engine.clone(), clock.clone(), config.transform.clone()),
             client: client.clone(),
             metrics: metrics.clone(),
         };

@@ -14,6 +14,8 @@ mod deploy;
 mod events;
 mod execution;
 mod flow;
+mod flow_secret;
+mod grant;
 mod hook;
 mod hook_request;
 mod key;
@@ -29,6 +31,7 @@ mod subscription;
 mod subscription_pull;
 #[cfg(test)]
 mod tests;
+mod waterfall;
 
 use out::Out;
 use remote::Remote;

@@ -33,6 +33,7 @@ use crate::store::{
     self, Attempt, Delivery, DeliveryFilter, DeliveryStatus, Health, Job, Page, Standing, Store, Target,
 };
 use crate::subscription::{Subscription, Subscriptions};
+use crate::transform::Transforms;
 
 mod answer;
 mod breaker;
@@ -40,6 +41,7 @@ mod breaker;
 mod fuzz;
 mod receivers;
 mod recovery;
+mod reshape;
 mod schedule;
 mod send;
 mod stats;
@@ -48,6 +50,7 @@ mod tests;
 mod turn;
 mod turns;
 
+pub use send::Preview;
 pub use stats::{Numbers, Stats};
 
 /// Who has workers of their own, as they are declared.
@@ -164,6 +167,8 @@ pub struct Parts {
     pub hooks: Hooks,
     /// Knows where events go, and what proves them.
     pub subscriptions: Subscriptions,
+    /// Reshapes them.
+    pub transforms: Transforms,
     /// Sends them.
     pub client: Client,
     /// Counts how they end.

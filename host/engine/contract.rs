@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use wasmtime::component::Component;
 use wit_parser::{InterfaceId, PackageName, Resolve, SourceMap};
 
-use crate::bindings::v0_1;
+use crate::bindings::{transform_v0_1, v0_1};
 
 /// What a component is to the host, by what it exports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,18 +17,31 @@ pub enum Kind {
     Flow01,
     /// It exports `wasi:http/incoming-handler@0.2`.
     WasiHttp02,
+    /// It exports `flowgate:transform/transformer@0.1`: it reshapes deliveries, and nobody triggers it.
+    Transform01,
 }
 
 impl Kind {
     /// Every kind, the preferred one first.
-    pub const ALL: [Self; 2] = [Self::Flow01, Self::WasiHttp02];
+    pub const ALL: [Self; 3] = [Self::Flow01, Self::WasiHttp02, Self::Transform01];
 
     /// The export that makes a component one of this kind.
     pub const fn export(self) -> &'static str {
         match self {
             Self::Flow01 => v0_1::HANDLER,
             Self::WasiHttp02 => "wasi:http/incoming-handler@0.2.12",
+            Self::Transform01 => transform_v0_1::TRANSFORMER,
         }
+    }
+
+    /// Whether it reshapes deliveries, and handles no triggers.
+    pub const fn is_transform(self) -> bool {
+        matches!(self, Self::Transform01)
+    }
+
+    /// Whether the host lends it an interface that it offers. A transform talks to nobody.
+    pub(super) fn may_import(self, name: &str) -> bool {
+        !(self.is_transform() && ["flowgate:flow/", "wasi:http/"].iter().any(|package| name.starts_with(package)))
     }
 
     /// The kind of a compiled component.
@@ -52,18 +65,46 @@ const PACKAGES: &[&[(&str, &str)]] = &[
         ("config-world.wit", include_str!("../../wit/deps/wasi-config-0.2.0-rc.1/world.wit")),
     ],
     &[
+        ("store.wit", include_str!("../../wit/deps/wasi-keyvalue-0.2.0-draft/store.wit")),
+        ("atomic.wit", include_str!("../../wit/deps/wasi-keyvalue-0.2.0-draft/atomic.wit")),
+        ("batch.wit", include_str!("../../wit/deps/wasi-keyvalue-0.2.0-draft/batch.wit")),
+        ("watch.wit", include_str!("../../wit/deps/wasi-keyvalue-0.2.0-draft/watch.wit")),
+        ("keyvalue-world.wit", include_str!("../../wit/deps/wasi-keyvalue-0.2.0-draft/world.wit")),
+    ],
+    &[
+        ("store.wit", include_str!("../../wit/deps/wasi-keyvalue-0.2.0-draft2/store.wit")),
+        ("atomic.wit", include_str!("../../wit/deps/wasi-keyvalue-0.2.0-draft2/atomic.wit")),
+        ("batch.wit", include_str!("../../wit/deps/wasi-keyvalue-0.2.0-draft2/batch.wit")),
+        ("keyvalue-world.wit", include_str!("../../wit/deps/wasi-keyvalue-0.2.0-draft2/world.wit")),
+    ],
+    &[
         ("flow-types.wit", include_str!("../../wit/flow-0.1.0/flow-types.wit")),
         ("handler.wit", include_str!("../../wit/flow-0.1.0/handler.wit")),
         ("events.wit", include_str!("../../wit/flow-0.1.0/events.wit")),
         ("output.wit", include_str!("../../wit/flow-0.1.0/output.wit")),
         ("session.wit", include_str!("../../wit/flow-0.1.0/session.wit")),
+        ("flows.wit", include_str!("../../wit/flow-0.1.0/flows.wit")),
+        ("http.wit", include_str!("../../wit/flow-0.1.0/http.wit")),
+        ("llm.wit", include_str!("../../wit/flow-0.1.0/llm.wit")),
+        ("secrets.wit", include_str!("../../wit/flow-0.1.0/secrets.wit")),
+        ("spans.wit", include_str!("../../wit/flow-0.1.0/spans.wit")),
         ("world.wit", include_str!("../../wit/flow-0.1.0/world.wit")),
+    ],
+    &[
+        ("transformer.wit", include_str!("../../wit/transform-0.1.0/transformer.wit")),
+        ("world.wit", include_str!("../../wit/transform-0.1.0/world.wit")),
     ],
 ];
 
 /// Interfaces that are for guests to export.
-const EXPORTS: [&str; 4] =
-    ["flowgate:flow/handler", "flowgate:flow/describe", "wasi:http/incoming-handler", "wasi:cli/run"];
+const EXPORTS: [&str; 6] = [
+    "flowgate:flow/handler",
+    "flowgate:flow/describe",
+    "flowgate:transform/transformer",
+    "wasi:http/incoming-handler",
+    "wasi:cli/run",
+    "wasi:keyvalue/watcher",
+];
 
 /// The reference that components are compared with.
 pub(super) struct Contract {
@@ -112,12 +153,11 @@ impl Contract {
         if let Some(id) = self.interfaces.get(name) {
             return Found::Same(*id);
         }
-        let mut versions = self.interfaces.iter().filter(|(known, _)| unversioned(known) == unversioned(name));
-        match versions.next() {
-            Some((known, id)) if track(known) == track(name) => Found::Same(*id),
-            Some((known, _)) => Found::OtherVersion(known.clone()),
-            None => Found::Nothing,
+        let versions = || self.interfaces.iter().filter(|(known, _)| unversioned(known) == unversioned(name));
+        if let Some((_, id)) = versions().find(|(known, _)| track(known) == track(name)) {
+            return Found::Same(*id);
         }
+        versions().last().map_or(Found::Nothing, |(known, _)| Found::OtherVersion(known.clone()))
     }
 
     /// Whether the host offers the interface `name` to guests.
@@ -179,10 +219,13 @@ mod tests {
         for same in ["flowgate:flow/output@0.1.0", "flowgate:flow/output@0.1.7", "wasi:io/poll@0.2.6"] {
             assert!(matches!(contract.find(same), Found::Same(_)), "{same}");
         }
-        for other in ["flowgate:flow/output@0.2.0", "wasi:config/store@0.2.0-draft", "wasi:io/poll@0.3.0"] {
+        for other in ["flowgate:flow/output@0.2.0", "wasi:config/store@0.2.0-draft", "wasi:keyvalue/store@0.2.0"] {
             assert!(matches!(contract.find(other), Found::OtherVersion(_)), "{other}");
         }
-        assert!(matches!(contract.find("wasi:keyvalue/store@0.2.0"), Found::Nothing));
+        for both in ["wasi:keyvalue/store@0.2.0-draft", "wasi:keyvalue/store@0.2.0-draft2"] {
+            assert!(matches!(contract.find(both), Found::Same(_)), "{both}");
+        }
+        assert!(matches!(contract.find("wasi:messaging/producer@0.2.0"), Found::Nothing));
     }
 
     #[test]

@@ -19,7 +19,9 @@ mod settings;
 #[cfg(test)]
 mod testing;
 mod ticker;
+mod transform;
 mod trap;
+mod warm;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -42,6 +44,8 @@ pub use self::inspect::{Inspection, Mismatch, MismatchKind, Refusal, inspect};
 pub use self::load::Loaded;
 pub use self::probe::Probe;
 pub use self::run::{Call, End, Limits, Run, Stop, Usage};
+pub use self::transform::{Given as TransformGiven, Made, Message};
+pub use crate::bindings::transform_v0_1::Event as TransformEvent;
 
 /// Limits on components and on their executions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +63,10 @@ pub struct Options {
     pub hostcall_bytes_max: usize,
     /// Executions at one time. Each reserves address space, and takes memory only as it runs. Default 256.
     pub instances_max: u32,
+    /// Instances that wait for a further execution, of flows that ask for it; they take memory while they wait. Default 64.
+    pub warm_max: u32,
+    /// Milliseconds that an instance waits for a further execution. Default 60,000.
+    pub warm_idle_ms: u64,
     /// Bytes of each memory and table that stay with the process between two executions. Default 1 MiB.
     pub keep_resident_bytes: usize,
     /// Milliseconds between two looks at a running guest, and so the longest that it holds a thread while others wait.
@@ -83,6 +91,8 @@ impl Default for Options {
             reply_bytes_max: 1 << 20,
             hostcall_bytes_max: 8 << 20,
             instances_max: 256,
+            warm_max: 64,
+            warm_idle_ms: 60_000,
             keep_resident_bytes: 1 << 20,
             epoch_tick_ms: 2,
             loaded_max: 1_000,
@@ -137,6 +147,8 @@ pub struct Setup {
     pub options: Options,
     /// The limits of what guests call.
     pub capability: capability::Options,
+    /// What these calls stand on.
+    pub services: capability::Services,
     /// Where compiled components are kept. Whoever can write there runs code in the host, so only the host may.
     pub cache_dir: PathBuf,
     /// Authenticates what is kept there.
@@ -152,6 +164,7 @@ pub struct Engine(Arc<Inner>);
 struct Inner {
     options: Options,
     capability: capability::Options,
+    services: capability::Services,
     compiler: Compiler,
     cache: load::Artifacts,
     /// Runs synchronous guests. One for asynchronous guests will stand beside it, with a linker of its own.
@@ -160,13 +173,14 @@ struct Inner {
     loaded: Cache<Digest, Arc<Loaded>>,
     compiles: Semaphore,
     slots: Semaphore,
+    warm: warm::Pool,
     ticker: Ticker,
 }
 
 impl Engine {
     /// Starts the engine, and the thread that ticks for it.
     pub fn new(setup: Setup) -> Result<Self, Error> {
-        let Setup { options, capability, cache_dir, cache_key, compiler } = setup;
+        let Setup { options, capability, services, cache_dir, cache_key, compiler } = setup;
         let wasmtime = start(&options, &capability)?;
         let mut linker = Linker::new(&wasmtime);
         capability::add_to_linker(&mut linker).map_err(|error| Error::Start(format!("{error:#}")))?;
@@ -177,11 +191,13 @@ impl Engine {
             loaded: Cache::new(options.loaded_max),
             compiles: Semaphore::new(options.compiles_at_once.max(1)),
             slots: Semaphore::new(options.instances_max as usize),
+            warm: warm::Pool::new(options.warm_max as usize, Duration::from_millis(options.warm_idle_ms)),
             ticker,
             linker,
             wasmtime,
             compiler,
             capability,
+            services,
             options,
         })))
     }

@@ -34,7 +34,9 @@ impl Engine {
         let _slot = self.0.slots.acquire().await.expect("the semaphore is never closed");
         let given = Given {
             clock: Clock::system(),
+            flow: None,
             config: Arc::new(BTreeMap::new()),
+            grants: Arc::default(),
             session: None,
             output: mpsc::channel(1).0,
             memory_bytes_max: self.0.options.memory_bytes_max,
@@ -56,6 +58,10 @@ async fn describe(store: &mut wasmtime::Store<Ctx>, loaded: &Loaded) -> Result<O
         }
         Program::Http(proxy) => {
             proxy.instantiate_async(store).await?;
+            Ok(None)
+        }
+        Program::Transform(transform) => {
+            transform.instantiate_async(store).await?;
             Ok(None)
         }
     }

@@ -8,15 +8,15 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wasmtime::UpdateDeadline;
 
-use crate::bindings::v0_1::{self, About, FlowPre};
-use crate::capability::{Ctx, Given, Session};
+use crate::bindings::v0_1::{self, About, Flow};
+use crate::capability::{Ctx, Given, Grants, Session};
 use crate::clock::{Clock, Timestamp};
 use crate::id::{Digest, ExecutionId, FlowId};
-use crate::store::Store;
-use crate::trigger::{Emitted, Failure, LogLine, Output, Reply, Trigger};
+use crate::trigger::{Emitted, Failure, LogLine, Output, Reply, Span, Trigger};
 
 use super::load::{Loaded, Program};
 use super::meter::Meter;
+use super::warm::{Instance, Live};
 use super::{Engine, http, reply};
 
 /// What one execution is given.
@@ -38,12 +38,14 @@ pub struct Call {
     pub trigger: Arc<Trigger>,
     /// The flow's configuration.
     pub config: Arc<BTreeMap<String, String>>,
-    /// Where the trigger's session is kept.
-    pub store: Store,
+    /// What the operator permits the flow.
+    pub grants: Arc<Grants>,
     /// Decides when the deadline has come, and tells the time of log lines.
     pub clock: Clock,
     /// The flow's own limits.
     pub limits: Limits,
+    /// Executions that one instance may run, one after the other. With 1 each gets a fresh one.
+    pub reuse_max: u32,
 }
 
 /// Limits of one flow. They can only tighten those of [`super::Options`].
@@ -59,15 +61,19 @@ pub struct Limits {
 
 /// How an execution went.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Run {
+pub struct Run<E = End> {
     /// How it ended.
-    pub end: End,
+    pub end: E,
     /// What it emitted, also when it was stopped.
     pub events: Vec<Emitted>,
     /// What it logged, also when it was stopped.
     pub logs: Vec<LogLine>,
     /// Lines that were logged and not kept.
     pub logs_dropped: u64,
+    /// How long its calls took, also when it was stopped.
+    pub spans: Vec<Span>,
+    /// Spans that were not kept.
+    pub spans_dropped: u64,
     /// What it used.
     pub usage: Usage,
 }
@@ -149,10 +155,16 @@ impl Engine {
     pub async fn run(&self, loaded: &Loaded, call: Call, output: mpsc::Sender<Output>, stop: CancellationToken) -> Run {
         let Ok(_slot) = self.0.slots.try_acquire() else { return Run::busy() };
         let options = &self.0.options;
-        let session = call.trigger.session_id.clone().map(|id| Session { store: call.store, flow: call.flow, id });
+        let session = call.trigger.session_id.clone().map(|id| Session {
+            store: self.0.services.store.clone(),
+            flow: call.flow,
+            id,
+        });
         let given = Given {
             clock: call.clock.clone(),
+            flow: Some(call.flow),
             config: call.config,
+            grants: call.grants,
             session,
             output,
             memory_bytes_max: tighter(options.memory_bytes_max, call.limits.memory_bytes_max),
@@ -167,12 +179,28 @@ impl Engine {
         let reply_bytes_max = tighter(options.reply_bytes_max, call.limits.reply_bytes_max);
         let cpu_ms_max = tighter(options.cpu_ms_max, call.limits.cpu_ms_max);
 
-        let mut guest = self.guest(given, cpu_ms_max);
+        let owner = (call.flow, call.version);
+        let waiting = if call.reuse_max > 1 { self.0.warm.take(owner) } else { None };
+        let (mut guest, mut live) = match waiting {
+            Some(waiting) if waiting.store.data().fits(given.memory_bytes_max) => {
+                let mut store = waiting.store;
+                store.data_mut().renew(&self.0.capability, &self.0.services, given);
+                (self.within(store, cpu_ms_max), Some(waiting.live))
+            }
+            _ => (self.guest(given, cpu_ms_max), None),
+        };
         let meter = guest.meter.clone();
         let work = meter.measure(async {
             match &loaded.program {
-                Program::Flow(flow) => call_flow(&mut guest.store, flow, &call.trigger, &about, reply_bytes_max).await,
+                Program::Flow(flow) => {
+                    let live = match &mut live {
+                        Some(live) => live,
+                        none => none.insert(Live::new(flow.instantiate_async(&mut guest.store).await?, call.reuse_max)),
+                    };
+                    call_flow(&mut guest.store, live.begin(), &call.trigger, &about, reply_bytes_max).await
+                }
                 Program::Http(proxy) => http::call(&mut guest.store, proxy, &call.trigger, reply_bytes_max).await,
+                Program::Transform(_) => Err(Stop::OverLimit("a transform handles no triggers".to_owned())),
             }
         });
         let end = tokio::select! {
@@ -181,16 +209,27 @@ impl Engine {
             () = stop.cancelled() => End::Stopped(Stop::Canceled),
             () = call.clock.sleep_until(call.deadline) => End::Stopped(Stop::Deadline),
         };
-        guest.finish(end)
+        let run = guest.report(end);
+        if call.reuse_max > 1
+            && let (Some(live), End::Reply(_) | End::Failure(_)) = (live, &run.end)
+        {
+            self.0.warm.put(owner, Instance { store: guest.store, live });
+        }
+        run
     }
 
-    /// A store for one execution, with its budgets.
+    /// A store for a fresh instance.
     pub(super) fn guest(&self, given: Given, cpu_ms_max: u64) -> Guest<'_> {
         let inner = &self.0;
-        let meter = Arc::new(Meter::new(Duration::from_millis(cpu_ms_max)));
-        let mut store = wasmtime::Store::new(&inner.wasmtime, Ctx::new(&inner.capability, given));
+        let mut store = wasmtime::Store::new(&inner.wasmtime, Ctx::new(&inner.capability, &inner.services, given));
         store.limiter(|ctx| ctx.memory());
         store.set_hostcall_fuel(inner.options.hostcall_bytes_max);
+        self.within(store, cpu_ms_max)
+    }
+
+    /// A store with the budget of one execution.
+    fn within(&self, mut store: wasmtime::Store<Ctx>, cpu_ms_max: u64) -> Guest<'_> {
+        let meter = Arc::new(Meter::new(Duration::from_millis(cpu_ms_max)));
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback({
             let meter = meter.clone();
@@ -200,7 +239,7 @@ impl Engine {
                 Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
             }
         });
-        Guest { store, meter, _ticking: inner.ticker.running() }
+        Guest { store, meter, _ticking: self.0.ticker.running() }
     }
 }
 
@@ -212,7 +251,7 @@ pub(super) struct Guest<'a> {
 }
 
 impl Guest<'_> {
-    fn finish(mut self, end: End) -> Run {
+    pub(super) fn report<E>(&mut self, end: E) -> Run<E> {
         let ctx = self.store.data_mut();
         let (logs, logs_dropped) = ctx.logs().take();
         let usage = Usage {
@@ -221,19 +260,34 @@ impl Guest<'_> {
             peak_memory_bytes: ctx.memory().peak_bytes() as u64,
             outputs: ctx.outputs(),
         };
-        Run { end, events: ctx.take_events(), logs, logs_dropped, usage }
+        let (spans, spans_dropped) = ctx.take_spans();
+        Run { end, events: ctx.take_events(), logs, logs_dropped, spans, spans_dropped, usage }
     }
 }
 
 impl Run {
     /// One that did not take place.
     pub fn not(why: Stop) -> Self {
-        let (events, logs) = (Vec::new(), Vec::new());
-        Self { end: End::Stopped(why), events, logs, logs_dropped: 0, usage: Usage::default() }
+        Self::without(End::Stopped(why))
     }
 
     fn busy() -> Self {
         Self::not(Stop::Busy)
+    }
+}
+
+impl<E> Run<E> {
+    /// One without a guest.
+    pub(super) fn without(end: E) -> Self {
+        Self {
+            end,
+            events: Vec::new(),
+            logs: Vec::new(),
+            logs_dropped: 0,
+            spans: Vec::new(),
+            spans_dropped: 0,
+            usage: Usage::default(),
+        }
     }
 }
 
@@ -248,7 +302,7 @@ struct Told {
 
 async fn call_flow(
     store: &mut wasmtime::Store<Ctx>,
-    flow: &FlowPre<Ctx>,
+    flow: &Flow,
     trigger: &Trigger,
     told: &Told,
     reply_bytes_max: usize,
@@ -260,8 +314,7 @@ async fn call_flow(
         attempt: told.attempt,
         deadline_ms: told.deadline.unix_ms_unsigned(),
     };
-    let flow = flow.instantiate_async(&mut *store).await?;
-    match v0_1::handle(&flow, &mut *store, trigger, about).await?? {
+    match v0_1::handle(flow, &mut *store, trigger, about).await?? {
         Ok(reply) => reply::check(&reply, reply_bytes_max).map(|()| End::Reply(reply)),
         Err(failure) => reply::check_failure(&failure, reply_bytes_max).map(|()| End::Failure(failure)),
     }
@@ -284,7 +337,7 @@ mod tests {
     use crate::engine::testing::{House, digest};
     use crate::engine::{Compiler, Error};
 
-    fn call(house: &House, clock: Clock) -> Call {
+    fn call(clock: Clock) -> Call {
         Call {
             execution: ExecutionId::at(1),
             flow: FlowId::at(1),
@@ -294,9 +347,10 @@ mod tests {
             deadline: clock.now().after(Duration::from_secs(60)),
             trigger: Arc::default(),
             config: Arc::default(),
-            store: Store::open(house.folder(), &crate::store::Options::default()).unwrap(),
+            grants: Arc::default(),
             clock,
             limits: Limits::default(),
+            reuse_max: 1,
         }
     }
 
@@ -309,7 +363,7 @@ mod tests {
         let house = House::new();
         let engine = house.engine(Compiler::InProcess, 1);
         let loaded = engine.load(digest(), &house.component()).await.unwrap();
-        let ended = run(&engine, &loaded, call(&house, Clock::system())).await;
+        let ended = run(&engine, &loaded, call(Clock::system())).await;
         let End::Stopped(Stop::Trap(message)) = &ended.end else { panic!("{ended:?}") };
         assert!(message.contains("unreachable") && !message.contains(".wasm"), "{message}");
         assert!(ended.usage.cpu_us > 0 && ended.usage.cpu_us <= ended.usage.wall_us);
@@ -323,7 +377,7 @@ mod tests {
         let engine = house.engine(Compiler::InProcess, 1);
         let loaded = engine.load(digest(), &house.component()).await.unwrap();
         let _all = engine.0.slots.acquire_many(2).await.unwrap();
-        assert_eq!(run(&engine, &loaded, call(&house, Clock::system())).await, Run::busy());
+        assert_eq!(run(&engine, &loaded, call(Clock::system())).await, Run::busy());
     }
 
     #[tokio::test]
@@ -332,7 +386,7 @@ mod tests {
         let engine = house.engine(Compiler::InProcess, 1);
         let loaded = engine.load(digest(), &house.component()).await.unwrap();
         let limits = Limits { memory_bytes_max: Some(0), ..Limits::default() };
-        let ended = run(&engine, &loaded, Call { limits, ..call(&house, Clock::system()) }).await;
+        let ended = run(&engine, &loaded, Call { limits, ..call(Clock::system()) }).await;
         assert_eq!(ended.end, End::Stopped(Stop::OutOfMemory));
         assert_eq!((tighter(5, Some(9)), tighter(5, Some(3)), tighter(5, None)), (5, 3, 5));
     }

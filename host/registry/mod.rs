@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::cache::Cache;
+use crate::capability::{BadGrant, Grants};
 use crate::clock::Clock;
 use crate::engine::{self, Engine, Loaded};
 use crate::id::{self, BadName, Digest, FlowId, WorkspaceId};
@@ -18,6 +19,7 @@ use crate::queue::Queue;
 use crate::store::{self, Alias, Flow, Page, Store, Version};
 
 mod compile;
+mod secrets;
 mod upload;
 
 pub use compile::Detail;
@@ -91,9 +93,29 @@ pub enum Error {
     /// The upload is not a component that could run here.
     #[error(transparent)]
     Refused(#[from] engine::Refusal),
+    /// The component is of another sort than the flow: one handles triggers, the other reshapes deliveries.
+    #[error("{0}")]
+    OtherSort(String),
     /// The component cannot be made ready.
     #[error(transparent)]
     Engine(#[from] engine::Error),
+    /// What is to be granted cannot be as it is.
+    #[error("{}", told(.0))]
+    BadGrants(Vec<BadGrant>),
+    /// What is granted cannot be read; only a row that was changed by hand is so.
+    #[error("the grants of the flow cannot be read: {0}")]
+    UnreadableGrants(String),
+    /// The secret cannot be as it is.
+    #[error("`{field}`: {message}")]
+    BadSecret {
+        /// `name` or `value`.
+        field: &'static str,
+        /// What would be right.
+        message: String,
+    },
+    /// The flow has no such secret.
+    #[error("the flow has no secret `{0}`")]
+    UnknownSecret(String),
     /// The store fails.
     #[error("the store fails")]
     Store(#[source] store::Error),
@@ -106,6 +128,10 @@ impl From<store::Error> for Error {
             other => Self::Store(other),
         }
     }
+}
+
+fn told(faults: &[BadGrant]) -> String {
+    faults.iter().map(|fault| format!("`{}`: {}", fault.field, fault.message)).collect::<Vec<_>>().join("; ")
 }
 
 fn because(why: &Option<String>) -> String {
@@ -138,6 +164,10 @@ pub struct Target {
     pub name: Arc<str>,
     /// What `wasi:config` gives to the guest.
     pub config: Arc<BTreeMap<String, String>>,
+    /// What the operator permits it.
+    pub grants: Arc<Grants>,
+    /// Executions that one instance may run, one after the other.
+    pub reuse_max: u32,
     /// The version.
     pub version: Digest,
 }
@@ -158,6 +188,8 @@ impl Registry {
             workspace,
             name: name.to_owned(),
             config: "{}".to_owned(),
+            grants: "{}".to_owned(),
+            reuse_max: 1,
             created_at: now,
             updated_at: now,
         };
@@ -191,6 +223,30 @@ impl Registry {
         Ok(())
     }
 
+    /// What the flow is permitted.
+    pub fn grants(&self, flow: &Flow) -> Result<Grants, Error> {
+        serde_json::from_str(&flow.grants).map_err(|error| Error::UnreadableGrants(error.to_string()))
+    }
+
+    /// Replaces what the flow is permitted, from its next execution on.
+    pub async fn grant(&self, flow: &Flow, grants: &Grants) -> Result<(), Error> {
+        let faults = grants.faults();
+        if !faults.is_empty() {
+            return Err(Error::BadGrants(faults));
+        }
+        let json = serde_json::to_string(grants).map_err(|error| Error::UnreadableGrants(error.to_string()))?;
+        self.0.store.flow_grant(flow.id, json, self.0.clock.now()).await?;
+        self.forget(flow.id);
+        Ok(())
+    }
+
+    /// Says how many executions one instance of the flow may run, one after the other: 1 for a fresh instance each.
+    pub async fn reuse(&self, flow: &Flow, reuse_max: u32) -> Result<Flow, Error> {
+        self.0.store.flow_reuse(flow.id, reuse_max, self.0.clock.now()).await?;
+        self.forget(flow.id);
+        self.flow_by_id(flow.id).await
+    }
+
     /// Removes a flow and its versions. [`Error::InUse`] while a hook or an unfinished execution needs it.
     pub async fn delete(&self, flow: &Flow) -> Result<(), Error> {
         self.0.store.flow_delete(flow.id).await?;
@@ -201,6 +257,14 @@ impl Registry {
     /// All versions of a flow, newest first.
     pub async fn versions(&self, flow: FlowId) -> Result<Vec<Version>, Error> {
         Ok(self.0.store.versions(flow).await?)
+    }
+
+    /// Whether a flow's versions are transforms, which reshape deliveries and handle no triggers; none while it has no
+    /// version.
+    pub async fn is_transform(&self, flow: FlowId) -> Result<Option<bool>, Error> {
+        let versions = self.versions(flow).await?;
+        let kind = versions.iter().find_map(|version| Some(Detail::of(version).inspection?.kind));
+        Ok(kind.map(engine::Kind::is_transform))
     }
 
     /// One version of a flow.
@@ -290,8 +354,17 @@ impl Registry {
     async fn target(&self, flow: FlowId, version: Digest) -> Result<Arc<Target>, Error> {
         let flow = self.flow_by_id(flow).await?;
         let config = serde_json::from_str(&flow.config).map_err(|error| Error::BadConfig(error.to_string()))?;
-        let (id, workspace, name) = (flow.id, flow.workspace, flow.name.into());
-        Ok(Arc::new(Target { flow: id, workspace, name, config: Arc::new(config), version }))
+        let grants = self.grants(&flow)?;
+        let (config, grants) = (Arc::new(config), Arc::new(grants));
+        Ok(Arc::new(Target {
+            flow: flow.id,
+            workspace: flow.workspace,
+            name: flow.name.into(),
+            config,
+            grants,
+            reuse_max: flow.reuse_max,
+            version,
+        }))
     }
 
     /// Forgets what the flow's aliases stand for, and the config that its versions get.

@@ -21,6 +21,10 @@ pub struct Flow {
     pub name: String,
     /// What `wasi:config` gives to the guest: a JSON object of strings.
     pub config: String,
+    /// What the operator permits it: a JSON object.
+    pub grants: String,
+    /// Executions that one instance may run, one after the other.
+    pub reuse_max: u32,
     /// When it was made.
     pub created_at: Timestamp,
     /// When its config was last changed.
@@ -84,16 +88,25 @@ pub struct Alias {
     pub updated_at: Timestamp,
 }
 
-const FLOW: &str = "id, workspace, name, config, created_at, updated_at";
+const FLOW: &str = "id, workspace, name, config, grants, reuse_max, created_at, updated_at";
 const VERSION: &str = "flow, digest, state, size_bytes, detail, created_at";
 
 impl Store {
     /// Adds a flow. [`Error::Taken`] when the name is.
     pub async fn flow_create(&self, flow: Flow) -> Result<()> {
         self.write(move |c| {
-            let sql = format!("INSERT INTO flows ({FLOW}) VALUES (?, ?, ?, ?, ?, ?)");
+            let sql = format!("INSERT INTO flows ({FLOW}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
             c.prepare_cached(&sql)?
-                .execute(params![flow.id, flow.workspace, flow.name, flow.config, flow.created_at, flow.updated_at])
+                .execute(params![
+                    flow.id,
+                    flow.workspace,
+                    flow.name,
+                    flow.config,
+                    flow.grants,
+                    flow.reuse_max,
+                    flow.created_at,
+                    flow.updated_at
+                ])
                 .map_err(taken)?;
             Ok(())
         })
@@ -139,6 +152,24 @@ impl Store {
         .await
     }
 
+    /// Replaces what a flow is permitted. False when there is no such flow.
+    pub async fn flow_grant(&self, id: FlowId, grants: String, at: Timestamp) -> Result<bool> {
+        self.write(move |c| {
+            let mut update = c.prepare_cached("UPDATE flows SET grants = ?, updated_at = ? WHERE id = ?")?;
+            Ok(update.execute(params![grants, at, id])? == 1)
+        })
+        .await
+    }
+
+    /// Says how many executions one instance of a flow may run. False when there is no such flow.
+    pub async fn flow_reuse(&self, id: FlowId, reuse_max: u32, at: Timestamp) -> Result<bool> {
+        self.write(move |c| {
+            let mut update = c.prepare_cached("UPDATE flows SET reuse_max = ?, updated_at = ? WHERE id = ?")?;
+            Ok(update.execute(params![reuse_max, at, id])? == 1)
+        })
+        .await
+    }
+
     /// Removes a flow with its versions, aliases, sessions and state. [`Error::InUse`] while a hook uses it or an
     /// execution of it is not finished. Executions that are finished stay until they are too old.
     pub async fn flow_delete(&self, id: FlowId) -> Result<()> {
@@ -146,6 +177,12 @@ impl Store {
         let digests = self
             .write(move |c| {
                 in_use(c, "SELECT 'hook ' || name FROM hooks WHERE flow = ? LIMIT 1", id)?;
+                in_use(
+                    c,
+                    "SELECT 'subscription ' || s.name FROM flows AS f JOIN subscriptions AS s ON s.workspace = f.workspace
+                     WHERE f.id = ? AND s.spec ->> '$.transform.flow' = f.name LIMIT 1",
+                    id,
+                )?;
                 in_use(
                     c,
                     "SELECT 'an unfinished execution' FROM executions INDEXED BY executions_unfinished
@@ -156,7 +193,7 @@ impl Store {
                     .prepare_cached("DELETE FROM versions WHERE flow = ? RETURNING digest")?
                     .query_map([id], |row| row.get(0))?
                     .collect::<rusqlite::Result<Vec<Digest>>>()?;
-                for table in ["aliases", "messages", "state"] {
+                for table in ["aliases", "messages", "state", "flow_secrets", "keyvalue", "keyvalue_kept", "llm_usage"] {
                     c.prepare_cached(&format!("DELETE FROM {table} WHERE flow = ?"))?.execute([id])?;
                 }
                 c.prepare_cached("DELETE FROM flows WHERE id = ?")?.execute([id])?;
@@ -164,6 +201,15 @@ impl Store {
             })
             .await?;
         self.discard_all(digests).await
+    }
+
+    /// The name of a hook that triggers a flow, if there is one.
+    pub async fn flow_hook(&self, id: FlowId) -> Result<Option<String>> {
+        self.read(move |c| {
+            let mut select = c.prepare_cached("SELECT name FROM hooks WHERE flow = ? LIMIT 1")?;
+            Ok(select.query_row([id], |row| row.get(0)).optional()?)
+        })
+        .await
     }
 
     /// Keeps a component and adds the version and the job that compiles it. A version that is there is left as it is,
@@ -391,8 +437,10 @@ fn flow(row: &Row<'_>) -> rusqlite::Result<Flow> {
         workspace: row.get(1)?,
         name: row.get(2)?,
         config: row.get(3)?,
-        created_at: row.get(4)?,
-        updated_at: row.get(5)?,
+        grants: row.get(4)?,
+        reuse_max: row.get(5)?,
+        created_at: row.get(6)?,
+        updated_at: row.get(7)?,
     })
 }
 

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, header};
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::{Order, Subscription, Use};
+use super::{Order, Reshaped, Subscription, Use};
 use crate::clock::Timestamp;
 use crate::event::Event;
 use crate::filter::Why;
@@ -108,6 +108,7 @@ impl Subscription {
     }
 
     /// The request that sends a body to `url`: signed as of `now` with the live secrets, under the id of its delivery.
+    /// `reshaped` is what goes with a body that is not JSON of ours.
     ///
     /// A scheme whose header holds one signature takes the newest secret at the first attempt, the one before it at the
     /// second, and so on round the live ones: during a rotation a receiver that knows either gets each message.
@@ -116,6 +117,7 @@ impl Subscription {
         url: &Url,
         id: &str,
         body: &[u8],
+        reshaped: Option<&Reshaped>,
         attempt: u32,
         now: Timestamp,
     ) -> Result<Signed, signature::Error> {
@@ -126,6 +128,7 @@ impl Subscription {
         }
         let mut headers = self.spec.headers.fields();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.extend(reshaped.map(Reshaped::fields).unwrap_or_default());
         let mut url = url.clone();
         let public_url = url.to_string();
         let message = signature::Message {

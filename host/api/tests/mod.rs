@@ -21,12 +21,14 @@ use crate::queue::Queue;
 use crate::registry::LIVE;
 use crate::store::{Key, Workspace};
 use crate::subscription::Subscriptions;
+use crate::transform::Transforms;
 use crate::trigger::{self, Trigger};
-use crate::{delivery, dispatch, egress, execution, queue, store};
+use crate::{capability, delivery, dispatch, egress, execution, queue, store};
 
 mod access;
 mod document;
 mod executions;
+mod grants;
 mod hooks;
 mod reading;
 mod subscriptions;
@@ -87,6 +89,10 @@ impl House {
         let engine = Engine::new(engine::Setup {
             options: engine::Options { instances_max: 2, ..engine::Options::default() },
             capability: Default::default(),
+            services: capability::Services {
+                store: store.clone(),
+                client: egress::Client::new(&egress::Options::default()),
+            },
             cache_dir: folder.path().join("cache"),
             cache_key: [1; 32],
             compiler: Compiler::InProcess,
@@ -103,6 +109,7 @@ impl House {
             queue: queue.clone(),
             hooks: hooks.clone(),
             subscriptions: subscriptions.clone(),
+            transforms: Transforms::new(registry.clone(), engine.clone(), clock.clone(), Default::default()),
             client,
             metrics: metrics.clone(),
         };
