@@ -28,6 +28,8 @@ mod dialects;
 mod envelopes;
 // Senders that ask whether they may send.
 mod handshakes;
+// Receivers that do not answer, and what waits for them.
+mod late;
 // Hostile guests.
 mod limits;
 // The operator hears of what fails.
@@ -36,6 +38,8 @@ mod notices;
 mod outputs;
 // The ids of products in their own paths.
 mod path_ids;
+// Receivers that come and ask.
+mod pulling;
 // Deliveries verified by the programs and libraries that receivers use.
 mod receivers;
 // Bad requests.
