@@ -12,6 +12,8 @@ mod commands;
 mod confidential;
 // The API against its own document.
 mod contract;
+// What receivers ask for beside a signature: tokens, client certificates; and names that lead nowhere.
+mod credentials;
 // Power cuts and orderly stops.
 mod crash;
 // Targets that fail, hang, or want less, beside others that do not.
@@ -26,6 +28,8 @@ mod dialects;
 mod envelopes;
 // Senders that ask whether they may send.
 mod handshakes;
+// Receivers that do not answer, and what waits for them.
+mod late;
 // Hostile guests.
 mod limits;
 // Language models.
@@ -36,6 +40,8 @@ mod notices;
 mod outputs;
 // The ids of products in their own paths.
 mod path_ids;
+// Receivers that come and ask.
+mod pulling;
 // Deliveries verified by the programs and libraries that receivers use.
 mod receivers;
 // Bad requests.

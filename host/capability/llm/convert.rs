@@ -200,7 +200,8 @@ mod tests {
             let why = request(wrong).unwrap_err();
             assert!(why.starts_with(member), "{why}");
         }
-        let fine = wire::Request { extra: Some("{\"user\": \"u\"}".to_owned()), tools: vec![tool("a", "{}")], ..asked() };
+        let fine =
+            wire::Request { extra: Some("{\"user\": \"u\"}".to_owned()), tools: vec![tool("a", "{}")], ..asked() };
         assert_eq!(request(fine).unwrap().tools[0].name, "a");
     }
 }
