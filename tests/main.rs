@@ -26,6 +26,8 @@ mod dialects;
 mod envelopes;
 // Senders that ask whether they may send.
 mod handshakes;
+// Flows in other languages than Rust.
+mod languages;
 // Hostile guests.
 mod limits;
 // The operator hears of what fails.

@@ -295,7 +295,10 @@ pub(crate) fn component(name: &str) -> Bytes {
         return wat::parse_file(text).unwrap().into();
     }
     let built = |workspace: &str| root.join(format!("{workspace}/target/wasm32-wasip2/release/{name}.wasm"));
-    let found = [built("guests"), built("examples")].into_iter().find(|path| path.exists());
+    // Those of other languages, and the templates as they are in an author's hands.
+    let others = ["target/components/{}.wasm", "target/projects/{}/build/flow.wasm"];
+    let others = others.map(|path| root.join(path.replace("{}", name)));
+    let found = [built("guests"), built("examples")].into_iter().chain(others).find(|path| path.exists());
     let found: PathBuf =
         found.unwrap_or_else(|| panic!("there is no guest `{name}`; `cargo xtask guests` builds them"));
     std::fs::read(found).unwrap().into()

@@ -2,7 +2,7 @@
 
 import { randomBytes } from "node:crypto";
 
-import { bytes } from "../utf8.js";
+import { bytes, text } from "../utf8.js";
 
 /** All that a test can look at and set. */
 export const memory = {};
@@ -15,6 +15,7 @@ export function reset() {
     sessions: new Map(),
     session: "",
     nowMs: 0,
+    kept: new Map(),
     http: null,
     flows: {},
     requests: [],
@@ -31,9 +32,9 @@ export const host = {
     progress: (percent, message) => void memory.outputs.push({ progress: { percent, message } }),
   },
   events: { emit: (name, data) => void memory.outputs.push({ emitted: { name, data: parsed(data) } }) },
-  logging: { log: (level, _, message) => void memory.outputs.push({ logged: { level, message } }) },
-  store: { get: (key) => memory.config[key] ?? null, getAll: () => Object.entries(memory.config) },
-  random: { getRandomBytes: (length) => new Uint8Array(randomBytes(Number(length))) },
+  "logging/logging": { log: (level, _, message) => void memory.outputs.push({ logged: { level, message } }) },
+  "config/store": { get: (key) => memory.config[key] ?? null, getAll: () => Object.entries(memory.config) },
+  "random/random": { getRandomBytes: (length) => new Uint8Array(randomBytes(Number(length))) },
   session: {
     messages(limit, before) {
       const older = current().messages.filter(({ seq }) => before === null || seq < before);
@@ -49,6 +50,19 @@ export const host = {
       return now + 1;
     },
     delete: (key) => void current().state.delete(key),
+  },
+  "keyvalue/store": { open: (name) => bucket(name) },
+  "keyvalue/atomics": {
+    increment(bucket, key, by) {
+      const sum = Number(text(bucket.get(key) ?? bytes("0"))) + by;
+      bucket.set(key, bytes(String(sum)));
+      return sum;
+    },
+    Cas: { new: (bucket, key) => ({ bucket, key, seen: bucket.get(key), current: () => bucket.get(key) }) },
+    swap({ bucket, key, seen }, value) {
+      if (bucket.get(key) !== seen) throw { tag: "cas-failed", val: null };
+      bucket.set(key, value);
+    },
   },
   secrets: {
     exists: (name) => name in memory.secrets,
@@ -102,6 +116,18 @@ export function append(role, text, data = null) {
   const { messages } = current();
   messages.push({ seq: messages.length + 1, atMs: memory.nowMs, role, text, data });
   return messages.length;
+}
+
+function bucket(name) {
+  if (!memory.kept.has(name)) memory.kept.set(name, new Map());
+  const kept = memory.kept.get(name);
+  return {
+    get: (key) => kept.get(key) ?? null,
+    set: (key, value) => void kept.set(key, Uint8Array.from(value)),
+    delete: (key) => void kept.delete(key),
+    exists: (key) => kept.has(key),
+    listKeys: () => ({ keys: [...kept.keys()], cursor: null }),
+  };
 }
 
 function current() {
