@@ -43,6 +43,8 @@ pub mod queue;
 
 pub mod registry;
 
+pub mod transform;
+
 pub mod delivery;
 
 pub mod dispatch;

@@ -12,6 +12,8 @@ mod commands;
 mod confidential;
 // The API against its own document.
 mod contract;
+// What receivers ask for beside a signature: tokens, client certificates; and names that lead nowhere.
+mod credentials;
 // Power cuts and orderly stops.
 mod crash;
 // Targets that fail, hang, or want less, beside others that do not.
@@ -52,6 +54,8 @@ mod subscriptions;
 mod support;
 // The repository keeps its own rules: floor plan, pages, tests, prose.
 mod tidy;
+// Deliveries reshaped by components, honest and hostile.
+mod transforms;
 // A trigger's ways through the house.
 mod triggers;
 // Components in.

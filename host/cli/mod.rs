@@ -28,9 +28,9 @@ mod serve;
 mod signature;
 mod spec;
 mod subscription;
-mod waterfall;
 #[cfg(test)]
 mod tests;
+mod waterfall;
 
 use out::Out;
 use remote::Remote;
