@@ -91,7 +91,8 @@ async fn a_slash_command_is_answered_in_slacks_own_words() {
 #[tokio::test]
 async fn a_push_is_summarised() {
     let house = House::start().await;
-    house.deploy("push-summary", "push-summary").await;
+    let component = format!("{}/target/components/push-summary.wasm", env!("CARGO_MANIFEST_DIR"));
+    house.typed(&["deploy", "push-summary", &component], None).await;
     let hook = house.hook("push-summary", json!({ "auth": [{ "scheme": "github" }] })).await;
     let path = format!("{}/examples/push-summary/request.json", env!("CARGO_MANIFEST_DIR"));
     let push = Bytes::from(std::fs::read(path).unwrap());

@@ -45,7 +45,7 @@ export const host = {
     set(key, value, expect) {
       const { state } = current();
       const now = state.get(key)?.version ?? 0;
-      if (expect !== null && expect !== now) throw { tag: "conflict", val: now };
+      if (expect !== null && expect !== now) throw thrown({ tag: "conflict", val: now });
       state.set(key, { value: Uint8Array.from(value), version: now + 1 });
       return now + 1;
     },
@@ -60,7 +60,7 @@ export const host = {
     },
     Cas: { new: (bucket, key) => ({ bucket, key, seen: bucket.get(key), current: () => bucket.get(key) }) },
     swap({ bucket, key, seen }, value) {
-      if (bucket.get(key) !== seen) throw { tag: "cas-failed", val: null };
+      if (bucket.get(key) !== seen) throw thrown({ tag: "cas-failed", val: null });
       bucket.set(key, value);
     },
   },
@@ -72,7 +72,7 @@ export const host = {
   http: {
     fetch(request) {
       memory.requests.push(request);
-      if (memory.http === null) throw { tag: "not-granted", val: request.url };
+      if (memory.http === null) throw thrown({ tag: "not-granted", val: request.url });
       const { status = 200, headers = {}, body = "" } = memory.http(request);
       const fields = Object.entries(headers).map(([name, value]) => ({ name: name.toLowerCase(), value: bytes(value) }));
       return { status, headers: fields, body: typeof body === "string" ? bytes(body) : body };
@@ -91,7 +91,7 @@ export const host = {
   flows: {
     call(invocation) {
       const flow = memory.flows[invocation.flow];
-      if (!flow) throw { tag: "unknown", val: invocation.flow };
+      if (!flow) throw thrown({ tag: "unknown", val: invocation.flow });
       return { text: null, data: null, raw: null, ...flow(invocation) };
     },
     start: (invocation) => (memory.outputs.push({ started: invocation }), "exe_started"),
@@ -131,22 +131,22 @@ function bucket(name) {
 }
 
 function current() {
-  if (memory.session === null) throw { tag: "no-session" };
+  if (memory.session === null) throw thrown({ tag: "no-session" });
   if (!memory.sessions.has(memory.session)) memory.sessions.set(memory.session, { messages: [], state: new Map() });
   return memory.sessions.get(memory.session);
 }
 
 function known(name) {
-  if (!(name in memory.secrets)) throw { tag: "unknown", val: name };
+  if (!(name in memory.secrets)) throw thrown({ tag: "unknown", val: name });
   return memory.secrets[name];
 }
 
 function answer(request) {
   memory.requests.push(request);
   const next = memory.script.shift();
-  if (next === undefined) throw { tag: "provider", val: "the script has ended" };
+  if (next === undefined) throw thrown({ tag: "provider", val: "the script has ended" });
   const { text, toolCalls = [], error } = typeof next === "string" ? { text: next } : next;
-  if (error) throw error;
+  if (error) throw thrown(error);
   const parts = text === undefined ? [] : [{ tag: "text", val: text }];
   parts.push(...toolCalls.map(({ id, name, arguments: json }, at) => ({
     tag: "tool-call",
@@ -158,6 +158,11 @@ function answer(request) {
 
 function usage() {
   return { inputTokens: 1, outputTokens: 1, cachedTokens: 0, costMicroUsd: null };
+}
+
+/** As the engine throws the error cases of the host. */
+function thrown(payload) {
+  return Object.assign(new Error("[object Object] (see error.payload)"), { payload });
 }
 
 function parsed(json) {
