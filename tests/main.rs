@@ -28,6 +28,8 @@ mod dialects;
 mod envelopes;
 // Senders that ask whether they may send.
 mod handshakes;
+// Flows in other languages than Rust.
+mod languages;
 // Receivers that do not answer, and what waits for them.
 mod late;
 // Hostile guests.
