@@ -7,10 +7,11 @@ use tokio::sync::mpsc;
 use crate::bindings::v0_1::flow::output::{Error, Host};
 use crate::trigger::{Json, Output};
 
-use super::Options;
+use super::{Options, Redactor};
 
 pub(super) struct Outputs {
     sender: mpsc::Sender<Output>,
+    redactor: Redactor,
     count_max: u32,
     bytes_max: u64,
     count: u32,
@@ -18,8 +19,9 @@ pub(super) struct Outputs {
 }
 
 impl Outputs {
-    pub(super) fn new(options: &Options, sender: mpsc::Sender<Output>) -> Self {
-        Self { sender, count_max: options.outputs_max, bytes_max: options.output_bytes_max, count: 0, bytes: 0 }
+    pub(super) fn new(options: &Options, sender: mpsc::Sender<Output>, redactor: Redactor) -> Self {
+        let (count_max, bytes_max) = (options.outputs_max, options.output_bytes_max);
+        Self { sender, redactor, count_max, bytes_max, count: 0, bytes: 0 }
     }
 
     pub(super) fn count(&self) -> u32 {
@@ -40,7 +42,14 @@ impl Outputs {
         Ok(())
     }
 
-    async fn send(&mut self, output: Output) -> Result<(), Error> {
+    async fn send(&mut self, mut output: Output) -> Result<(), Error> {
+        match &mut output {
+            Output::Say { text, data } => {
+                text.iter_mut().for_each(|text| self.redactor.text(text));
+                data.iter_mut().for_each(|data| self.redactor.json(data));
+            }
+            Output::Progress { message, .. } => self.redactor.text(message),
+        }
         self.sender.send(output).await.map_err(|_| Error::Gone)
     }
 
@@ -80,7 +89,10 @@ mod tests {
 
     fn outputs(outputs_max: u32, output_bytes_max: u64) -> (Outputs, mpsc::Receiver<Output>) {
         let (sender, receiver) = mpsc::channel(4);
-        (Outputs::new(&Options { outputs_max, output_bytes_max, ..Options::default() }, sender), receiver)
+        (
+            Outputs::new(&Options { outputs_max, output_bytes_max, ..Options::default() }, sender, Redactor::default()),
+            receiver,
+        )
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@ use crate::id::FlowId;
 use crate::store::{self, Store};
 use crate::trigger::Json;
 
-use super::Options;
+use super::{Options, Redactor};
 
 /// The most messages that one call returns, as the WIT says.
 const MESSAGES_MAX: u32 = 1_000;
@@ -25,16 +25,18 @@ pub struct Session {
 pub(super) struct Conversation {
     session: Option<Session>,
     clock: Clock,
+    redactor: Redactor,
     key_bytes_max: usize,
     value_bytes_max: usize,
     text_bytes_max: usize,
 }
 
 impl Conversation {
-    pub(super) fn new(options: &Options, session: Option<Session>, clock: Clock) -> Self {
+    pub(super) fn new(options: &Options, session: Option<Session>, clock: Clock, redactor: Redactor) -> Self {
         Self {
             session,
             clock,
+            redactor,
             key_bytes_max: options.session_key_bytes_max,
             value_bytes_max: options.session_value_bytes_max,
             text_bytes_max: options.session_text_bytes_max,
@@ -51,9 +53,10 @@ impl Conversation {
         Ok(messages.map_err(unavailable)?.into_iter().map(Message::from).collect())
     }
 
-    async fn append(&self, role: Role, text: String, data: Option<String>) -> Result<u64, Error> {
+    async fn append(&self, role: Role, mut text: String, data: Option<String>) -> Result<u64, Error> {
         let Session { store, flow, id } = self.session()?;
         within("text", text.len(), self.text_bytes_max)?;
+        self.redactor.text(&mut text);
         let data = data.map(|data| self.json(data)).transpose()?;
         let message = store::NewMessage { at: self.clock.now(), role: role_name(role).to_owned(), text, data };
         store.session_append(*flow, id, message).await.map_err(unavailable)
@@ -85,8 +88,9 @@ impl Conversation {
 
     fn json(&self, data: String) -> Result<String, Error> {
         within("data", data.len(), self.text_bytes_max)?;
-        let data =
-            Json::parse(data).map_err(|error| Error::Invalid(format!("`data` is not one JSON text: {error}")))?;
+        let data = Json::parse(data);
+        let mut data = data.map_err(|error| Error::Invalid(format!("`data` is not one JSON text: {error}")))?;
+        self.redactor.json(&mut data);
         Ok(data.into_string())
     }
 }

@@ -9,14 +9,14 @@ use tokio_util::sync::CancellationToken;
 use wasmtime::UpdateDeadline;
 
 use crate::bindings::v0_1::{self, About, FlowPre};
-use crate::capability::{Ctx, Given, Grants, Session};
+use crate::capability::{Ctx, Given, Grants, Secrets, Session};
 use crate::clock::{Clock, Timestamp};
 use crate::id::{Digest, ExecutionId, FlowId};
 use crate::trigger::{Emitted, Failure, LogLine, Output, Reply, Span, Trigger};
 
 use super::load::{Loaded, Program};
 use super::meter::Meter;
-use super::{Engine, http, reply};
+use super::{Engine, http, redact, reply};
 
 /// What one execution is given.
 #[derive(Debug, Clone)]
@@ -39,6 +39,8 @@ pub struct Call {
     pub config: Arc<BTreeMap<String, String>>,
     /// What the operator permits the flow.
     pub grants: Arc<Grants>,
+    /// The secrets that the flow may use.
+    pub secrets: Secrets,
     /// Decides when the deadline has come, and tells the time of log lines.
     pub clock: Clock,
     /// The flow's own limits.
@@ -162,6 +164,7 @@ impl Engine {
             flow: Some(call.flow),
             config: call.config,
             grants: call.grants,
+            secrets: call.secrets,
             session,
             output,
             memory_bytes_max: tighter(options.memory_bytes_max, call.limits.memory_bytes_max),
@@ -231,7 +234,10 @@ impl Guest<'_> {
             outputs: ctx.outputs(),
         };
         let (spans, spans_dropped) = ctx.take_spans();
-        Run { end, events: ctx.take_events(), logs, logs_dropped, spans, spans_dropped, usage }
+        let redactor = ctx.redactor().clone();
+        let mut run = Run { end, events: ctx.take_events(), logs, logs_dropped, spans, spans_dropped, usage };
+        redact::run(&redactor, &mut run);
+        run
     }
 }
 
@@ -312,6 +318,7 @@ mod tests {
             trigger: Arc::default(),
             config: Arc::default(),
             grants: Arc::default(),
+            secrets: Secrets::default(),
             clock,
             limits: Limits::default(),
         }

@@ -110,6 +110,7 @@ impl Executions {
             trigger: attempt.trigger.clone(),
             config: attempt.target.config.clone(),
             grants: attempt.target.grants.clone(),
+            secrets: attempt.target.secrets.clone(),
             clock: parts.clock.clone(),
             limits: engine::Limits {
                 memory_bytes_max: own.and_then(|own| own.memory_bytes_max),
