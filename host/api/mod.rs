@@ -135,6 +135,7 @@ endpoints! {
     get "/v1/flows" flows::list_flows;
     post "/v1/flows" flows::create_flow;
     get "/v1/flows/{flow}" flows::get_flow;
+    patch "/v1/flows/{flow}" flows::change_flow;
     delete "/v1/flows/{flow}" flows::delete_flow;
     get "/v1/flows/{flow}/config" flows::get_flow_config;
     put "/v1/flows/{flow}/config" flows::replace_flow_config;
@@ -180,6 +181,7 @@ endpoints! {
     get "/v1/executions" executions::list_executions;
     get "/v1/executions/{id}" executions::get_execution;
     get "/v1/executions/{id}/logs" executions::list_execution_logs;
+    get "/v1/executions/{id}/spans" executions::list_execution_spans;
     get "/v1/executions/{id}/events" execution_events::list_execution_events;
     post "/v1/executions/{id}/cancel" executions::cancel_execution;
     post "/v1/executions/{id}/replay" executions::replay_execution;

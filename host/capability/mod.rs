@@ -9,6 +9,7 @@ mod events;
 mod grants;
 mod http;
 mod http_grant;
+mod keyvalue;
 mod logging;
 mod memory;
 mod outgoing;
@@ -32,17 +33,18 @@ use crate::bindings::v0_1;
 use crate::clock::Clock;
 use crate::egress::Client;
 use crate::id::FlowId;
-use crate::store::Store;
+use crate::store::{Quota, Store};
 use crate::trigger::{Emitted, Output, Span};
 
 pub use self::grants::{BadGrant, GRANTS_MAX, Grants, LlmGrant, MODEL_CHARS_MAX};
 pub use self::http_grant::{HttpGrant, METHODS, PATTERN_BYTES_MAX, Scheme};
+pub use self::keyvalue::is_bucket;
 pub use self::logging::Logs;
 pub use self::memory::{Memory, OutOfMemory};
 pub use self::redact::Redactor;
 pub use self::secrets::{SECRET_CHARS_MAX, SECRET_CHARS_MIN, SECRETS_MAX, Secrets, check_secret_name};
 pub use self::session::Session;
-pub use self::spans::Spans;
+pub use self::spans::{Open, Spans};
 
 /// Bounds on what one execution may ask of the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +64,16 @@ pub struct Options {
     pub event_bytes_max: usize,
     /// Spans kept for one execution; further ones are counted. Default 1,000.
     pub spans_max: usize,
+    /// Bytes of their names, attributes and errors together. Default 256 KiB.
+    pub span_bytes_max: usize,
+    /// Keys that a flow may keep by `wasi:keyvalue`, in all its buckets. Default 10,000.
+    pub keyvalue_keys_max: u64,
+    /// Bytes of these keys and their values together. Default 64 MiB.
+    pub keyvalue_bytes_max: u64,
+    /// Bytes of one of these keys. Default 512.
+    pub keyvalue_key_bytes_max: usize,
+    /// Bytes of one of these values. Default 256 KiB.
+    pub keyvalue_value_bytes_max: usize,
     /// Bytes of a key of the session's state. Default 256.
     pub session_key_bytes_max: usize,
     /// Bytes of a value of the session's state. Default 64 KiB.
@@ -98,6 +110,11 @@ impl Default for Options {
             events_max: 100,
             event_bytes_max: 256 << 10,
             spans_max: 1_000,
+            span_bytes_max: 256 << 10,
+            keyvalue_keys_max: 10_000,
+            keyvalue_bytes_max: 64 << 20,
+            keyvalue_key_bytes_max: 512,
+            keyvalue_value_bytes_max: 256 << 10,
             session_key_bytes_max: 256,
             session_value_bytes_max: 64 << 10,
             session_text_bytes_max: 64 << 10,
@@ -110,6 +127,18 @@ impl Default for Options {
             resources_max: 1_000,
             header_bytes_max: 64 << 10,
             table_elements_max: 20_000,
+        }
+    }
+}
+
+impl Options {
+    /// How much a flow may keep by `wasi:keyvalue`.
+    pub fn keyvalue_quota(&self) -> Quota {
+        Quota {
+            keys_max: self.keyvalue_keys_max,
+            bytes_max: self.keyvalue_bytes_max,
+            key_bytes_max: self.keyvalue_key_bytes_max,
+            value_bytes_max: self.keyvalue_value_bytes_max,
         }
     }
 }
@@ -155,6 +184,7 @@ pub struct Ctx {
     config: config::Config,
     events: events::Events,
     http: http::Http,
+    keyvalue: keyvalue::KeyValue,
     logs: Logs,
     memory: Memory,
     output: output::Outputs,
@@ -169,7 +199,11 @@ impl Ctx {
     /// Prepares the capabilities for one execution.
     pub fn new(options: &Options, services: &Services, given: Given) -> Self {
         let logs = Logs::new(options, given.clock.clone());
-        let spans = Spans::new(options.spans_max);
+        Self::logging(options, services, given, logs)
+    }
+
+    fn logging(options: &Options, services: &Services, given: Given, logs: Logs) -> Self {
+        let spans = Spans::new(options);
         let redactor = given.secrets.redactor().clone();
         let vault = secrets::Vault::new(given.secrets, given.grants.clone(), spans.clone());
         let outgoing = outgoing::Outgoing::new(
@@ -182,19 +216,39 @@ impl Ctx {
         );
         let mut table = ResourceTable::new();
         table.set_max_capacity(options.resources_max);
+        let store = services.store.clone();
         Self {
+            keyvalue: keyvalue::KeyValue::new(options, store, given.flow, given.clock.clone(), spans.clone()),
             config: config::Config::new(given.config),
             events: events::Events::new(options, given.clock.clone()),
             http: http::Http::new(outgoing.clone()),
             memory: Memory::new(given.memory_bytes_max, options.table_elements_max),
-            output: output::Outputs::new(options, given.output, redactor.clone()),
-            session: session::Conversation::new(options, given.session, given.clock, redactor),
+            output: output::Outputs::new(options, given.output, spans.clone(), redactor.clone()),
+            session: session::Conversation::new(options, given.session, given.clock, spans.clone(), redactor),
             spans,
             table,
             vault,
             wasi: wasi::Wasi::new(options, &logs, outgoing),
             logs,
         }
+    }
+
+    /// Makes the capabilities of an instance that has run before ready for its next execution. What the guest still holds
+    /// of the host, such as its standard streams, stays its own.
+    pub fn renew(&mut self, options: &Options, services: &Services, given: Given) {
+        let bytes_max = given.memory_bytes_max;
+        let renewed = Self::logging(options, services, given, self.logs.clone());
+        let old = std::mem::replace(self, renewed);
+        self.memory = old.memory;
+        self.table = old.table;
+        self.wasi.inherit(old.wasi);
+        self.memory.renew(bytes_max);
+    }
+
+    /// Whether an instance that has run before may have another execution: it is within that one's limit of memory, and
+    /// has seen no secret that is not looked for any more in what leaves.
+    pub fn fits(&self, given: &Given) -> bool {
+        self.memory.bytes() <= given.memory_bytes_max && self.vault.has_those_of(&given.secrets)
     }
 
     /// The log, which outlives this value: clones share their lines.
@@ -242,6 +296,11 @@ pub fn add_to_linker(linker: &mut Linker<Ctx>) -> wasmtime::Result<()> {
     v0_1::flow::secrets::add_to_linker::<Ctx, HasSelf<secrets::Vault>>(linker, |ctx| &mut ctx.vault)?;
     v0_1::flow::secrets_reveal::add_to_linker::<Ctx, HasSelf<secrets::Vault>>(linker, |ctx| &mut ctx.vault)?;
     v0_1::flow::session::add_to_linker::<Ctx, HasSelf<session::Conversation>>(linker, |ctx| &mut ctx.session)?;
+    keyvalue::add_to_linker(linker)?;
+    v0_1::flow::spans::add_to_linker::<Ctx, spans::HasSpans>(linker, |ctx| spans::View {
+        spans: &ctx.spans,
+        table: &mut ctx.table,
+    })?;
     v0_1::wasi::logging::logging::add_to_linker::<Ctx, HasSelf<Logs>>(linker, |ctx| &mut ctx.logs)?;
     v0_1::wasi::config::store::add_to_linker::<Ctx, HasSelf<config::Config>>(linker, |ctx| &mut ctx.config)
 }

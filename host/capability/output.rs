@@ -3,14 +3,16 @@
 //! Each output goes through a bounded channel; while the channel is full the guest is suspended, and no thread waits.
 
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 
 use crate::bindings::v0_1::flow::output::{Error, Host};
 use crate::trigger::{Json, Output};
 
-use super::{Options, Redactor};
+use super::{Options, Redactor, Spans};
 
 pub(super) struct Outputs {
     sender: mpsc::Sender<Output>,
+    spans: Spans,
     redactor: Redactor,
     count_max: u32,
     bytes_max: u64,
@@ -19,9 +21,9 @@ pub(super) struct Outputs {
 }
 
 impl Outputs {
-    pub(super) fn new(options: &Options, sender: mpsc::Sender<Output>, redactor: Redactor) -> Self {
+    pub(super) fn new(options: &Options, sender: mpsc::Sender<Output>, spans: Spans, redactor: Redactor) -> Self {
         let (count_max, bytes_max) = (options.outputs_max, options.output_bytes_max);
-        Self { sender, redactor, count_max, bytes_max, count: 0, bytes: 0 }
+        Self { sender, spans, redactor, count_max, bytes_max, count: 0, bytes: 0 }
     }
 
     pub(super) fn count(&self) -> u32 {
@@ -50,7 +52,16 @@ impl Outputs {
             }
             Output::Progress { message, .. } => self.redactor.text(message),
         }
-        self.sender.send(output).await.map_err(|_| Error::Gone)
+        match self.sender.try_send(output) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Closed(_)) => Err(Error::Gone),
+            Err(TrySendError::Full(output)) => {
+                // Only waiting for the reader takes time that is worth a line.
+                let span = self.spans.open("output.wait");
+                let sent = self.sender.send(output).await;
+                sent.inspect_err(|_| span.fail("gone")).map_err(|_| Error::Gone)
+            }
+        }
     }
 
     async fn say(&mut self, text: Option<String>, data: Option<String>) -> Result<(), Error> {
@@ -89,10 +100,9 @@ mod tests {
 
     fn outputs(outputs_max: u32, output_bytes_max: u64) -> (Outputs, mpsc::Receiver<Output>) {
         let (sender, receiver) = mpsc::channel(4);
-        (
-            Outputs::new(&Options { outputs_max, output_bytes_max, ..Options::default() }, sender, Redactor::default()),
-            receiver,
-        )
+        let options = Options { outputs_max, output_bytes_max, ..Options::default() };
+        let spans = Spans::new(&options);
+        (Outputs::new(&options, sender, spans, Redactor::default()), receiver)
     }
 
     #[tokio::test]

@@ -91,6 +91,10 @@ impl Vault {
         self.secrets.redactor()
     }
 
+    pub(super) fn has_those_of(&self, secrets: &Secrets) -> bool {
+        Arc::ptr_eq(&self.secrets.values, &secrets.values) || self.secrets.values == secrets.values
+    }
+
     /// Fills in the placeholders of a header's value with the secrets that `granted` lets through; none when it has none.
     pub(super) fn fill(
         &self,
@@ -196,7 +200,7 @@ mod tests {
         let values = values.map(|(name, value)| (name.to_owned(), Zeroizing::new(value.to_owned())));
         let reveal = reveal.iter().map(|&name| name.to_owned()).collect();
         let grants = Arc::new(Grants { reveal, ..Grants::default() });
-        Vault::new(Secrets::new(values.into()), grants, Spans::new(10))
+        Vault::new(Secrets::new(values.into()), grants, Spans::new(&crate::capability::Options::default()))
     }
 
     fn filled(vault: &Vault, value: &str, granted: bool) -> Result<Option<String>, Unfilled> {

@@ -165,6 +165,8 @@ pub struct Target {
     pub grants: Arc<Grants>,
     /// The secrets that it may use.
     pub secrets: Secrets,
+    /// Executions that one instance may run, one after the other.
+    pub reuse_max: u32,
     /// The version.
     pub version: Digest,
 }
@@ -186,6 +188,7 @@ impl Registry {
             name: name.to_owned(),
             config: "{}".to_owned(),
             grants: "{}".to_owned(),
+            reuse_max: 1,
             created_at: now,
             updated_at: now,
         };
@@ -234,6 +237,13 @@ impl Registry {
         self.0.store.flow_grant(flow.id, json, self.0.clock.now()).await?;
         self.forget(flow.id);
         Ok(())
+    }
+
+    /// Says how many executions one instance of the flow may run, one after the other: 1 for a fresh instance each.
+    pub async fn reuse(&self, flow: &Flow, reuse_max: u32) -> Result<Flow, Error> {
+        self.0.store.flow_reuse(flow.id, reuse_max, self.0.clock.now()).await?;
+        self.forget(flow.id);
+        self.flow_by_id(flow.id).await
     }
 
     /// Removes a flow and its versions. [`Error::InUse`] while a hook or an unfinished execution needs it.
@@ -345,6 +355,7 @@ impl Registry {
             config,
             grants,
             secrets,
+            reuse_max: flow.reuse_max,
             version,
         }))
     }
