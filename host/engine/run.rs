@@ -206,12 +206,13 @@ impl Engine {
                 Program::Transform(_) => Err(Stop::OverLimit("a transform handles no triggers".to_owned())),
             }
         });
-        let end = tokio::select! {
+        let mut end = tokio::select! {
             biased;
             end = work => end.unwrap_or_else(End::Stopped),
             () = stop.cancelled() => End::Stopped(Stop::Canceled),
             () = call.clock.sleep_until(call.deadline) => End::Stopped(Stop::Deadline),
         };
+        redact::end(guest.store.data().redactor(), &mut end);
         let run = guest.report(end);
         if call.reuse_max > 1
             && let (Some(live), End::Reply(_) | End::Failure(_)) = (live, &run.end)
@@ -266,7 +267,7 @@ impl Guest<'_> {
         let (spans, spans_dropped) = ctx.take_spans();
         let redactor = ctx.redactor().clone();
         let mut run = Run { end, events: ctx.take_events(), logs, logs_dropped, spans, spans_dropped, usage };
-        redact::run(&redactor, &mut run);
+        redact::said(&redactor, &mut run);
         run
     }
 }
