@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 
-use crate::bindings::v0_1;
+use crate::bindings::{v0_1, v0_2};
 use crate::clock::Clock;
 use crate::egress::Client;
 use crate::id::FlowId;
@@ -176,6 +176,16 @@ impl Ctx {
         self.events.take()
     }
 
+    /// What takes outputs, for a reply whose text comes in parts.
+    pub fn output(&self) -> &mpsc::Sender<Output> {
+        self.output.sender()
+    }
+
+    /// How many outputs may still be given.
+    pub fn outputs_left(&self) -> u32 {
+        self.output.left()
+    }
+
     /// How long its calls took, and how many more there were than are kept.
     pub fn take_spans(&self) -> (Vec<Span>, u64) {
         self.spans.take()
@@ -195,4 +205,12 @@ pub fn add_to_linker(linker: &mut Linker<Ctx>) -> wasmtime::Result<()> {
     v0_1::flow::session::add_to_linker::<Ctx, HasSelf<session::Conversation>>(linker, |ctx| &mut ctx.session)?;
     v0_1::wasi::logging::logging::add_to_linker::<Ctx, HasSelf<Logs>>(linker, |ctx| &mut ctx.logs)?;
     v0_1::wasi::config::store::add_to_linker::<Ctx, HasSelf<config::Config>>(linker, |ctx| &mut ctx.config)
+}
+
+/// Adds to these what only asynchronous guests can call, in an engine that supports concurrency.
+pub fn add_concurrent_to_linker(linker: &mut Linker<Ctx>) -> wasmtime::Result<()> {
+    wasi::add_concurrent_to_linker(linker)?;
+    v0_2::flow::output::add_to_linker::<Ctx, HasSelf<output::Outputs>>(linker, |ctx| &mut ctx.output)?;
+    v0_2::flow::events::add_to_linker::<Ctx, HasSelf<events::Events>>(linker, |ctx| &mut ctx.events)?;
+    v0_2::flow::session::add_to_linker::<Ctx, HasSelf<session::Conversation>>(linker, |ctx| &mut ctx.session)
 }

@@ -3,8 +3,10 @@
 //! Each output goes through a bounded channel; while the channel is full the guest is suspended, and no thread waits.
 
 use tokio::sync::mpsc;
+use wasmtime::component::{Accessor, HasSelf};
 
 use crate::bindings::v0_1::flow::output::{Error, Host};
+use crate::bindings::v0_2;
 use crate::trigger::{Json, Output};
 
 use super::Options;
@@ -20,6 +22,14 @@ pub(super) struct Outputs {
 impl Outputs {
     pub(super) fn new(options: &Options, sender: mpsc::Sender<Output>) -> Self {
         Self { sender, count_max: options.outputs_max, bytes_max: options.output_bytes_max, count: 0, bytes: 0 }
+    }
+
+    pub(super) fn sender(&self) -> &mpsc::Sender<Output> {
+        &self.sender
+    }
+
+    pub(super) fn left(&self) -> u32 {
+        self.count_max - self.count
     }
 
     pub(super) fn count(&self) -> u32 {
@@ -40,11 +50,17 @@ impl Outputs {
         Ok(())
     }
 
-    async fn send(&mut self, output: Output) -> Result<(), Error> {
-        self.sender.send(output).await.map_err(|_| Error::Gone)
+    async fn say(&mut self, text: Option<String>, data: Option<String>) -> Result<(), Error> {
+        let said = self.said(text, data)?;
+        send(&self.sender, said).await
     }
 
-    async fn say(&mut self, text: Option<String>, data: Option<String>) -> Result<(), Error> {
+    async fn progress(&mut self, percent: Option<u8>, message: String) -> Result<(), Error> {
+        let progress = self.made(percent, message)?;
+        send(&self.sender, progress).await
+    }
+
+    fn said(&mut self, text: Option<String>, data: Option<String>) -> Result<Output, Error> {
         if text.is_none() && data.is_none() {
             return Err(Error::Invalid("give `text`, `data` or both".to_owned()));
         }
@@ -52,16 +68,21 @@ impl Outputs {
         let data = data.map(Json::parse).transpose();
         let data = data.map_err(|error| Error::Invalid(format!("`data` is not one JSON text: {error}")))?;
         self.charge(bytes)?;
-        self.send(Output::Say { text, data }).await
+        Ok(Output::Say { text, data })
     }
 
-    async fn progress(&mut self, percent: Option<u8>, message: String) -> Result<(), Error> {
+    fn made(&mut self, percent: Option<u8>, message: String) -> Result<Output, Error> {
         if let Some(percent) = percent.filter(|percent| *percent > 100) {
             return Err(Error::Invalid(format!("`percent` is 0 to 100, and not {percent}")));
         }
         self.charge(message.len())?;
-        self.send(Output::Progress { percent, message }).await
+        Ok(Output::Progress { percent, message })
     }
+}
+
+/// Waits while the reader is slow. Cancel safe: what was not sent is lost.
+async fn send(sender: &mpsc::Sender<Output>, output: Output) -> Result<(), Error> {
+    sender.send(output).await.map_err(|_| Error::Gone)
 }
 
 impl Host for Outputs {
@@ -71,6 +92,41 @@ impl Host for Outputs {
 
     async fn progress(&mut self, percent: Option<u8>, message: String) -> wasmtime::Result<Result<(), Error>> {
         Ok(self.progress(percent, message).await)
+    }
+}
+
+/// Each output is admitted when it is called for, and waits for its reader beside the others.
+async fn concurrently<T: Send>(
+    store: &Accessor<T, HasSelf<Outputs>>,
+    admit: impl FnOnce(&mut Outputs) -> Result<Output, Error>,
+) -> wasmtime::Result<Result<(), v0_2::flow::output::Error>> {
+    let admitted = store.with(|mut store| {
+        let outputs = store.get();
+        admit(outputs).map(|output| (output, outputs.sender.clone()))
+    });
+    Ok(match admitted {
+        Ok((output, sender)) => send(&sender, output).await.map_err(Into::into),
+        Err(error) => Err(error.into()),
+    })
+}
+
+impl v0_2::flow::output::Host for Outputs {}
+
+impl<T: Send> v0_2::flow::output::HostWithStore<T> for HasSelf<Outputs> {
+    async fn say(
+        store: &Accessor<T, Self>,
+        text: Option<String>,
+        data: Option<String>,
+    ) -> wasmtime::Result<Result<(), v0_2::flow::output::Error>> {
+        concurrently(store, |outputs| outputs.said(text, data)).await
+    }
+
+    async fn progress(
+        store: &Accessor<T, Self>,
+        percent: Option<u8>,
+        message: String,
+    ) -> wasmtime::Result<Result<(), v0_2::flow::output::Error>> {
+        concurrently(store, |outputs| outputs.made(percent, message)).await
     }
 }
 

@@ -8,7 +8,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wasmtime::UpdateDeadline;
 
-use crate::bindings::v0_1::{self, About, FlowPre};
+use crate::bindings::v0_1::FlowPre;
+use crate::bindings::{About, v0_1};
 use crate::capability::{Ctx, Given, Grants, Session};
 use crate::clock::{Clock, Timestamp};
 use crate::id::{Digest, ExecutionId, FlowId};
@@ -16,7 +17,7 @@ use crate::trigger::{Emitted, Failure, LogLine, Output, Reply, Span, Trigger};
 
 use super::load::{Loaded, Program};
 use super::meter::Meter;
-use super::{Engine, http, reply};
+use super::{Engine, Kind, asynchronous, http, reply, service};
 
 /// What one execution is given.
 #[derive(Debug, Clone)]
@@ -176,12 +177,15 @@ impl Engine {
         let reply_bytes_max = tighter(options.reply_bytes_max, call.limits.reply_bytes_max);
         let cpu_ms_max = tighter(options.cpu_ms_max, call.limits.cpu_ms_max);
 
-        let mut guest = self.guest(given, cpu_ms_max);
+        let mut guest = self.guest(loaded.kind(), given, cpu_ms_max);
         let meter = guest.meter.clone();
         let work = meter.measure(async {
+            let (store, trigger) = (&mut guest.store, &*call.trigger);
             match &loaded.program {
-                Program::Flow(flow) => call_flow(&mut guest.store, flow, &call.trigger, &about, reply_bytes_max).await,
-                Program::Http(proxy) => http::call(&mut guest.store, proxy, &call.trigger, reply_bytes_max).await,
+                Program::Flow01(flow) => call_flow(store, flow, trigger, about.about(), reply_bytes_max).await,
+                Program::Flow02(flow) => asynchronous::call(store, flow, trigger, about.about(), reply_bytes_max).await,
+                Program::Http02(proxy) => http::call(store, proxy, trigger, reply_bytes_max).await,
+                Program::Http03(service) => service::call(store, service, trigger, reply_bytes_max).await,
             }
         });
         let end = tokio::select! {
@@ -194,17 +198,22 @@ impl Engine {
     }
 
     /// A store for one execution, with its budgets.
-    pub(super) fn guest(&self, given: Given, cpu_ms_max: u64) -> Guest<'_> {
+    pub(super) fn guest(&self, kind: Kind, given: Given, cpu_ms_max: u64) -> Guest<'_> {
         let inner = &self.0;
+        let wasmtime = &inner.runtimes.of(kind).wasmtime;
+        let pending_max = kind.is_async().then(|| inner.capability.resources_max.saturating_mul(PENDING_PER_RESOURCE));
         let meter = Arc::new(Meter::new(Duration::from_millis(cpu_ms_max)));
-        let mut store = wasmtime::Store::new(&inner.wasmtime, Ctx::new(&inner.capability, &inner.services, given));
+        let mut store = wasmtime::Store::new(wasmtime, Ctx::new(&inner.capability, &inner.services, given));
         store.limiter(|ctx| ctx.memory());
         store.set_hostcall_fuel(inner.options.hostcall_bytes_max);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback({
             let meter = meter.clone();
-            move |_| {
+            move |mut store| {
                 meter.check()?;
+                if let Some(pending_max) = pending_max {
+                    TooMuchAtOnce::check(store.concurrent_state_table_size(), pending_max)?;
+                }
                 // Tokio's own yield lets its worker look at sockets and timers, even when all that runs are such guests.
                 Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
             }
@@ -263,20 +272,43 @@ struct Told {
     deadline: Timestamp,
 }
 
+impl Told {
+    fn about(&self) -> About<'_> {
+        About {
+            execution: &self.execution,
+            flow: &self.flow,
+            version: &self.version,
+            attempt: self.attempt,
+            deadline_ms: self.deadline.unix_ms_unsigned(),
+        }
+    }
+}
+
+/// The trap of an asynchronous guest that has too many calls, tasks and streams under way at one time. wasmtime itself
+/// allows a million, and each takes some of the host's memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the guest has {pending} calls, tasks and ends of streams under way and may have {pending_max}")]
+pub(super) struct TooMuchAtOnce {
+    pending: usize,
+    pending_max: usize,
+}
+
+/// What wasmtime counts for one call or stream: the task, its waitable, the two ends and what is between them.
+const PENDING_PER_RESOURCE: usize = 4;
+
+impl TooMuchAtOnce {
+    fn check(pending: usize, pending_max: usize) -> Result<(), Self> {
+        if pending > pending_max { Err(Self { pending, pending_max }) } else { Ok(()) }
+    }
+}
+
 async fn call_flow(
     store: &mut wasmtime::Store<Ctx>,
     flow: &FlowPre<Ctx>,
     trigger: &Trigger,
-    told: &Told,
+    about: About<'_>,
     reply_bytes_max: usize,
 ) -> Result<End, Stop> {
-    let about = About {
-        execution: &told.execution,
-        flow: &told.flow,
-        version: &told.version,
-        attempt: told.attempt,
-        deadline_ms: told.deadline.unix_ms_unsigned(),
-    };
     let flow = flow.instantiate_async(&mut *store).await?;
     match v0_1::handle(&flow, &mut *store, trigger, about).await?? {
         Ok(reply) => reply::check(&reply, reply_bytes_max).map(|()| End::Reply(reply)),
