@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wasmtime::UpdateDeadline;
 
-use crate::bindings::v0_1::FlowPre;
+use crate::bindings::v0_1::Flow;
 use crate::bindings::{About, v0_1};
 use crate::capability::{Ctx, Given, Grants, Session};
 use crate::clock::{Clock, Timestamp};
@@ -17,6 +17,7 @@ use crate::trigger::{Emitted, Failure, LogLine, Output, Reply, Span, Trigger};
 
 use super::load::{Loaded, Program};
 use super::meter::Meter;
+use super::warm::{Instance, Live};
 use super::{Engine, Kind, asynchronous, http, reply, service};
 
 /// What one execution is given.
@@ -44,6 +45,8 @@ pub struct Call {
     pub clock: Clock,
     /// The flow's own limits.
     pub limits: Limits,
+    /// Executions that one instance may run, one after the other. With 1 each gets a fresh one.
+    pub reuse_max: u32,
 }
 
 /// Limits of one flow. They can only tighten those of [`super::Options`].
@@ -177,12 +180,27 @@ impl Engine {
         let reply_bytes_max = tighter(options.reply_bytes_max, call.limits.reply_bytes_max);
         let cpu_ms_max = tighter(options.cpu_ms_max, call.limits.cpu_ms_max);
 
-        let mut guest = self.guest(loaded.kind(), given, cpu_ms_max);
+        let owner = (call.flow, call.version);
+        let waiting = if call.reuse_max > 1 { self.0.warm.take(owner) } else { None };
+        let (mut guest, mut live) = match waiting {
+            Some(waiting) if waiting.store.data().fits(given.memory_bytes_max) => {
+                let mut store = waiting.store;
+                store.data_mut().renew(&self.0.capability, &self.0.services, given);
+                (self.within(loaded.kind(), store, cpu_ms_max), Some(waiting.live))
+            }
+            _ => (self.guest(loaded.kind(), given, cpu_ms_max), None),
+        };
         let meter = guest.meter.clone();
         let work = meter.measure(async {
             let (store, trigger) = (&mut guest.store, &*call.trigger);
             match &loaded.program {
-                Program::Flow01(flow) => call_flow(store, flow, trigger, about.about(), reply_bytes_max).await,
+                Program::Flow01(flow) => {
+                    let live = match &mut live {
+                        Some(live) => live,
+                        none => none.insert(Live::new(flow.instantiate_async(&mut *store).await?, call.reuse_max)),
+                    };
+                    call_flow(store, live.begin(), trigger, about.about(), reply_bytes_max).await
+                }
                 Program::Flow02(flow) => asynchronous::call(store, flow, trigger, about.about(), reply_bytes_max).await,
                 Program::Http02(proxy) => http::call(store, proxy, trigger, reply_bytes_max).await,
                 Program::Http03(service) => service::call(store, service, trigger, reply_bytes_max).await,
@@ -194,18 +212,30 @@ impl Engine {
             () = stop.cancelled() => End::Stopped(Stop::Canceled),
             () = call.clock.sleep_until(call.deadline) => End::Stopped(Stop::Deadline),
         };
-        guest.finish(end)
+        let run = guest.report(end);
+        if call.reuse_max > 1
+            && let (Some(live), End::Reply(_) | End::Failure(_)) = (live, &run.end)
+        {
+            self.0.warm.put(owner, Instance { store: guest.store, live });
+        }
+        run
     }
 
-    /// A store for one execution, with its budgets.
+    /// A store for a fresh instance of this kind.
     pub(super) fn guest(&self, kind: Kind, given: Given, cpu_ms_max: u64) -> Guest<'_> {
         let inner = &self.0;
         let wasmtime = &inner.runtimes.of(kind).wasmtime;
-        let pending_max = kind.is_async().then(|| inner.capability.resources_max.saturating_mul(PENDING_PER_RESOURCE));
-        let meter = Arc::new(Meter::new(Duration::from_millis(cpu_ms_max)));
         let mut store = wasmtime::Store::new(wasmtime, Ctx::new(&inner.capability, &inner.services, given));
         store.limiter(|ctx| ctx.memory());
         store.set_hostcall_fuel(inner.options.hostcall_bytes_max);
+        self.within(kind, store, cpu_ms_max)
+    }
+
+    /// A store with the budget of one execution.
+    fn within(&self, kind: Kind, mut store: wasmtime::Store<Ctx>, cpu_ms_max: u64) -> Guest<'_> {
+        let resources_max = self.0.capability.resources_max;
+        let pending_max = kind.is_async().then(|| resources_max.saturating_mul(PENDING_PER_RESOURCE));
+        let meter = Arc::new(Meter::new(Duration::from_millis(cpu_ms_max)));
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback({
             let meter = meter.clone();
@@ -218,7 +248,7 @@ impl Engine {
                 Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
             }
         });
-        Guest { store, meter, _ticking: inner.ticker.running() }
+        Guest { store, meter, _ticking: self.0.ticker.running() }
     }
 }
 
@@ -230,7 +260,7 @@ pub(super) struct Guest<'a> {
 }
 
 impl Guest<'_> {
-    fn finish(mut self, end: End) -> Run {
+    fn report(&mut self, end: End) -> Run {
         let ctx = self.store.data_mut();
         let (logs, logs_dropped) = ctx.logs().take();
         let usage = Usage {
@@ -304,13 +334,12 @@ impl TooMuchAtOnce {
 
 async fn call_flow(
     store: &mut wasmtime::Store<Ctx>,
-    flow: &FlowPre<Ctx>,
+    flow: &Flow,
     trigger: &Trigger,
     about: About<'_>,
     reply_bytes_max: usize,
 ) -> Result<End, Stop> {
-    let flow = flow.instantiate_async(&mut *store).await?;
-    match v0_1::handle(&flow, &mut *store, trigger, about).await?? {
+    match v0_1::handle(flow, &mut *store, trigger, about).await?? {
         Ok(reply) => reply::check(&reply, reply_bytes_max).map(|()| End::Reply(reply)),
         Err(failure) => reply::check_failure(&failure, reply_bytes_max).map(|()| End::Failure(failure)),
     }
@@ -346,6 +375,7 @@ mod tests {
             grants: Arc::default(),
             clock,
             limits: Limits::default(),
+            reuse_max: 1,
         }
     }
 

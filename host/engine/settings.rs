@@ -42,8 +42,9 @@ pub(super) fn compiling(asynchronous: bool) -> Config {
 /// How they run: each instance in a slot of a pool, which is handed on without a system call where the kernel can tell
 /// which pages were written.
 pub(super) fn running(options: &Options, table_elements_max: usize, asynchronous: bool) -> Config {
-    let slots = options.instances_max;
-    let stacks = if asynchronous { STACKS_PER_COMPONENT } else { 1 };
+    // An asynchronous instance runs one execution, so none waits for another.
+    let (stacks, warm_max) = if asynchronous { (STACKS_PER_COMPONENT, 0) } else { (1, options.warm_max) };
+    let slots = options.instances_max.saturating_add(warm_max);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(slots)
         .total_stacks(slots.saturating_mul(stacks))
