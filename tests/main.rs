@@ -44,6 +44,8 @@ mod refusals;
 mod requests;
 // Requests signed by the libraries that senders use.
 mod senders;
+// What an execution's time was spent on.
+mod spans;
 // Outgoing webhooks and their receivers.
 mod subscriptions;
 // A running house, and what is needed to talk to it.

@@ -3,16 +3,18 @@
 //! Each output goes through a bounded channel; while the channel is full the guest is suspended, and no thread waits.
 
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use wasmtime::component::{Accessor, HasSelf};
 
 use crate::bindings::v0_1::flow::output::{Error, Host};
 use crate::bindings::v0_2;
 use crate::trigger::{Json, Output};
 
-use super::Options;
+use super::{Options, Spans};
 
 pub(super) struct Outputs {
     sender: mpsc::Sender<Output>,
+    spans: Spans,
     count_max: u32,
     bytes_max: u64,
     count: u32,
@@ -20,8 +22,8 @@ pub(super) struct Outputs {
 }
 
 impl Outputs {
-    pub(super) fn new(options: &Options, sender: mpsc::Sender<Output>) -> Self {
-        Self { sender, count_max: options.outputs_max, bytes_max: options.output_bytes_max, count: 0, bytes: 0 }
+    pub(super) fn new(options: &Options, sender: mpsc::Sender<Output>, spans: Spans) -> Self {
+        Self { sender, spans, count_max: options.outputs_max, bytes_max: options.output_bytes_max, count: 0, bytes: 0 }
     }
 
     pub(super) fn sender(&self) -> &mpsc::Sender<Output> {
@@ -52,12 +54,12 @@ impl Outputs {
 
     async fn say(&mut self, text: Option<String>, data: Option<String>) -> Result<(), Error> {
         let said = self.said(text, data)?;
-        send(&self.sender, said).await
+        send(&self.sender, &self.spans, said).await
     }
 
     async fn progress(&mut self, percent: Option<u8>, message: String) -> Result<(), Error> {
         let progress = self.made(percent, message)?;
-        send(&self.sender, progress).await
+        send(&self.sender, &self.spans, progress).await
     }
 
     fn said(&mut self, text: Option<String>, data: Option<String>) -> Result<Output, Error> {
@@ -81,8 +83,17 @@ impl Outputs {
 }
 
 /// Waits while the reader is slow. Cancel safe: what was not sent is lost.
-async fn send(sender: &mpsc::Sender<Output>, output: Output) -> Result<(), Error> {
-    sender.send(output).await.map_err(|_| Error::Gone)
+async fn send(sender: &mpsc::Sender<Output>, spans: &Spans, output: Output) -> Result<(), Error> {
+    match sender.try_send(output) {
+        Ok(()) => Ok(()),
+        Err(TrySendError::Closed(_)) => Err(Error::Gone),
+        Err(TrySendError::Full(output)) => {
+            // Only waiting for the reader takes time that is worth a line.
+            let span = spans.open("output.wait");
+            let sent = sender.send(output).await;
+            sent.inspect_err(|_| span.fail("gone")).map_err(|_| Error::Gone)
+        }
+    }
 }
 
 impl Host for Outputs {
@@ -102,10 +113,10 @@ async fn concurrently<T: Send>(
 ) -> wasmtime::Result<Result<(), v0_2::flow::output::Error>> {
     let admitted = store.with(|mut store| {
         let outputs = store.get();
-        admit(outputs).map(|output| (output, outputs.sender.clone()))
+        admit(outputs).map(|output| (output, outputs.sender.clone(), outputs.spans.clone()))
     });
     Ok(match admitted {
-        Ok((output, sender)) => send(&sender, output).await.map_err(Into::into),
+        Ok((output, sender, spans)) => send(&sender, &spans, output).await.map_err(Into::into),
         Err(error) => Err(error.into()),
     })
 }
@@ -136,7 +147,9 @@ mod tests {
 
     fn outputs(outputs_max: u32, output_bytes_max: u64) -> (Outputs, mpsc::Receiver<Output>) {
         let (sender, receiver) = mpsc::channel(4);
-        (Outputs::new(&Options { outputs_max, output_bytes_max, ..Options::default() }, sender), receiver)
+        let options = Options { outputs_max, output_bytes_max, ..Options::default() };
+        let spans = Spans::new(&options);
+        (Outputs::new(&options, sender, spans), receiver)
     }
 
     #[tokio::test]

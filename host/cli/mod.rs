@@ -30,6 +30,7 @@ mod spec;
 mod subscription;
 #[cfg(test)]
 mod tests;
+mod waterfall;
 
 use out::Out;
 use remote::Remote;

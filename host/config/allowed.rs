@@ -67,6 +67,12 @@ pub(super) static KEYS: &[(&str, Allowed)] = &[
     ("capability.events_max", Whole(0, MANY)),
     ("capability.event_bytes_max", Whole(0, GIB)),
     ("capability.spans_max", Whole(0, MANY)),
+    ("capability.span_bytes_max", Whole(0, GIB)),
+    ("capability.keyvalue_keys_max", Whole(0, 1_000 * MANY)),
+    ("capability.keyvalue_bytes_max", Whole(0, 1_024 * GIB)),
+    // An index entry of SQLite's is short.
+    ("capability.keyvalue_key_bytes_max", Whole(1, 64 << 10)),
+    ("capability.keyvalue_value_bytes_max", Whole(1, 256 << 20)),
     ("capability.session_key_bytes_max", Whole(1, 64 << 10)),
     ("capability.session_value_bytes_max", Whole(0, GIB)),
     ("capability.session_text_bytes_max", Whole(0, GIB)),
