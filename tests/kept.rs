@@ -52,6 +52,17 @@ async fn kept_components_remember_their_sessions() {
 }
 
 #[tokio::test]
+async fn a_kept_component_of_cargo_component_greets() {
+    let house = House::start().await;
+    let greeter = kept(&house, "greeter").await;
+    let trigger = json!({ "message": "Hello", "session_id": "s", "data": { "name": "Ada", "language": "german" } });
+    let first = reply(&house, &greeter, trigger).await;
+    assert!(first["text"].as_str().unwrap().contains("Ada"), "{first}");
+    let second = reply(&house, &greeter, json!({ "message": "Hello", "session_id": "s" })).await;
+    assert_eq!((&second["data"]["name"], &second["data"]["visits"]), (&json!("Ada"), &json!(2)));
+}
+
+#[tokio::test]
 async fn a_kept_speaker_streams() {
     let house = House::start().await;
     let speaker = kept(&house, "speaker").await;

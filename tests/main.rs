@@ -2,6 +2,8 @@
 
 // Who may send to a hook, and what bodies.
 mod admission;
+// Flows of the asynchronous world, beside synchronous ones.
+mod asynchronous;
 // Examples and templates.
 mod authors;
 // Outcomes delivered to a receiver.

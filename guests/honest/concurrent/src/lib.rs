@@ -36,7 +36,12 @@ impl handler::Guest for Concurrent {
     async fn handle(trigger: Trigger) -> Result<Reply, Failure> {
         let input: Input = serde_json::from_str(&trigger.data).map_err(|error| {
             let (expected, received) = ("{calls, ms}".to_owned(), trigger.data.clone());
-            Failure::InvalidInput(InputError { field: "data".to_owned(), expected, received, message: error.to_string() })
+            Failure::InvalidInput(InputError {
+                field: "data".to_owned(),
+                expected,
+                received,
+                message: error.to_string(),
+            })
         })?;
         let since = monotonic_clock::now();
         let calls = join_all((0..input.calls).map(|n| call(n, input.ms))).await;
@@ -46,7 +51,12 @@ impl handler::Guest for Concurrent {
         let entries = entries.into_iter().collect::<Result<Vec<_>, _>>().map_err(failed)?;
         let kept = entries.into_iter().flatten().map(|entry| String::from_utf8_lossy(&entry.value).into_owned());
         let data = json!({ "took_ms": took_ms, "kept": kept.collect::<Vec<_>>() });
-        Ok(Reply { text: Some(format!("{} calls", input.calls)), stream: None, data: Some(data.to_string()), raw: None })
+        Ok(Reply {
+            text: Some(format!("{} calls", input.calls)),
+            stream: None,
+            data: Some(data.to_string()),
+            raw: None,
+        })
     }
 }
 
