@@ -2,7 +2,7 @@
 //!
 //! - `{"do": "spin"}`: never comes to an end, and never waits.
 //! - `{"do": "yield"}`: the same, and offers its thread to others all the while.
-//! - `{"do": "wait"}`: waits for what never happens.
+//! - `{"do": "wait"}`: waits for another day.
 //! - `{"do": "flood"}`: streams a reply without an end.
 //! - `{"do": "spawn"}`: begins ever more calls, and ends none.
 //! - `{"do": "streams"}`: makes ever more streams.
@@ -52,7 +52,7 @@ impl handler::Guest for Unruly {
             "yield" => loop {
                 wit_bindgen::yield_async().await;
             },
-            "wait" => std::future::pending().await,
+            "wait" => monotonic_clock::wait_for(DAY_NS).await,
             "spawn" => {
                 let mut calls = FuturesUnordered::new();
                 loop {
@@ -74,7 +74,7 @@ impl handler::Guest for Unruly {
             "hold" => {
                 spawn_local(async move {
                     parts.write_one("well".to_owned()).await;
-                    std::future::pending::<()>().await;
+                    monotonic_clock::wait_for(DAY_NS).await;
                     drop(parts);
                 });
                 reply.stream = Some(stream);
@@ -87,7 +87,10 @@ impl handler::Guest for Unruly {
                 reply.stream = Some(stream);
             }
             _ => {
-                spawn_local(async { spin() });
+                spawn_local(async {
+                    monotonic_clock::wait_for(1_000_000).await;
+                    spin()
+                });
                 reply.text = Some("bye".to_owned());
             }
         }
