@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use wasmtime::component::Component;
 use wit_parser::{InterfaceId, PackageName, Resolve, SourceMap};
 
-use crate::bindings::{v0_1, v0_2};
+use crate::bindings::{transform_v0_1, v0_1, v0_2};
 
 /// What a component is to the host, by what it exports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,11 +21,13 @@ pub enum Kind {
     WasiHttp02,
     /// It exports `wasi:http/handler@0.3`.
     WasiHttp03,
+    /// It exports `flowgate:transform/transformer@0.1`: it reshapes deliveries, and nobody triggers it.
+    Transform01,
 }
 
 impl Kind {
     /// Every kind, the preferred one first.
-    pub const ALL: [Self; 4] = [Self::Flow02, Self::Flow01, Self::WasiHttp03, Self::WasiHttp02];
+    pub const ALL: [Self; 5] = [Self::Flow02, Self::Flow01, Self::WasiHttp03, Self::WasiHttp02, Self::Transform01];
 
     /// The export that makes a component one of this kind.
     pub const fn export(self) -> &'static str {
@@ -34,7 +36,13 @@ impl Kind {
             Self::Flow02 => v0_2::HANDLER,
             Self::WasiHttp02 => "wasi:http/incoming-handler@0.2.12",
             Self::WasiHttp03 => "wasi:http/handler@0.3.0",
+            Self::Transform01 => transform_v0_1::TRANSFORMER,
         }
+    }
+
+    /// Whether it reshapes deliveries, and handles no triggers.
+    pub const fn is_transform(self) -> bool {
+        matches!(self, Self::Transform01)
     }
 
     /// The optional export by which it describes itself, where there can be one.
@@ -42,13 +50,18 @@ impl Kind {
         match self {
             Self::Flow01 => Some(v0_1::DESCRIBE),
             Self::Flow02 => Some(v0_2::DESCRIBE),
-            Self::WasiHttp02 | Self::WasiHttp03 => None,
+            Self::WasiHttp02 | Self::WasiHttp03 | Self::Transform01 => None,
         }
     }
 
     /// Whether it is called asynchronously, by an engine of its own.
     pub(super) const fn is_async(self) -> bool {
         matches!(self, Self::Flow02 | Self::WasiHttp03)
+    }
+
+    /// Whether the host lends it an interface that it offers. A transform talks to nobody.
+    pub(super) fn may_import(self, name: &str) -> bool {
+        !(self.is_transform() && ["flowgate:flow/", "wasi:http/"].iter().any(|package| name.starts_with(package)))
     }
 
     /// The kind of a compiled component.
@@ -111,12 +124,17 @@ const PACKAGES: &[&[(&str, &str)]] = &[
         ("session.wit", include_str!("../../wit/flow-0.2.0/session.wit")),
         ("world.wit", include_str!("../../wit/flow-0.2.0/world.wit")),
     ],
+    &[
+        ("transformer.wit", include_str!("../../wit/transform-0.1.0/transformer.wit")),
+        ("world.wit", include_str!("../../wit/transform-0.1.0/world.wit")),
+    ],
 ];
 
 /// Interfaces that are for guests to export.
-const EXPORTS: [&str; 6] = [
+const EXPORTS: [&str; 7] = [
     "flowgate:flow/handler",
     "flowgate:flow/describe",
+    "flowgate:transform/transformer",
     "wasi:http/incoming-handler",
     "wasi:http/handler",
     "wasi:cli/run",

@@ -177,6 +177,8 @@ impl Component<'_> {
             }
             None => mismatches.push(self.no_handler()),
         }
+        let lent = |name: &String| kind.is_none_or(|kind| kind.may_import(name));
+        mismatches.extend(world.imports.keys().map(name).filter(|name| !lent(name)).map(|name| not_lent(&name)));
         let (Some(kind), true) = (kind, mismatches.is_empty()) else {
             mismatches.truncate(MISMATCHES_MAX);
             return Err(Refusal::Mismatch(mismatches));
@@ -326,6 +328,13 @@ impl Component<'_> {
             fits(&name).then_some((name, *id))
         })
     }
+}
+
+/// An import of a transform that the host has for others.
+fn not_lent(name: &str) -> Mismatch {
+    let name = shorten(name);
+    let detail = format!("import `{name}`: a transform may use WASI's logging and config, and nothing of a flow's");
+    Mismatch { kind: MismatchKind::NotGranted, name, detail, nearest: None }
 }
 
 /// An import that the host does not have; `{}` in `detail` stands for its name.

@@ -16,7 +16,7 @@ use wasmtime::component::Component;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 use wasmtime_wasi_http::p3::bindings::ServicePre;
 
-use crate::bindings::{v0_1, v0_2};
+use crate::bindings::{transform_v0_1, v0_1, v0_2};
 use crate::capability::Ctx;
 use crate::id::Digest;
 
@@ -37,6 +37,7 @@ pub(super) enum Program {
     Flow02(v0_2::FlowPre<Ctx>),
     Http02(ProxyPre<Ctx>),
     Http03(ServicePre<Ctx>),
+    Transform(transform_v0_1::TransformPre<Ctx>),
 }
 
 impl Loaded {
@@ -52,6 +53,7 @@ impl Loaded {
             Program::Flow02(_) => Kind::Flow02,
             Program::Http02(_) => Kind::WasiHttp02,
             Program::Http03(_) => Kind::WasiHttp03,
+            Program::Transform(_) => Kind::Transform01,
         }
     }
 }
@@ -122,6 +124,7 @@ impl Runtime {
             Some(Kind::Flow01) => Program::Flow01(v0_1::FlowPre::new(ready)?),
             Some(Kind::Flow02) => Program::Flow02(v0_2::FlowPre::new(ready)?),
             Some(Kind::WasiHttp03) => Program::Http03(ServicePre::new(ready)?),
+            Some(Kind::Transform01) => Program::Transform(transform_v0_1::TransformPre::new(ready)?),
             _ => Program::Http02(ProxyPre::new(ready)?),
         };
         Ok(Loaded { digest, program })

@@ -62,6 +62,7 @@ async fn describe(store: &mut wasmtime::Store<Ctx>, loaded: &Loaded) -> Result<O
         }
         Program::Http02(proxy) => Ok(proxy.instantiate_async(store).await.map(|_| None)?),
         Program::Http03(service) => Ok(service.instantiate_async(store).await.map(|_| None)?),
+        Program::Transform(transform) => Ok(transform.instantiate_async(store).await.map(|_| None)?),
     }
 }
 

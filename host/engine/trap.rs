@@ -5,6 +5,7 @@ use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use crate::bindings::BadReply;
+use crate::bindings::transform_v0_1::BadMessage;
 use crate::capability::OutOfMemory;
 
 use super::Stop;
@@ -62,6 +63,12 @@ impl From<wasmtime::Error> for Stop {
 
 impl From<BadReply> for Stop {
     fn from(bad: BadReply) -> Self {
+        Self::OverLimit(bad.to_string())
+    }
+}
+
+impl From<BadMessage> for Stop {
+    fn from(bad: BadMessage) -> Self {
         Self::OverLimit(bad.to_string())
     }
 }
