@@ -34,6 +34,8 @@ mod kept;
 mod limits;
 // The operator hears of what fails.
 mod notices;
+// Where requests of flows may go, and how long.
+mod outgoing;
 // Outputs delivered as they are said.
 mod outputs;
 // The ids of products in their own paths.
@@ -52,6 +54,8 @@ mod spans;
 mod subscriptions;
 // A running house, and what is needed to talk to it.
 mod support;
+// A guest that wants to know its secret.
+mod thief;
 // The repository keeps its own rules: floor plan, pages, tests, prose.
 mod tidy;
 // Deliveries reshaped by components, honest and hostile.

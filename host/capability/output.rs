@@ -10,11 +10,12 @@ use crate::bindings::v0_1::flow::output::{Error, Host};
 use crate::bindings::v0_2;
 use crate::trigger::{Json, Output};
 
-use super::{Options, Spans};
+use super::{Options, Redactor, Spans};
 
 pub(super) struct Outputs {
     sender: mpsc::Sender<Output>,
     spans: Spans,
+    redactor: Redactor,
     count_max: u32,
     bytes_max: u64,
     count: u32,
@@ -22,8 +23,9 @@ pub(super) struct Outputs {
 }
 
 impl Outputs {
-    pub(super) fn new(options: &Options, sender: mpsc::Sender<Output>, spans: Spans) -> Self {
-        Self { sender, spans, count_max: options.outputs_max, bytes_max: options.output_bytes_max, count: 0, bytes: 0 }
+    pub(super) fn new(options: &Options, sender: mpsc::Sender<Output>, spans: Spans, redactor: Redactor) -> Self {
+        let (count_max, bytes_max) = (options.outputs_max, options.output_bytes_max);
+        Self { sender, spans, redactor, count_max, bytes_max, count: 0, bytes: 0 }
     }
 
     pub(super) fn sender(&self) -> &mpsc::Sender<Output> {
@@ -62,22 +64,25 @@ impl Outputs {
         send(&self.sender, &self.spans, progress).await
     }
 
-    fn said(&mut self, text: Option<String>, data: Option<String>) -> Result<Output, Error> {
+    fn said(&mut self, mut text: Option<String>, data: Option<String>) -> Result<Output, Error> {
         if text.is_none() && data.is_none() {
             return Err(Error::Invalid("give `text`, `data` or both".to_owned()));
         }
         let bytes = text.as_ref().map_or(0, String::len) + data.as_ref().map_or(0, String::len);
         let data = data.map(Json::parse).transpose();
-        let data = data.map_err(|error| Error::Invalid(format!("`data` is not one JSON text: {error}")))?;
+        let mut data = data.map_err(|error| Error::Invalid(format!("`data` is not one JSON text: {error}")))?;
         self.charge(bytes)?;
+        text.iter_mut().for_each(|text| self.redactor.text(text));
+        data.iter_mut().for_each(|data| self.redactor.json(data));
         Ok(Output::Say { text, data })
     }
 
-    fn made(&mut self, percent: Option<u8>, message: String) -> Result<Output, Error> {
+    fn made(&mut self, percent: Option<u8>, mut message: String) -> Result<Output, Error> {
         if let Some(percent) = percent.filter(|percent| *percent > 100) {
             return Err(Error::Invalid(format!("`percent` is 0 to 100, and not {percent}")));
         }
         self.charge(message.len())?;
+        self.redactor.text(&mut message);
         Ok(Output::Progress { percent, message })
     }
 }
@@ -149,7 +154,7 @@ mod tests {
         let (sender, receiver) = mpsc::channel(4);
         let options = Options { outputs_max, output_bytes_max, ..Options::default() };
         let spans = Spans::new(&options);
-        (Outputs::new(&options, sender, spans), receiver)
+        (Outputs::new(&options, sender, spans, Redactor::default()), receiver)
     }
 
     #[tokio::test]

@@ -15,6 +15,7 @@ mod load;
 mod meter;
 mod parts;
 mod probe;
+mod redact;
 mod reply;
 mod run;
 mod runtime;

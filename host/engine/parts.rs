@@ -3,12 +3,13 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use tokio::sync::oneshot;
 use tokio_util::sync::PollSender;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Source, StreamConsumer, StreamReader, StreamResult};
 
-use crate::capability::Ctx;
+use crate::capability::{Ctx, Scrubber};
 use crate::trigger::Output;
 
 /// Parts that are taken from the guest at one time.
@@ -30,6 +31,8 @@ struct Parts {
     waiting: Option<Output>,
     /// Whether the parts of this write are taken already.
     taken: bool,
+    scrubber: Scrubber,
+    /// Without the secrets of the flow, as it is told.
     text: String,
     bytes_max: usize,
     whole: Option<oneshot::Sender<String>>,
@@ -49,6 +52,7 @@ pub(super) fn collect(
         left: store.data().outputs_left(),
         waiting: None,
         taken: false,
+        scrubber: store.data().redactor().stream(),
         text: String::new(),
         bytes_max,
         whole: Some(whole),
@@ -96,6 +100,7 @@ impl Parts {
         if self.text.len() + part.len() > self.bytes_max {
             return Err(ReplyTooLong { bytes_max: self.bytes_max });
         }
+        let part = text(self.scrubber.push(part.into()));
         self.text.push_str(&part);
         if !part.is_empty() && self.left > 0 {
             self.left -= 1;
@@ -118,8 +123,19 @@ impl Parts {
     }
 }
 
+/// Covering a secret leaves whole characters.
+fn text(bytes: Bytes) -> String {
+    String::from_utf8(bytes.into()).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
 impl Drop for Parts {
     fn drop(&mut self) {
+        let last = text(self.scrubber.end());
+        self.text.push_str(&last);
+        if let Some(outputs) = self.outputs.get_ref().filter(|_| !last.is_empty() && self.waiting.is_none()) {
+            // With no room for it, the reader finds it in the reply.
+            let _ = outputs.try_send(Output::Delta { text: last });
+        }
         if let Some(whole) = self.whole.take() {
             // An execution that was stopped meanwhile does not wait for it.
             let _ = whole.send(std::mem::take(&mut self.text));

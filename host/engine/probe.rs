@@ -37,6 +37,7 @@ impl Engine {
             flow: None,
             config: Arc::new(BTreeMap::new()),
             grants: Arc::default(),
+            secrets: Default::default(),
             session: None,
             output: mpsc::channel(1).0,
             memory_bytes_max: self.0.options.memory_bytes_max,

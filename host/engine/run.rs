@@ -10,7 +10,7 @@ use wasmtime::UpdateDeadline;
 
 use crate::bindings::v0_1::Flow;
 use crate::bindings::{About, v0_1};
-use crate::capability::{Ctx, Given, Grants, Session};
+use crate::capability::{Ctx, Given, Grants, Secrets, Session};
 use crate::clock::{Clock, Timestamp};
 use crate::id::{Digest, ExecutionId, FlowId};
 use crate::trigger::{Emitted, Failure, LogLine, Output, Reply, Span, Trigger};
@@ -18,7 +18,7 @@ use crate::trigger::{Emitted, Failure, LogLine, Output, Reply, Span, Trigger};
 use super::load::{Loaded, Program};
 use super::meter::Meter;
 use super::warm::{Instance, Live};
-use super::{Engine, Kind, asynchronous, http, reply, service};
+use super::{Engine, Kind, asynchronous, http, redact, reply, service};
 
 /// What one execution is given.
 #[derive(Debug, Clone)]
@@ -41,6 +41,8 @@ pub struct Call {
     pub config: Arc<BTreeMap<String, String>>,
     /// What the operator permits the flow.
     pub grants: Arc<Grants>,
+    /// The secrets that the flow may use.
+    pub secrets: Secrets,
     /// Decides when the deadline has come, and tells the time of log lines.
     pub clock: Clock,
     /// The flow's own limits.
@@ -166,6 +168,7 @@ impl Engine {
             flow: Some(call.flow),
             config: call.config,
             grants: call.grants,
+            secrets: call.secrets,
             session,
             output,
             memory_bytes_max: tighter(options.memory_bytes_max, call.limits.memory_bytes_max),
@@ -183,7 +186,7 @@ impl Engine {
         let owner = (call.flow, call.version);
         let waiting = if call.reuse_max > 1 { self.0.warm.take(owner) } else { None };
         let (mut guest, mut live) = match waiting {
-            Some(waiting) if waiting.store.data().fits(given.memory_bytes_max) => {
+            Some(waiting) if waiting.store.data().fits(&given) => {
                 let mut store = waiting.store;
                 store.data_mut().renew(&self.0.capability, &self.0.services, given);
                 (self.within(loaded.kind(), store, cpu_ms_max), Some(waiting.live))
@@ -213,7 +216,8 @@ impl Engine {
             () = stop.cancelled() => End::Stopped(Stop::Canceled),
             () = call.clock.sleep_until(call.deadline) => End::Stopped(Stop::Deadline),
         };
-        let run = guest.report(end);
+        let mut run = guest.report(end);
+        redact::run(guest.store.data().redactor(), &mut run);
         if call.reuse_max > 1
             && let (Some(live), End::Reply(_) | End::Failure(_)) = (live, &run.end)
         {
@@ -381,6 +385,7 @@ mod tests {
             trigger: Arc::default(),
             config: Arc::default(),
             grants: Arc::default(),
+            secrets: Secrets::default(),
             clock,
             limits: Limits::default(),
             reuse_max: 1,

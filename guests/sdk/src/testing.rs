@@ -18,6 +18,10 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 
+mod client;
+
+pub use client::{Sent, set_answer, set_secret, take_requests};
+
 use crate::log::Level;
 use crate::session::{Entry, Message, Role};
 use crate::{Failure, Reply, Request, Result, Trigger};
@@ -201,6 +205,7 @@ pub(crate) mod host {
     use std::collections::BTreeMap;
     use std::sync::Mutex;
 
+    pub(crate) use super::client::{fetch, secret_exists, secret_placeholder, secret_reveal};
     use super::{HOST, Output};
     use crate::log::Level;
     use crate::session::{Entry, Message, Role};
