@@ -20,12 +20,14 @@ mod generated {
         path: ["wit/deps/wasi-logging-0.1.0-draft", "wit/deps/wasi-config-0.2.0-rc.1", "wit/flow-0.2.0"],
         world: "flowgate:flow/flow",
         imports: {
+            "flowgate:flow/http": async | store | trappable,
             "flowgate:flow/output": async | store | trappable,
             "flowgate:flow/session": async | store | trappable,
             default: trappable,
         },
         exports: { default: async | store },
         with: {
+            "flowgate:flow/spans.span": crate::bindings::v0_1::flow::spans::Span,
             "wasi:logging": crate::bindings::v0_1::wasi::logging,
             "wasi:config": crate::bindings::v0_1::wasi::config,
         },
@@ -134,6 +136,55 @@ impl From<v0_1::flow::events::Error> for flow::events::Error {
         match error {
             v0_1::flow::events::Error::OverLimit(text) => Self::OverLimit(text),
             v0_1::flow::events::Error::Invalid(text) => Self::Invalid(text),
+        }
+    }
+}
+
+impl From<flow::http::Request> for v0_1::flow::http::Request {
+    fn from(request: flow::http::Request) -> Self {
+        let flow::http::Request { method, url, headers, body, timeout_ms } = request;
+        let header =
+            |field: flow_types::Header| v0_1::flow::flow_types::HeaderResult { name: field.name, value: field.value };
+        Self { method, url, headers: headers.into_iter().map(header).collect(), body, timeout_ms }
+    }
+}
+
+impl From<v0_1::flow::http::Response> for flow::http::Response {
+    fn from(response: v0_1::flow::http::Response) -> Self {
+        let v0_1::flow::http::Response { status, headers, body } = response;
+        let header =
+            |field: v0_1::flow::flow_types::HeaderResult| flow_types::Header { name: field.name, value: field.value };
+        Self { status, headers: headers.into_iter().map(header).collect(), body }
+    }
+}
+
+impl From<v0_1::flow::http::Error> for flow::http::Error {
+    fn from(error: v0_1::flow::http::Error) -> Self {
+        match error {
+            v0_1::flow::http::Error::NotGranted(text) => Self::NotGranted(text),
+            v0_1::flow::http::Error::Invalid(text) => Self::Invalid(text),
+            v0_1::flow::http::Error::Unreachable(text) => Self::Unreachable(text),
+            v0_1::flow::http::Error::Timeout => Self::Timeout,
+            v0_1::flow::http::Error::OverLimit(text) => Self::OverLimit(text),
+        }
+    }
+}
+
+impl From<v0_1::flow::secrets::Error> for flow::secrets::Error {
+    fn from(error: v0_1::flow::secrets::Error) -> Self {
+        match error {
+            v0_1::flow::secrets::Error::Unknown(text) => Self::Unknown(text),
+            v0_1::flow::secrets::Error::Unavailable(text) => Self::Unavailable(text),
+        }
+    }
+}
+
+impl From<v0_1::flow::secrets_reveal::Error> for flow::secrets_reveal::Error {
+    fn from(error: v0_1::flow::secrets_reveal::Error) -> Self {
+        match error {
+            v0_1::flow::secrets_reveal::Error::Unknown(text) => Self::Unknown(text),
+            v0_1::flow::secrets_reveal::Error::NotGranted(text) => Self::NotGranted(text),
+            v0_1::flow::secrets_reveal::Error::Unavailable(text) => Self::Unavailable(text),
         }
     }
 }

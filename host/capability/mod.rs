@@ -320,5 +320,12 @@ pub fn add_concurrent_to_linker(linker: &mut Linker<Ctx>) -> wasmtime::Result<()
     wasi::add_concurrent_to_linker(linker)?;
     v0_2::flow::output::add_to_linker::<Ctx, HasSelf<output::Outputs>>(linker, |ctx| &mut ctx.output)?;
     v0_2::flow::events::add_to_linker::<Ctx, HasSelf<events::Events>>(linker, |ctx| &mut ctx.events)?;
-    v0_2::flow::session::add_to_linker::<Ctx, HasSelf<session::Conversation>>(linker, |ctx| &mut ctx.session)
+    v0_2::flow::http::add_to_linker::<Ctx, HasSelf<http::Http>>(linker, |ctx| &mut ctx.http)?;
+    v0_2::flow::secrets::add_to_linker::<Ctx, HasSelf<secrets::Vault>>(linker, |ctx| &mut ctx.vault)?;
+    v0_2::flow::secrets_reveal::add_to_linker::<Ctx, HasSelf<secrets::Vault>>(linker, |ctx| &mut ctx.vault)?;
+    v0_2::flow::session::add_to_linker::<Ctx, HasSelf<session::Conversation>>(linker, |ctx| &mut ctx.session)?;
+    v0_2::flow::spans::add_to_linker::<Ctx, spans::HasSpans>(linker, |ctx| spans::View {
+        spans: &ctx.spans,
+        table: &mut ctx.table,
+    })
 }

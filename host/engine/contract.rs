@@ -122,6 +122,9 @@ const PACKAGES: &[&[(&str, &str)]] = &[
         ("events.wit", include_str!("../../wit/flow-0.2.0/events.wit")),
         ("output.wit", include_str!("../../wit/flow-0.2.0/output.wit")),
         ("session.wit", include_str!("../../wit/flow-0.2.0/session.wit")),
+        ("http.wit", include_str!("../../wit/flow-0.2.0/http.wit")),
+        ("secrets.wit", include_str!("../../wit/flow-0.2.0/secrets.wit")),
+        ("spans.wit", include_str!("../../wit/flow-0.2.0/spans.wit")),
         ("world.wit", include_str!("../../wit/flow-0.2.0/world.wit")),
     ],
     &[
