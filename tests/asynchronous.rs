@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use crate::support::reflector::Reflector;
 use crate::support::{Hook, House, component, hmac};
 
 /// The events of a stream, each with its name.
@@ -52,6 +53,24 @@ async fn many_calls_of_one_guest_are_under_way_at_one_time() {
         (&version["inspection"]["kind"], &version["describe"]["title"]),
         (&json!("flow02"), &json!("Concurrent"))
     );
+}
+
+#[tokio::test]
+async fn requests_of_one_guest_are_out_together_where_they_were_granted() {
+    let house = House::start().await;
+    let hook = house.flow("concurrent").await;
+    for wasi in [false, true] {
+        let host = Reflector::start().await;
+        let trigger = json!({ "session_id": "s", "data": { "fetch": vec![host.url("/together?4"); 4], "wasi": wasi } });
+        let denied = house.send(&hook, trigger.clone()).await.expect(200)["reply"]["data"]["fetched"].clone();
+        assert!(denied.as_array().unwrap().iter().all(|one| one.to_string().contains("enied") || !wasi), "{denied}");
+        assert_eq!(host.got().len(), 0, "{denied}");
+        let grants = json!({ "http": [{ "host": host.host, "scheme": "http" }] });
+        house.api(http::Method::PUT, "/v1/flows/concurrent/grants", Some(grants)).await.expect(200);
+        // None of the four is answered before all of them are out.
+        let answer = house.send(&hook, trigger).await.expect(200);
+        assert_eq!(answer["reply"]["data"]["fetched"], json!(["200", "200", "200", "200"]), "{wasi}");
+    }
 }
 
 #[tokio::test]
