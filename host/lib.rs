@@ -9,7 +9,6 @@ pub mod cache;
 
 pub mod clock;
 
-pub mod transform;
 pub mod trigger;
 
 pub mod filter;
@@ -43,6 +42,8 @@ pub mod subscription;
 pub mod queue;
 
 pub mod registry;
+
+pub mod transform;
 
 pub mod delivery;
 

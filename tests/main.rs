@@ -14,6 +14,8 @@ mod commands;
 mod confidential;
 // The API against its own document.
 mod contract;
+// What receivers ask for beside a signature: tokens, client certificates; and names that lead nowhere.
+mod credentials;
 // Power cuts and orderly stops.
 mod crash;
 // Targets that fail, hang, or want less, beside others that do not.

@@ -1,5 +1,6 @@
 //! What is read, what is refused, and that the reference says the truth.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use toml::{Table, Value};
@@ -89,6 +90,28 @@ fn the_password_of_a_proxy_is_never_shown() {
     assert!(!format!("{good:?}").contains("hunter2"));
     let bad = problems("", &[("FLOWGATE_EGRESS_PROXY_URL", "socks5://me:hunter2@proxy.internal:1080")]);
     assert!(bad[0].contains("is `\"socks5://***@proxy.internal:1080\"`; allowed: a URL such as"), "{bad:?}");
+}
+
+#[test]
+fn nothing_that_gives_access_is_shown() {
+    const CANARY: &str = "c4n4ry";
+    let samples = [
+        ("egress.proxy_url", "http://c4n4ry:c4n4ry@proxy.internal:3128"),
+        ("notice.smtp_url", "smtps://c4n4ry:c4n4ry@mail.example?tls=required"),
+        ("notice.webhook_url", "https://c4n4ry:c4n4ry@receiver.example/in?token=c4n4ry"),
+        ("notice.webhook_secret", "whsec_c4n4ry"),
+    ];
+    let secret = |key: &str| ["_url", "secret", "password", "token", "key"].iter().any(|word| key.ends_with(word));
+    let known = KEYS.iter().map(|(key, _)| *key).filter(|key| secret(key)).collect::<BTreeSet<_>>();
+    assert_eq!(known, samples.iter().map(|(key, _)| *key).collect(), "a key that sounds secret has a sample here");
+    let variables = samples.map(|(key, value)| (format!("FLOWGATE_{}", key.replace('.', "_").to_uppercase()), value));
+    let variables = variables.iter().map(|(name, value)| (name.as_str(), *value)).collect::<Vec<_>>();
+    let config = config("", &variables).unwrap();
+    assert!(config.notice.smtp_url.contains(CANARY), "what is not shown is there");
+    for shown in [config.to_toml(), serde_json::to_string(&config).unwrap(), format!("{config:?}")] {
+        assert!(!shown.contains(CANARY), "{shown}");
+    }
+    assert!(config.to_toml().contains("smtp_url = \"smtps://***@mail.example?tls=required\""), "{}", config.to_toml());
 }
 
 #[test]

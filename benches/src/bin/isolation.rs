@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use clap::Parser;
-use flowgate_benches::house::House;
+use flowgate_benches::house::{Furniture, House};
 use flowgate_benches::wire::Connection;
 use flowgate_benches::{arrivals, sample};
 use tokio::net::TcpListener;
@@ -62,10 +62,10 @@ async fn main() -> Result<()> {
     let folder = tempfile::tempdir_in(&arguments.data)?;
     let environment = [("FLOWGATE_EGRESS_ALLOW", "127.0.0.0/8")];
     let house = House::start_with(&arguments.flowgate, folder.path(), None, None, &environment).await?;
-    let hook = house.furnish(&arguments.component, SECRET).await?;
+    let hook = house.furnish(&Furniture::plain(&arguments.component, SECRET)).await?;
     let request = sample::request(&hook, SECRET.as_bytes(), &[]);
     let mut receiver = arrivals::Receiver::start().await?;
-    house.subscribe("healthy", receiver.address, "execution.succeeded").await?;
+    house.api.subscribe("healthy", receiver.address, "execution.succeeded").await?;
 
     let bench = Bench { arguments, address: house.server.address, request };
     let alone = bench.measure(&mut receiver).await?;
@@ -107,7 +107,7 @@ impl Bench {
         // The kernel completes the connections that nobody accepts, until its backlog is full; then it drops them.
         let targets = [refusing, stalling.local_addr()?, failing];
         for n in 0..self.arguments.dead {
-            house.subscribe(&format!("dead-{n}"), targets[n % 3], "execution.succeeded").await?;
+            house.api.subscribe(&format!("dead-{n}"), targets[n % 3], "execution.succeeded").await?;
         }
         Ok(())
     }
