@@ -212,7 +212,7 @@ fn an_asynchronous_flow_is_compared_too() {
     for says in [
         "`handle`: must be async",
         "`handle → result.ok.stream[]`: is `u8` and must be `string`",
-        "`handle → result.err.failed`: the value `string` is missing",
+        "`handle → result.err.failed`: the payload `string` is missing",
         "`handle → result.ok.raw.status`: is `u32` and must be `u16`",
     ] {
         assert!(told.iter().any(|told| told.contains(says)), "{says}: {told:#?}");
