@@ -32,6 +32,8 @@ mod envelopes;
 mod handshakes;
 // Components of the first release, as they were uploaded then.
 mod kept;
+// Receivers that do not answer, and what waits for them.
+mod late;
 // Hostile guests.
 mod limits;
 // The operator hears of what fails.
@@ -42,6 +44,8 @@ mod outgoing;
 mod outputs;
 // The ids of products in their own paths.
 mod path_ids;
+// Receivers that come and ask.
+mod pulling;
 // Deliveries verified by the programs and libraries that receivers use.
 mod receivers;
 // Bad requests.

@@ -220,6 +220,7 @@ impl House {
             registry: self.registry.clone(),
             hooks: self.hooks.clone(),
             subscriptions: self.subscriptions.clone(),
+            dispatch: self.dispatch.clone(),
             executions: self.executions.clone(),
             deliveries: self.deliveries.clone(),
             metrics: self.metrics.clone(),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::clock::Timestamp;
+use crate::store::Health;
 
 /// How long to wait after `attempts` failed attempts; none when that was the last one.
 ///
@@ -16,9 +17,16 @@ pub(super) fn next(schedule_s: &[u64], attempts: u32, asked: Option<Duration>, c
 
 /// How long a delivery may wait from the beginning of its schedule: a day longer than the schedule plans. A target that is
 /// held back consumes no attempts of what waits for it, so there must be another end.
-pub(super) fn horizon(schedule_s: &[u64]) -> Duration {
+fn horizon(schedule_s: &[u64]) -> Duration {
     const DAY_S: u64 = 24 * 3_600;
     Duration::from_secs(schedule_s.iter().fold(DAY_S, |sum, wait| sum.saturating_add(*wait)))
+}
+
+/// What began before is given up at a target that stands so: it has waited for longer than it may, and the target has failed
+/// for as long. None while nothing is.
+pub(super) fn given_up_before(schedule_s: &[u64], health: &Health, now: Timestamp) -> Option<Timestamp> {
+    let horizon = horizon(schedule_s);
+    health.failing_since.filter(|since| now.since(*since) > horizon).map(|_| now.before(horizon))
 }
 
 /// Reads a `Retry-After` (RFC 9110 §10.2.3): seconds, or a date.

@@ -29,10 +29,10 @@ type Result<T> = std::result::Result<T, store::Error>;
 
 impl Dispatch {
     /// What a row of the log tells; none when what it tells of is gone meanwhile.
-    pub(super) async fn event(&self, row: store::Event, known: &mut Known) -> Result<Option<Event>> {
+    pub(super) async fn event(&self, row: &store::Event, known: &mut Known) -> Result<Option<Event>> {
         let Ok(kind) = row.r#type.parse::<Type>() else { return Ok(None) };
         let found = match row.execution {
-            Some(id) => self.execution(&row, id, known).await?,
+            Some(id) => self.execution(row, id, known).await?,
             None => None,
         };
         let hook = found.as_ref().and_then(|found| found.row.hook);
@@ -42,13 +42,13 @@ impl Dispatch {
         };
         let facts = match &kind {
             Type::DeliveryFailing | Type::DeliveryRecovered | Type::DeliveryExhausted => {
-                said(&row).map(|facts| Facts::Delivery(Box::new(facts)))
+                said(row).map(|facts| Facts::Delivery(Box::new(facts)))
             }
-            Type::SubscriptionDisabled => said(&row).map(|facts| Facts::Subscription(Box::new(facts))),
+            Type::SubscriptionDisabled => said(row).map(|facts| Facts::Subscription(Box::new(facts))),
             _ => match (flow, &found) {
                 (None, _) => None,
-                (Some(flow), Some(found)) => self.of_execution(&kind, &row, flow, found).await?,
-                (Some(flow), None) => self.of_flow(&kind, &row, flow).await?,
+                (Some(flow), Some(found)) => self.of_execution(&kind, row, flow, found).await?,
+                (Some(flow), None) => self.of_flow(&kind, row, flow).await?,
             },
         };
         Ok(facts.map(|facts| Event { id: row.id, kind, at: row.at, facts }))

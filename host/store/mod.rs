@@ -26,8 +26,10 @@ use crate::id::{Digest, Id, Kind};
 
 mod attempt;
 mod batch;
+mod behind;
 mod blob;
 mod confidential;
+mod consumer;
 mod dead;
 mod delivery;
 mod event;
@@ -56,10 +58,12 @@ mod writer;
 
 pub use attempt::{Attempt, Blame, Sample};
 pub use batch::{BATCH, Batch, Told, batch_target};
+pub use behind::{Behind, CATCH_UP, CatchUp, catch_up_target};
 pub use blob::Upload;
+pub use consumer::{Consumer, Forgotten};
 pub use dead::{Recovery, Wished};
 pub use delivery::{Delivery, DeliveryFilter, DeliveryStatus, NewDelivery, Step};
-pub use event::{Event, SessionEnd};
+pub use event::{Event, Place, SessionEnd};
 pub use execution::{Execution, ExecutionFilter, Logs, Origin, OutputRow, Spans, Status};
 pub use flow::{Alias, Flow, NewVersion, Version, VersionState};
 pub use flow_secret::FlowSecret;
@@ -74,7 +78,7 @@ pub use seal::KeyRing;
 pub use session::{Entry, Message, NewMessage, Set};
 pub use subscription::Subscription;
 pub use tally::{Tally, Tried};
-pub use target::{Due, GiveUp, Health, Standing, Target};
+pub use target::{Due, GiveUp, Health, Released, Standing, Target};
 
 /// How the store behaves.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
