@@ -2,6 +2,8 @@
 
 // Who may send to a hook, and what bodies.
 mod admission;
+// Flows of the asynchronous world, beside synchronous ones.
+mod asynchronous;
 // Examples and templates.
 mod authors;
 // Outcomes delivered to a receiver.
@@ -28,6 +30,8 @@ mod dialects;
 mod envelopes;
 // Senders that ask whether they may send.
 mod handshakes;
+// Components of the first release, as they were uploaded then.
+mod kept;
 // Flows in other languages than Rust.
 mod languages;
 // Receivers that do not answer, and what waits for them.

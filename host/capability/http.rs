@@ -5,12 +5,15 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use url::Url;
+use wasmtime::component::{Accessor, HasSelf};
 
 use super::outgoing::{Answer, Outgoing, Patience, Refused, Wanted};
 use crate::bindings::v0_1::flow::flow_types::HeaderResult as Header;
 use crate::bindings::v0_1::flow::http::{Error, Host, Request, Response};
+use crate::bindings::v0_2::flow::http as v0_2;
 use crate::egress::{Body, Kind};
 
+#[derive(Clone)]
 pub(super) struct Http {
     outgoing: Outgoing,
 }
@@ -39,6 +42,18 @@ impl Http {
 impl Host for Http {
     async fn fetch(&mut self, request: Request) -> wasmtime::Result<Result<Response, Error>> {
         Ok((*self).fetch(request).await)
+    }
+}
+
+impl v0_2::Host for Http {}
+
+impl<T: Send> v0_2::HostWithStore<T> for HasSelf<Http> {
+    async fn fetch(
+        store: &Accessor<T, Self>,
+        request: v0_2::Request,
+    ) -> wasmtime::Result<Result<v0_2::Response, v0_2::Error>> {
+        let http = store.with(|mut store| store.get().clone());
+        Ok(http.fetch(request.into()).await.map(Into::into).map_err(Into::into))
     }
 }
 

@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 
-use crate::bindings::v0_1;
+use crate::bindings::{v0_1, v0_2};
 use crate::clock::Clock;
 use crate::egress::Client;
 use crate::id::FlowId;
@@ -43,7 +43,7 @@ pub use self::http_grant::{HttpGrant, METHODS, PATTERN_BYTES_MAX, Scheme};
 pub use self::keyvalue::is_bucket;
 pub use self::logging::Logs;
 pub use self::memory::{Memory, OutOfMemory};
-pub use self::redact::Redactor;
+pub use self::redact::{Redactor, Scrubber};
 pub use self::secrets::{SECRET_CHARS_MAX, SECRET_CHARS_MIN, SECRETS_MAX, Secrets, check_secret_name};
 pub use self::session::Session;
 pub use self::spans::{Open, Spans};
@@ -309,6 +309,16 @@ impl Ctx {
         self.llm.end(&mut self.table);
     }
 
+    /// What takes outputs, for a reply whose text comes in parts.
+    pub fn output(&self) -> &mpsc::Sender<Output> {
+        self.output.sender()
+    }
+
+    /// How many outputs may still be given.
+    pub fn outputs_left(&self) -> u32 {
+        self.output.left()
+    }
+
     /// How long its calls took, and how many more there were than are kept.
     pub fn take_spans(&self) -> (Vec<Span>, u64) {
         self.spans.take()
@@ -345,4 +355,19 @@ pub fn add_to_linker(linker: &mut Linker<Ctx>) -> wasmtime::Result<()> {
     })?;
     v0_1::wasi::logging::logging::add_to_linker::<Ctx, HasSelf<Logs>>(linker, |ctx| &mut ctx.logs)?;
     v0_1::wasi::config::store::add_to_linker::<Ctx, HasSelf<config::Config>>(linker, |ctx| &mut ctx.config)
+}
+
+/// Adds to these what only asynchronous guests can call, in an engine that supports concurrency.
+pub fn add_concurrent_to_linker(linker: &mut Linker<Ctx>) -> wasmtime::Result<()> {
+    wasi::add_concurrent_to_linker(linker)?;
+    v0_2::flow::output::add_to_linker::<Ctx, HasSelf<output::Outputs>>(linker, |ctx| &mut ctx.output)?;
+    v0_2::flow::events::add_to_linker::<Ctx, HasSelf<events::Events>>(linker, |ctx| &mut ctx.events)?;
+    v0_2::flow::http::add_to_linker::<Ctx, HasSelf<http::Http>>(linker, |ctx| &mut ctx.http)?;
+    v0_2::flow::secrets::add_to_linker::<Ctx, HasSelf<secrets::Vault>>(linker, |ctx| &mut ctx.vault)?;
+    v0_2::flow::secrets_reveal::add_to_linker::<Ctx, HasSelf<secrets::Vault>>(linker, |ctx| &mut ctx.vault)?;
+    v0_2::flow::session::add_to_linker::<Ctx, HasSelf<session::Conversation>>(linker, |ctx| &mut ctx.session)?;
+    v0_2::flow::spans::add_to_linker::<Ctx, spans::HasSpans>(linker, |ctx| spans::View {
+        spans: &ctx.spans,
+        table: &mut ctx.table,
+    })
 }

@@ -101,21 +101,22 @@ impl Redactor {
     }
 
     /// Covers secrets in what comes in pieces.
-    pub(super) fn stream(&self) -> Scrubber {
+    pub fn stream(&self) -> Scrubber {
         Scrubber { redactor: self.clone(), held: Vec::new() }
     }
 }
 
 /// Covers secrets with asterisks in a stream of pieces, also where a secret lies in several of them. Holds back only what may
 /// be the begin of one.
-pub(super) struct Scrubber {
+#[derive(Debug)]
+pub struct Scrubber {
     redactor: Redactor,
     held: Vec<u8>,
 }
 
 impl Scrubber {
     /// Takes a piece, and gives what can go on.
-    pub(super) fn push(&mut self, piece: Bytes) -> Bytes {
+    pub fn push(&mut self, piece: Bytes) -> Bytes {
         let Some(forms) = &self.redactor.0 else { return piece };
         self.held.extend_from_slice(&piece);
         let mut cut = forms.open_from(&self.held);
@@ -129,7 +130,7 @@ impl Scrubber {
     }
 
     /// Gives what is left at the end.
-    pub(super) fn end(&mut self) -> Bytes {
+    pub fn end(&mut self) -> Bytes {
         let mut rest = Bytes::from(std::mem::take(&mut self.held));
         self.redactor.bytes(&mut rest);
         rest

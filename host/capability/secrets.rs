@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use super::{Grants, Redactor, Spans};
 use crate::bindings::v0_1::flow::{secrets, secrets_reveal};
+use crate::bindings::v0_2::flow as v0_2;
 
 /// Secrets of one flow.
 pub const SECRETS_MAX: usize = 100;
@@ -169,6 +170,22 @@ impl secrets_reveal::Host for Vault {
         };
         self.spans.open("secrets.reveal").set("name", &name);
         Ok(Ok(value.to_string()))
+    }
+}
+
+impl v0_2::secrets::Host for Vault {
+    fn exists(&mut self, name: String) -> wasmtime::Result<Result<bool, v0_2::secrets::Error>> {
+        Ok(secrets::Host::exists(self, name)?.map_err(Into::into))
+    }
+
+    fn placeholder(&mut self, name: String) -> wasmtime::Result<Result<String, v0_2::secrets::Error>> {
+        Ok(secrets::Host::placeholder(self, name)?.map_err(Into::into))
+    }
+}
+
+impl v0_2::secrets_reveal::Host for Vault {
+    fn reveal(&mut self, name: String) -> wasmtime::Result<Result<String, v0_2::secrets_reveal::Error>> {
+        Ok(secrets_reveal::Host::reveal(self, name)?.map_err(Into::into))
     }
 }
 

@@ -1,6 +1,9 @@
 //! `flowgate:flow/session`: messages and state of the conversation that an execution belongs to.
 
+use wasmtime::component::{Accessor, HasSelf};
+
 use crate::bindings::v0_1::flow::session::{Entry, Error, Host, Message, Role};
+use crate::bindings::v0_2::flow::session as v0_2;
 use crate::clock::Clock;
 use crate::id::FlowId;
 use crate::store::{self, Store};
@@ -22,6 +25,7 @@ pub struct Session {
     pub id: String,
 }
 
+#[derive(Clone)]
 pub(super) struct Conversation {
     session: Option<Session>,
     clock: Clock,
@@ -132,6 +136,50 @@ impl Host for Conversation {
 
     async fn delete(&mut self, key: String) -> wasmtime::Result<Result<(), Error>> {
         Ok((*self).delete(&key).await)
+    }
+}
+
+impl v0_2::Host for Conversation {}
+
+/// A copy for a call that others do not wait for.
+fn copy<T: Send>(store: &Accessor<T, HasSelf<Conversation>>) -> Conversation {
+    store.with(|mut store| store.get().clone())
+}
+
+impl<T: Send> v0_2::HostWithStore<T> for HasSelf<Conversation> {
+    async fn messages(
+        store: &Accessor<T, Self>,
+        limit: u32,
+        before: Option<u64>,
+    ) -> wasmtime::Result<Result<Vec<v0_2::Message>, v0_2::Error>> {
+        let messages = copy(store).messages(limit, before).await;
+        Ok(messages.map(|all| all.into_iter().map(Into::into).collect()).map_err(Into::into))
+    }
+
+    async fn append(
+        store: &Accessor<T, Self>,
+        role: v0_2::Role,
+        text: String,
+        data: Option<String>,
+    ) -> wasmtime::Result<Result<u64, v0_2::Error>> {
+        Ok(copy(store).append(role.into(), text, data).await.map_err(Into::into))
+    }
+
+    async fn get(store: &Accessor<T, Self>, key: String) -> wasmtime::Result<Result<Option<v0_2::Entry>, v0_2::Error>> {
+        Ok(copy(store).get(&key).await.map(|entry| entry.map(Into::into)).map_err(Into::into))
+    }
+
+    async fn set(
+        store: &Accessor<T, Self>,
+        key: String,
+        value: Vec<u8>,
+        expect: Option<u64>,
+    ) -> wasmtime::Result<Result<u64, v0_2::Error>> {
+        Ok(copy(store).set(&key, value, expect).await.map_err(Into::into))
+    }
+
+    async fn delete(store: &Accessor<T, Self>, key: String) -> wasmtime::Result<Result<(), v0_2::Error>> {
+        Ok(copy(store).delete(&key).await.map_err(Into::into))
     }
 }
 

@@ -238,7 +238,7 @@ fn told(outcome: Outcome, row: &Execution) -> (Option<Said>, Option<event::Error
 fn words(row: &OutputRow) -> Said {
     match serde_json::from_str(&row.data) {
         Ok(Output::Say { text, data }) => Said { text, data },
-        Ok(Output::Progress { message, .. }) => Said { text: Some(message), data: None },
+        Ok(Output::Progress { message: text, .. } | Output::Delta { text }) => Said { text: Some(text), data: None },
         Err(_) => Said::default(),
     }
 }

@@ -46,8 +46,22 @@ pub struct OutputRow {
     pub n: u32,
     /// When.
     pub at: Timestamp,
-    /// JSON.
+    /// JSON, its member `kind` first.
     pub data: String,
+}
+
+impl OutputRow {
+    /// How the JSON begins of a part of the reply, which is nothing of its own.
+    const DELTA: &str = r#"{"kind":"delta""#;
+
+    /// What kind of output it is.
+    pub fn kind(&self) -> &'static str {
+        match &self.data {
+            data if data.starts_with(Self::DELTA) => "delta",
+            data if data.starts_with(r#"{"kind":"progress""#) => "progress",
+            _ => "say",
+        }
+    }
 }
 
 /// The log of one attempt.
@@ -273,11 +287,14 @@ impl Store {
         .await
     }
 
-    /// How many things an attempt of an execution said.
+    /// How many things an attempt of an execution said, parts of its reply aside.
     pub async fn outputs_count(&self, id: ExecutionId, attempt: u32) -> Result<u32> {
         self.read(move |c| {
-            let mut select = c.prepare_cached("SELECT count(*) FROM outputs WHERE execution = ? AND attempt = ?")?;
-            Ok(select.query_row(params![id, attempt], |row| row.get(0))?)
+            let mut select = c.prepare_cached(
+                "SELECT count(*) FROM outputs WHERE execution = ? AND attempt = ? AND substr(data, 1, length(?)) <> ?",
+            )?;
+            let delta = OutputRow::DELTA;
+            Ok(select.query_row(params![id, attempt, delta, delta], |row| row.get(0))?)
         })
         .await
     }

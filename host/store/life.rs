@@ -435,7 +435,8 @@ pub(super) fn add_outputs(
     let mut add =
         c.prepare_cached("INSERT OR IGNORE INTO outputs (execution, attempt, n, at, data) VALUES (?, ?, ?, ?, ?)")?;
     for output in outputs {
-        if add.execute(params![id, output.attempt, output.n, output.at, output.data])? == 1 {
+        let new = add.execute(params![id, output.attempt, output.n, output.at, output.data])? == 1;
+        if new && output.kind() != "delta" {
             let about = About { execution: Some(id), ..About::default() };
             let place = json!({"attempt": output.attempt, "n": output.n});
             event::put(c, workspace, output.at, "execution.output", about, &place)?;

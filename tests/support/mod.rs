@@ -178,7 +178,12 @@ impl House {
 
     /// Uploads a guest, waits until it is compiled, and makes it live. Returns its digest.
     pub(crate) async fn deploy(&self, flow: &str, guest: &str) -> String {
-        let answer = self.upload(flow, component(guest)).await;
+        self.deploy_bytes(flow, component(guest)).await
+    }
+
+    /// The same with a component's bytes.
+    pub(crate) async fn deploy_bytes(&self, flow: &str, component: Bytes) -> String {
+        let answer = self.upload(flow, component).await;
         assert!(answer.status.is_success(), "{}", answer.text());
         let version = answer.json();
         assert_eq!(version["state"], "ready", "{version}");

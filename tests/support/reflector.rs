@@ -94,6 +94,14 @@ async fn answer(
             gzip.write_all(text.as_bytes()).unwrap();
             ([(header::CONTENT_ENCODING, "gzip")], gzip.finish().unwrap()).into_response()
         }
+        "/together" => {
+            // Answers as soon as as many requests are here as the query says.
+            let wanted: usize = uri.query().unwrap_or_default().parse().unwrap();
+            while got.lock().unwrap().iter().filter(|got| got.target.starts_with("/together")).count() < wanted {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            StatusCode::OK.into_response()
+        }
         "/never" => {
             tokio::time::sleep(Duration::from_secs(3_600)).await;
             StatusCode::OK.into_response()
