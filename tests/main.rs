@@ -26,6 +26,8 @@ mod dialects;
 mod envelopes;
 // Senders that ask whether they may send.
 mod handshakes;
+// What flows keep under keys.
+mod keyvalue;
 // Hostile guests.
 mod limits;
 // The operator hears of what fails.

@@ -124,6 +124,7 @@ struct House {
     notices: Notices,
     ingress: Ingress,
     metrics: Metrics,
+    quota: store::Quota,
     first_key: Option<Secret>,
 }
 
@@ -207,6 +208,7 @@ impl House {
             notices,
             ingress,
             metrics,
+            quota: config.capability.keyvalue_quota(),
             first_key,
         })
     }
@@ -220,6 +222,7 @@ impl House {
             subscriptions: self.subscriptions.clone(),
             executions: self.executions.clone(),
             deliveries: self.deliveries.clone(),
+            quota: self.quota,
             metrics: self.metrics.clone(),
             stopping,
         };

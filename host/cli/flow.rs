@@ -8,6 +8,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::Paging;
+use super::keyvalue::KeyValue;
 use super::out::{Columns, Out, fields, line, table};
 use super::remote::Remote;
 
@@ -51,6 +52,14 @@ pub(super) enum Flow {
         flow: String,
         #[command(subcommand)]
         change: Option<Change>,
+    },
+    /// Look at what the flow keeps by `wasi:keyvalue`, and mend it.
+    #[command(name = "keyvalue")]
+    KeyValue {
+        /// The flow.
+        flow: String,
+        #[command(subcommand)]
+        act: KeyValue,
     },
     /// Delete a flow with all its versions; refused while a hook uses it.
     Delete {
@@ -111,6 +120,7 @@ impl Flow {
                 out.answer(&remote.act(Method::POST, &path).await?, now)?;
             }
             Self::Config { flow, change } => config(&flow, change.unwrap_or(Change::Get), remote, out).await?,
+            Self::KeyValue { flow, act } => act.run(&flow, remote, out).await?,
             Self::Delete { flow } => {
                 remote.act(Method::DELETE, &["v1", "flows", &flow]).await?;
                 out.done(format_args!("flow {flow} deleted"))?;

@@ -17,6 +17,7 @@ mod flow;
 mod hook;
 mod hook_request;
 mod key;
+mod keyvalue;
 mod out;
 mod problem;
 mod remote;
@@ -26,9 +27,9 @@ mod serve;
 mod signature;
 mod spec;
 mod subscription;
-mod waterfall;
 #[cfg(test)]
 mod tests;
+mod waterfall;
 
 use out::Out;
 use remote::Remote;

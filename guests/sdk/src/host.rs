@@ -7,11 +7,14 @@ use serde::Serialize;
 use crate::bindings::flowgate::flow::{
     events as wire_events, flow_types as wire, output as wire_output, session as wire_session, spans as wire_spans,
 };
+use crate::bindings::keeping::wasi::keyvalue::{atomics, store as buckets};
 use crate::bindings::wasi::config::store;
 use crate::bindings::wasi::logging::logging;
 use crate::log::Level;
 use crate::session::{Entry, Message, Role};
-use crate::{Failure, Header, HttpReply, InputError, Reply, Request, Result, Trigger, config, events, output, session};
+use crate::{
+    Failure, Header, HttpReply, InputError, Reply, Request, Result, Trigger, config, events, keyvalue, output, session,
+};
 
 pub use crate::bindings::describing::exports::flowgate::flow::describe::Guest as Describe;
 pub use crate::bindings::exports::flowgate::flow::handler::Guest as Handler;
@@ -86,6 +89,59 @@ impl Span {
 
     pub(crate) fn end(self, error: Option<&str>) {
         self.0.end(error);
+    }
+}
+
+/// A bucket of the host's.
+#[derive(Debug)]
+pub(crate) struct Bucket(buckets::Bucket);
+
+impl Bucket {
+    pub(crate) fn open(name: &str) -> Result<Self, keyvalue::Error> {
+        Ok(Self(buckets::open(name)?))
+    }
+
+    pub(crate) fn get(&self, key: &str) -> Result<Option<Vec<u8>>, keyvalue::Error> {
+        Ok(self.0.get(key)?)
+    }
+
+    pub(crate) fn set(&self, key: &str, value: &[u8]) -> Result<(), keyvalue::Error> {
+        Ok(self.0.set(key, value)?)
+    }
+
+    pub(crate) fn delete(&self, key: &str) -> Result<(), keyvalue::Error> {
+        Ok(self.0.delete(key)?)
+    }
+
+    pub(crate) fn keys(&self, cursor: Option<&str>) -> Result<(Vec<String>, Option<String>), keyvalue::Error> {
+        let part = self.0.list_keys(cursor)?;
+        Ok((part.keys, part.cursor))
+    }
+
+    pub(crate) fn increment(&self, key: &str, delta: i64) -> Result<i64, keyvalue::Error> {
+        Ok(atomics::increment(&self.0, key, delta)?)
+    }
+
+    pub(crate) fn begin(&self, key: &str) -> Result<Cas, keyvalue::Error> {
+        Ok(Cas(atomics::Cas::new(&self.0, key)?))
+    }
+}
+
+/// A value that is to be replaced only if it stays as it is.
+pub(crate) struct Cas(atomics::Cas);
+
+impl Cas {
+    pub(crate) fn current(&self) -> Result<Option<Vec<u8>>, keyvalue::Error> {
+        Ok(self.0.current()?)
+    }
+
+    /// Replaces it, or gives what has come in between.
+    pub(crate) fn swap(self, value: &[u8]) -> Result<Option<Self>, keyvalue::Error> {
+        match atomics::swap(self.0, value) {
+            Ok(()) => Ok(None),
+            Err(atomics::CasError::CasFailed(newer)) => Ok(Some(Self(newer))),
+            Err(atomics::CasError::StoreError(error)) => Err(error.into()),
+        }
     }
 }
 
@@ -178,6 +234,16 @@ impl From<wire_session::Error> for session::Error {
             wire_session::Error::OverLimit(limit) => Self::OverLimit(limit),
             wire_session::Error::Invalid(reason) => Self::Invalid(reason),
             wire_session::Error::Unavailable(reason) => Self::Unavailable(reason),
+        }
+    }
+}
+
+impl From<buckets::Error> for keyvalue::Error {
+    fn from(error: buckets::Error) -> Self {
+        match error {
+            buckets::Error::NoSuchStore => Self::NoSuchBucket,
+            buckets::Error::AccessDenied => Self::AccessDenied,
+            buckets::Error::Other(why) => Self::Other(why),
         }
     }
 }

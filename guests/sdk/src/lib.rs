@@ -51,7 +51,7 @@
 //!
 //! # The host
 //!
-//! [`output`] says something before the reply, [`events`] tells subscribers, [`session`] remembers, [`spans`] names what takes time, [`log`] logs and [`config`] reads settings.
+//! [`output`] says something before the reply, [`events`] tells subscribers, [`session`] remembers a conversation, [`keyvalue`] whatever the flow keeps, [`spans`] names what takes time, [`log`] logs and [`config`] reads settings.
 //! A component imports only those that it uses.
 //!
 //! # Tests
@@ -69,6 +69,7 @@ mod flow;
 #[cfg(target_family = "wasm")]
 mod host;
 mod input;
+pub mod keyvalue;
 pub mod log;
 pub mod output;
 mod reply;

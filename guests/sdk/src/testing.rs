@@ -151,6 +151,7 @@ struct Host {
     outputs: Vec<Output>,
     config: BTreeMap<String, String>,
     sessions: HashMap<String, Session>,
+    buckets: HashMap<String, BTreeMap<String, Vec<u8>>>,
     /// The session of the running flow. A test that calls the modules directly is in one as well.
     current: Option<String>,
     now_ms: u64,
@@ -158,8 +159,8 @@ struct Host {
 
 impl Default for Host {
     fn default() -> Self {
-        let (outputs, config, sessions) = Default::default();
-        Self { outputs, config, sessions, current: Some(String::new()), now_ms: 0 }
+        let (outputs, config, sessions, buckets) = Default::default();
+        Self { outputs, config, sessions, buckets, current: Some(String::new()), now_ms: 0 }
     }
 }
 
@@ -204,7 +205,7 @@ pub(crate) mod host {
     use super::{HOST, Output};
     use crate::log::Level;
     use crate::session::{Entry, Message, Role};
-    use crate::{config, events, output, session};
+    use crate::{config, events, keyvalue, output, session};
 
     pub(crate) fn say(text: Option<&str>, data: Option<&str>) -> Result<(), output::Error> {
         let said = Output::Said { text: text.map(str::to_owned), data: data.map(str::to_owned) };
@@ -253,6 +254,71 @@ pub(crate) mod host {
             let attributes = std::mem::take(self.attributes.get_mut().unwrap_or_else(|broken| broken.into_inner()));
             let (name, error) = (std::mem::take(&mut self.name), self.error.take());
             HOST.with_borrow_mut(|host| host.outputs.push(Output::Spanned { name, attributes, error }));
+        }
+    }
+
+    #[derive(Debug, Clone)]
+    pub(crate) struct Bucket(String);
+
+    impl Bucket {
+        pub(crate) fn open(name: &str) -> Result<Self, keyvalue::Error> {
+            Ok(Self(if name.is_empty() { "default" } else { name }.to_owned()))
+        }
+
+        fn with<T>(&self, f: impl FnOnce(&mut BTreeMap<String, Vec<u8>>) -> T) -> T {
+            HOST.with_borrow_mut(|host| f(host.buckets.entry(self.0.clone()).or_default()))
+        }
+
+        pub(crate) fn get(&self, key: &str) -> Result<Option<Vec<u8>>, keyvalue::Error> {
+            Ok(self.with(|values| values.get(key).cloned()))
+        }
+
+        pub(crate) fn set(&self, key: &str, value: &[u8]) -> Result<(), keyvalue::Error> {
+            self.with(|values| values.insert(key.to_owned(), value.to_vec()));
+            Ok(())
+        }
+
+        pub(crate) fn delete(&self, key: &str) -> Result<(), keyvalue::Error> {
+            self.with(|values| values.remove(key));
+            Ok(())
+        }
+
+        pub(crate) fn keys(&self, _: Option<&str>) -> Result<(Vec<String>, Option<String>), keyvalue::Error> {
+            Ok((self.with(|values| values.keys().cloned().collect()), None))
+        }
+
+        pub(crate) fn increment(&self, key: &str, delta: i64) -> Result<i64, keyvalue::Error> {
+            let refused = || keyvalue::Error::Other(format!("the value under `{key}` is not a whole number"));
+            let text = self.get(key)?.map(String::from_utf8).transpose().map_err(|_| refused())?;
+            let before = text.map_or(Ok(0), |text| text.parse::<i64>()).map_err(|_| refused())?;
+            let sum = before.checked_add(delta).ok_or_else(refused)?;
+            self.set(key, sum.to_string().as_bytes())?;
+            Ok(sum)
+        }
+
+        pub(crate) fn begin(&self, key: &str) -> Result<Cas, keyvalue::Error> {
+            Ok(Cas { bucket: self.clone(), key: key.to_owned(), current: self.get(key)? })
+        }
+    }
+
+    pub(crate) struct Cas {
+        bucket: Bucket,
+        key: String,
+        current: Option<Vec<u8>>,
+    }
+
+    impl Cas {
+        pub(crate) fn current(&self) -> Result<Option<Vec<u8>>, keyvalue::Error> {
+            Ok(self.current.clone())
+        }
+
+        pub(crate) fn swap(self, value: &[u8]) -> Result<Option<Self>, keyvalue::Error> {
+            let newer = self.bucket.get(&self.key)?;
+            if newer != self.current {
+                return Ok(Some(Self { current: newer, ..self }));
+            }
+            self.bucket.set(&self.key, value)?;
+            Ok(None)
         }
     }
 

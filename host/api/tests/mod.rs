@@ -127,7 +127,9 @@ impl House {
             metrics: metrics.clone(),
         };
         let executions = Executions::new(parts, execution::Options::default());
-        let api = Api { store, clock, registry, hooks, subscriptions, executions, deliveries, metrics, stopping };
+        let quota = capability::Options::default().keyvalue_quota();
+        let api =
+            Api { store, clock, registry, hooks, subscriptions, executions, deliveries, quota, metrics, stopping };
         let (workspace, other) = (WorkspaceId::at(1), WorkspaceId::at(2));
         for (id, name) in [(workspace, "main"), (other, "other")] {
             let created_at = api.clock.now();
