@@ -56,3 +56,5 @@ mod tidy;
 mod triggers;
 // Components in.
 mod uploads;
+// Instances that run more than one execution.
+mod warm;

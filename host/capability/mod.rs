@@ -7,10 +7,12 @@
 mod config;
 mod events;
 mod grants;
+mod http_grant;
 mod keyvalue;
 mod logging;
 mod memory;
 mod output;
+mod secrets;
 mod session;
 mod spans;
 mod wasi;
@@ -30,10 +32,12 @@ use crate::id::FlowId;
 use crate::store::{Quota, Store};
 use crate::trigger::{Emitted, Output, Span};
 
-pub use self::grants::{Grants, HttpGrant, LlmGrant, Scheme};
+pub use self::grants::{BadGrant, GRANTS_MAX, Grants, LlmGrant, MODEL_CHARS_MAX};
+pub use self::http_grant::{HttpGrant, METHODS, PATTERN_BYTES_MAX, Scheme};
 pub use self::keyvalue::is_bucket;
 pub use self::logging::Logs;
 pub use self::memory::{Memory, OutOfMemory};
+pub use self::secrets::{SECRET_CHARS_MAX, SECRET_CHARS_MIN, SECRETS_MAX, check_secret_name};
 pub use self::session::Session;
 pub use self::spans::{Open, Spans};
 
@@ -187,6 +191,23 @@ impl Ctx {
             wasi: wasi::Wasi::new(options, &logs),
             logs,
         }
+    }
+
+    /// Makes the capabilities of an instance that has run before ready for its next execution. What the guest still holds
+    /// of the host, such as its standard streams, stays its own.
+    pub fn renew(&mut self, options: &Options, services: &Services, given: Given) {
+        let bytes_max = given.memory_bytes_max;
+        let old = std::mem::replace(self, Self::new(options, services, given));
+        self.logs = old.logs;
+        self.memory = old.memory;
+        self.table = old.table;
+        self.wasi.inherit(old.wasi);
+        self.memory.renew(bytes_max);
+    }
+
+    /// Whether what the guest has is within another limit of memory.
+    pub fn fits(&self, memory_bytes_max: usize) -> bool {
+        self.memory.bytes() <= memory_bytes_max
     }
 
     /// The log, which outlives this value: clones share their lines.

@@ -14,6 +14,8 @@ mod deploy;
 mod events;
 mod execution;
 mod flow;
+mod flow_secret;
+mod grant;
 mod hook;
 mod hook_request;
 mod key;

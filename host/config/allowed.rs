@@ -52,6 +52,8 @@ pub(super) static KEYS: &[(&str, Allowed)] = &[
     ("engine.reply_bytes_max", Whole(1, GIB)),
     ("engine.hostcall_bytes_max", Whole(1_024, GIB)),
     ("engine.instances_max", Whole(1, 100_000)),
+    ("engine.warm_max", Whole(0, 100_000)),
+    ("engine.warm_idle_ms", Whole(1, DAY_MS)),
     ("engine.keep_resident_bytes", Whole(0, GIB)),
     ("engine.epoch_tick_ms", Whole(1, 1_000)),
     ("engine.loaded_max", Whole(1, MANY)),

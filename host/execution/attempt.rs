@@ -112,6 +112,7 @@ impl Executions {
             trigger: attempt.trigger.clone(),
             config: attempt.target.config.clone(),
             grants: attempt.target.grants.clone(),
+            reuse_max: attempt.target.reuse_max,
             clock: parts.clock.clone(),
             limits: engine::Limits {
                 memory_bytes_max: own.and_then(|own| own.memory_bytes_max),

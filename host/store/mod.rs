@@ -1,7 +1,8 @@
 //! Durable rows, blobs and sealed secrets.
 //!
 //! One [`Store`] per data folder. The verbs are methods of [`Store`], grouped by what they are about: `key`, `flow`,
-//! `hook`, `request`, `execution`, `job`, `delivery`, `target`, `session`, `keyvalue`, `subscription`, `retention`. The rules:
+//! `flow_secret`, `hook`, `request`, `execution`, `job`, `delivery`, `target`, `session`, `keyvalue`, `subscription`,
+//! `retention`. The rules:
 //!
 //! - A lookup returns an `Option`; only a broken store is an error.
 //! - Time is an argument. The store asks no clock.
@@ -32,6 +33,7 @@ mod delivery;
 mod event;
 mod execution;
 mod flow;
+mod flow_secret;
 mod hook;
 mod job;
 mod key;
@@ -60,6 +62,7 @@ pub use delivery::{Delivery, DeliveryFilter, DeliveryStatus, NewDelivery, Step};
 pub use event::{Event, SessionEnd};
 pub use execution::{Execution, ExecutionFilter, Logs, Origin, OutputRow, Spans, Status};
 pub use flow::{Alias, Flow, NewVersion, Version, VersionState};
+pub use flow_secret::FlowSecret;
 pub use hook::Hook;
 pub use job::{Claim, Job, Lease};
 pub use key::{Key, Workspace};

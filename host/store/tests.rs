@@ -42,6 +42,7 @@ async fn house() -> House {
         name: "bot".into(),
         config: "{}".into(),
         grants: "{}".into(),
+        reuse_max: 1,
         created_at: NOW,
         updated_at: NOW,
     };
@@ -419,6 +420,7 @@ async fn bytes_stay_while_one_flow_has_them() {
         name: "other".into(),
         config: "{}".into(),
         grants: "{}".into(),
+        reuse_max: 1,
         created_at: NOW,
         updated_at: NOW,
     };

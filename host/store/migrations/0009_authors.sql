@@ -1,6 +1,9 @@
 -- What the operator permits a flow, as JSON, and the secrets that it may use. A secret is sealed for the row's flow and name.
 ALTER TABLE flows ADD COLUMN grants TEXT NOT NULL DEFAULT '{}';
 
+-- Executions that one instance may run, one after the other.
+ALTER TABLE flows ADD COLUMN reuse_max INTEGER NOT NULL DEFAULT 1;
+
 CREATE TABLE flow_secrets (
   flow BLOB NOT NULL,
   name TEXT NOT NULL,
