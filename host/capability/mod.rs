@@ -201,6 +201,7 @@ impl Ctx {
         self.logs = old.logs;
         self.memory = old.memory;
         self.table = old.table;
+        self.keyvalue.inherit(&old.keyvalue);
         self.wasi.inherit(old.wasi);
         self.memory.renew(bytes_max);
     }

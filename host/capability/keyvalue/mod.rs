@@ -106,6 +106,11 @@ impl KeyValue {
         Self { store, flow, clock, spans, quota: options.keyvalue_quota(), held_bytes: 0 }
     }
 
+    /// What the guest still holds counts on in its next execution.
+    pub(super) fn inherit(&mut self, old: &Self) {
+        self.held_bytes = old.held_bytes;
+    }
+
     fn open(&self, name: String) -> Result<Bucket, Error> {
         let name = if name.is_empty() { DEFAULT.to_owned() } else { name };
         if !is_bucket(&name) {
