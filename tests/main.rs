@@ -28,6 +28,8 @@ mod envelopes;
 mod handshakes;
 // What flows keep under keys.
 mod keyvalue;
+// Flows that call flows.
+mod flows;
 // Hostile guests.
 mod limits;
 // The operator hears of what fails.

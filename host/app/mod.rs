@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, Api};
-use crate::capability;
+use crate::capability::{self, flows::Door};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::delivery::{self, Deliveries};
@@ -134,11 +134,12 @@ impl House {
         let opened = tokio::task::spawn_blocking(move || Store::open(&own, &options)).await;
         let store = opened.unwrap_or(Err(store::Error::Closed))?;
         let client = Client::new(&config.egress);
+        let door = Door::default();
         let compiler = Compiler::this_program();
         let engine = Engine::new(Setup {
             options: config.engine.clone(),
             capability: config.capability.clone(),
-            services: capability::Services { store: store.clone(), client: client.clone() },
+            services: capability::Services { store: store.clone(), client: client.clone(), flows: door.clone() },
             cache_dir: folder.join("compiled"),
             cache_key: store.ring().derive("compiled components"),
             compiler: compiler.map_err(|source| Error::System { what: "find the compiler", source })?,
@@ -184,6 +185,7 @@ impl House {
         };
         let executions = Executions::new(parts, config.execution.clone());
         executions.recover().await?;
+        door.open(executions.port());
         let parts = ingress::Parts {
             store: store.clone(),
             clock: clock.clone(),

@@ -6,6 +6,7 @@
 
 mod config;
 mod events;
+pub mod flows;
 mod grants;
 mod http_grant;
 mod keyvalue;
@@ -61,6 +62,12 @@ pub struct Options {
     pub spans_max: usize,
     /// Bytes of their names, attributes and errors together. Default 256 KiB.
     pub span_bytes_max: usize,
+    /// Calls of other flows that one execution may make. Default 100.
+    pub calls_max: u32,
+    /// Levels that flows may call flows deep. Default 5.
+    pub call_depth_max: u32,
+    /// Bytes of message and data of one call together. Default 1 MiB.
+    pub call_bytes_max: usize,
     /// Keys that a flow may keep by `wasi:keyvalue`, in all its buckets. Default 10,000.
     pub keyvalue_keys_max: u64,
     /// Bytes of these keys and their values together. Default 64 MiB.
@@ -96,6 +103,9 @@ impl Default for Options {
             event_bytes_max: 256 << 10,
             spans_max: 1_000,
             span_bytes_max: 256 << 10,
+            calls_max: 100,
+            call_depth_max: 5,
+            call_bytes_max: 1 << 20,
             keyvalue_keys_max: 10_000,
             keyvalue_bytes_max: 64 << 20,
             keyvalue_key_bytes_max: 512,
@@ -130,6 +140,8 @@ pub struct Services {
     pub store: Store,
     /// Sends what flows send.
     pub client: Client,
+    /// Where flows that are called come to run.
+    pub flows: flows::Door,
 }
 
 impl fmt::Debug for Services {
@@ -145,6 +157,8 @@ pub struct Given {
     pub clock: Clock,
     /// The flow; none when it is only tried.
     pub flow: Option<FlowId>,
+    /// The execution as other flows see it; none when it is only tried.
+    pub caller: Option<flows::Caller>,
     /// The flow's configuration.
     pub config: Arc<BTreeMap<String, String>>,
     /// What the operator permits the flow.
@@ -161,6 +175,7 @@ pub struct Given {
 pub struct Ctx {
     config: config::Config,
     events: events::Events,
+    flows: flows::Flows,
     keyvalue: keyvalue::KeyValue,
     logs: Logs,
     memory: Memory,
@@ -181,6 +196,7 @@ impl Ctx {
         let store = services.store.clone();
         Self {
             keyvalue: keyvalue::KeyValue::new(options, store, given.flow, given.clock.clone(), spans.clone()),
+            flows: flows::Flows::new(options, services, given.caller, given.grants, spans.clone()),
             config: config::Config::new(given.config),
             events: events::Events::new(options, given.clock.clone()),
             memory: Memory::new(given.memory_bytes_max, options.table_elements_max),
@@ -248,6 +264,7 @@ pub fn add_to_linker(linker: &mut Linker<Ctx>) -> wasmtime::Result<()> {
     v0_1::flow::output::add_to_linker::<Ctx, HasSelf<output::Outputs>>(linker, |ctx| &mut ctx.output)?;
     v0_1::flow::events::add_to_linker::<Ctx, HasSelf<events::Events>>(linker, |ctx| &mut ctx.events)?;
     v0_1::flow::session::add_to_linker::<Ctx, HasSelf<session::Conversation>>(linker, |ctx| &mut ctx.session)?;
+    v0_1::flow::flows::add_to_linker::<Ctx, HasSelf<flows::Flows>>(linker, |ctx| &mut ctx.flows)?;
     keyvalue::add_to_linker(linker)?;
     v0_1::flow::spans::add_to_linker::<Ctx, spans::HasSpans>(linker, |ctx| spans::View {
         spans: &ctx.spans,

@@ -68,6 +68,10 @@ pub(super) static KEYS: &[(&str, Allowed)] = &[
     ("capability.event_bytes_max", Whole(0, GIB)),
     ("capability.spans_max", Whole(0, MANY)),
     ("capability.span_bytes_max", Whole(0, GIB)),
+    ("capability.calls_max", Whole(0, MANY)),
+    // Each level holds a place while it waits for the next one.
+    ("capability.call_depth_max", Whole(0, 100)),
+    ("capability.call_bytes_max", Whole(1, GIB)),
     ("capability.keyvalue_keys_max", Whole(0, 1_000 * MANY)),
     ("capability.keyvalue_bytes_max", Whole(0, 1_024 * GIB)),
     // An index entry of SQLite's is short.

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use wasmtime::UpdateDeadline;
 
 use crate::bindings::v0_1::{self, About, Flow};
+use crate::capability::flows::{Budget, Caller};
 use crate::capability::{Ctx, Given, Grants, Session};
 use crate::clock::{Clock, Timestamp};
 use crate::id::{Digest, ExecutionId, FlowId};
@@ -44,6 +45,10 @@ pub struct Call {
     pub clock: Clock,
     /// The flow's own limits.
     pub limits: Limits,
+    /// How many callers stand above it: 0 when a trigger made it.
+    pub depth: u32,
+    /// That of the caller, which what it runs is taken from; none when a trigger made it.
+    pub budget: Option<Arc<dyn Budget>>,
     /// Executions that one instance may run, one after the other. With 1 each gets a fresh one.
     pub reuse_max: u32,
 }
@@ -160,7 +165,19 @@ impl Engine {
             flow: call.flow,
             id,
         });
+        let cpu_max = Duration::from_millis(tighter(options.cpu_ms_max, call.limits.cpu_ms_max));
+        let meter = Arc::new(Meter::new(tighter(cpu_max, call.budget.as_ref().map(|budget| budget.left()))));
+        let caller = Caller {
+            execution: call.execution,
+            flow: call.flow,
+            depth: call.depth,
+            deadline: call.deadline,
+            user_id: call.trigger.user_id.clone(),
+            confidential: call.trigger.confidential,
+            budget: meter.clone(),
+        };
         let given = Given {
+            caller: Some(caller),
             clock: call.clock.clone(),
             flow: Some(call.flow),
             config: call.config,
@@ -177,7 +194,6 @@ impl Engine {
             deadline: call.deadline,
         };
         let reply_bytes_max = tighter(options.reply_bytes_max, call.limits.reply_bytes_max);
-        let cpu_ms_max = tighter(options.cpu_ms_max, call.limits.cpu_ms_max);
 
         let owner = (call.flow, call.version);
         let waiting = if call.reuse_max > 1 { self.0.warm.take(owner) } else { None };
@@ -185,11 +201,10 @@ impl Engine {
             Some(waiting) if waiting.store.data().fits(given.memory_bytes_max) => {
                 let mut store = waiting.store;
                 store.data_mut().renew(&self.0.capability, &self.0.services, given);
-                (self.within(store, cpu_ms_max), Some(waiting.live))
+                (self.within(store, meter.clone()), Some(waiting.live))
             }
-            _ => (self.guest(given, cpu_ms_max), None),
+            _ => (self.guest(given, meter.clone()), None),
         };
-        let meter = guest.meter.clone();
         let work = meter.measure(async {
             match &loaded.program {
                 Program::Flow(flow) => {
@@ -209,6 +224,9 @@ impl Engine {
             () = call.clock.sleep_until(call.deadline) => End::Stopped(Stop::Deadline),
         };
         let run = guest.report(end);
+        if let Some(budget) = &call.budget {
+            budget.charge(meter.spent());
+        }
         if call.reuse_max > 1
             && let (Some(live), End::Reply(_) | End::Failure(_)) = (live, &run.end)
         {
@@ -218,17 +236,16 @@ impl Engine {
     }
 
     /// A store for a fresh instance.
-    pub(super) fn guest(&self, given: Given, cpu_ms_max: u64) -> Guest<'_> {
+    pub(super) fn guest(&self, given: Given, meter: Arc<Meter>) -> Guest<'_> {
         let inner = &self.0;
         let mut store = wasmtime::Store::new(&inner.wasmtime, Ctx::new(&inner.capability, &inner.services, given));
         store.limiter(|ctx| ctx.memory());
         store.set_hostcall_fuel(inner.options.hostcall_bytes_max);
-        self.within(store, cpu_ms_max)
+        self.within(store, meter)
     }
 
     /// A store with the budget of one execution.
-    fn within(&self, mut store: wasmtime::Store<Ctx>, cpu_ms_max: u64) -> Guest<'_> {
-        let meter = Arc::new(Meter::new(Duration::from_millis(cpu_ms_max)));
+    fn within(&self, mut store: wasmtime::Store<Ctx>, meter: Arc<Meter>) -> Guest<'_> {
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback({
             let meter = meter.clone();
@@ -342,6 +359,8 @@ mod tests {
             grants: Arc::default(),
             clock,
             limits: Limits::default(),
+            depth: 0,
+            budget: None,
             reuse_max: 1,
         }
     }

@@ -58,6 +58,7 @@ impl House {
         let services = capability::Services {
             store: Store::open(self.folder(), &store::Options::default()).unwrap(),
             client: egress::Client::new(&egress::Options::default()),
+            flows: Default::default(),
         };
         let (cache_dir, cache_key) = (self.cache(), [key; 32]);
         Engine::new(Setup { options, capability, services, cache_dir, cache_key, compiler }).unwrap()

@@ -29,10 +29,11 @@ use crate::id::{self, ExecutionId, FlowId, RequestId, WorkspaceId};
 use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::registry::{self, Registry, Target};
-use crate::store::{self, Execution, ExecutionFilter, Idempotency, Logs, Origin, Page, Spans, Status, Store};
+use crate::store::{self, Execution, ExecutionFilter, Idempotency, Logs, Origin, Page, Parent, Spans, Status, Store};
 use crate::trigger::Trigger;
 
 mod attempt;
+mod called;
 mod follow;
 mod live;
 mod open;
@@ -147,6 +148,8 @@ pub struct Order {
     pub claims: Vec<Idempotency>,
     /// What it has the trigger of again.
     pub replay_of: Option<Origin>,
+    /// Who called it; none when a trigger made it.
+    pub parent: Option<Parent>,
 }
 
 /// A handle to the executions. Clones share it.

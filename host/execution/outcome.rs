@@ -7,6 +7,9 @@ use crate::engine::{End, Stop};
 use crate::store::{Execution, Status};
 use crate::trigger::{Failure, Reply};
 
+/// The reason of an execution for which the host had no place.
+pub(super) const HOST_BUSY: &str = "host_busy";
+
 /// What came of an execution. JSON: `{"reply":{…}}`, `{"failure":{…}}` or `{"stopped":{"reason":…,"message":…}}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -12,6 +12,7 @@ use super::attempt::Attempt;
 use super::live::Live;
 use super::open::Place;
 use super::{Done, Error, Executions, Follow, Order, RUN};
+use crate::capability::flows::Budget;
 use crate::hook::Record;
 use crate::id::ExecutionId;
 use crate::store::{self, Accepted, Lease, NewExecution, Start};
@@ -82,7 +83,7 @@ impl Executions {
             Err(seen) => return Ok(seen),
         };
         let (id, live) = (here.attempt.id, here.live.clone());
-        self.spawn(here.clone(), place);
+        self.spawn(here.clone(), Some(place));
         if let Ok(done) = tokio::time::timeout(patience, live.done()).await {
             return Ok(Ended::Done(id, done));
         }
@@ -135,7 +136,7 @@ impl Executions {
             Err(seen) => return Ok(Err(seen)),
         };
         let follow = self.follow_live(workspace, here.attempt.id, here.live.clone());
-        self.spawn(here, place);
+        self.spawn(here, Some(place));
         Ok(Ok(follow))
     }
 
@@ -185,7 +186,16 @@ impl Executions {
         waited.map_err(|_| Error::Full)?.map_err(|_| Error::Stopping)
     }
 
-    fn spawn(&self, here: Arc<Here>, place: OwnedSemaphorePermit) {
+    /// Runs an execution at once, for a caller who waits and knows what to do when it fails.
+    pub(super) fn run_once(&self, order: Order, wall: Duration, budget: Arc<dyn Budget>) -> Arc<Live> {
+        let wall_ms = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX);
+        let (new, attempt) = self.new_execution(order, "sync", wall_ms);
+        let (live, attempt) = (self.0.live.enter(new.id), Attempt { budget: Some(budget), ..attempt });
+        self.spawn(Arc::new(Here { new, attempt, live: live.clone(), record: Mutex::new(Recorded::Not) }), None);
+        live
+    }
+
+    fn spawn(&self, here: Arc<Here>, place: Option<OwnedSemaphorePermit>) {
         let this = self.clone();
         tokio::spawn(async move {
             let run = AssertUnwindSafe(this.run_here(&here)).catch_unwind();
@@ -306,6 +316,7 @@ impl Executions {
             mode,
             session: order.trigger.session_id.clone(),
             replay_of: order.replay_of,
+            parent: order.parent,
             created_at: now,
             deadline_ms: u64::try_from(wall.as_millis()).unwrap_or(u64::MAX),
             callback: order.hook.as_ref().and_then(|hook| Some(hook.spec.callback.as_ref()?.url.to_string())),
@@ -315,7 +326,8 @@ impl Executions {
             trigger_kept: super::attempt::kept(&order.trigger),
         };
         let trigger = Arc::new(order.trigger);
-        (new, Attempt { id, n: 1, target: order.target, hook: order.hook, trigger, wall })
+        let depth = order.parent.map_or(0, |parent| parent.depth + 1);
+        (new, Attempt { id, n: 1, target: order.target, hook: order.hook, trigger, wall, depth, budget: None })
     }
 }
 

@@ -68,6 +68,8 @@ impl Executions {
             hook,
             trigger: Arc::new(stored_trigger(execution).map_err(|error| error.to_string())?),
             wall: Duration::from_millis(execution.deadline_ms),
+            depth: execution.depth,
+            budget: None,
         })
     }
 }

@@ -97,6 +97,10 @@ pub struct Execution {
     pub session: Option<String>,
     /// What it has the trigger of again.
     pub replay_of: Option<Origin>,
+    /// The execution that called it.
+    pub parent: Option<ExecutionId>,
+    /// How many callers stand above it.
+    pub depth: u32,
     /// When it was accepted.
     pub created_at: Timestamp,
     /// When its last attempt began.
@@ -161,16 +165,18 @@ pub struct ExecutionFilter {
     pub statuses: Vec<Status>,
     /// Only of this session.
     pub session: Option<String>,
+    /// Only those that this one called.
+    pub parent: Option<ExecutionId>,
 }
 
 pub(super) const SLIM: &str = "id, workspace, flow, hook, version, status, reason, mode, attempt, session, replay_of, created_at, \
-                    started_at, finished_at, deadline_ms, cpu_us, memory_bytes, callback";
+                    started_at, finished_at, deadline_ms, cpu_us, memory_bytes, callback, parent, depth";
 
 /// The columns of one whole execution: what a list leaves out comes last.
 pub(super) const WIDE: &str = "outcome, trigger, body";
 
 /// The place of the column `sealed` after all these.
-pub(super) const SEALED: usize = 21;
+pub(super) const SEALED: usize = 23;
 
 impl Store {
     /// Cancels an execution that no worker has. `None` when there is no such execution, else where it stands now and
@@ -223,7 +229,11 @@ impl Store {
         page: Page<id::Execution>,
     ) -> Result<Vec<Execution>> {
         self.read(move |c| {
-            let by = if filter.hook.is_some() { "INDEXED BY executions_by_hook" } else { "" };
+            let by = match (&filter.hook, &filter.parent) {
+                (_, Some(_)) => "INDEXED BY executions_by_parent",
+                (Some(_), None) => "INDEXED BY executions_by_hook",
+                (None, None) => "",
+            };
             let mut sql = format!("SELECT {SLIM} FROM executions {by} WHERE workspace = ? AND id < ?");
             let bound = page.bound();
             let mut values: Vec<&dyn ToSql> = vec![&workspace, &bound];
@@ -234,6 +244,10 @@ impl Store {
             if let Some(hook) = &filter.hook {
                 sql += " AND hook = ?";
                 values.push(hook);
+            }
+            if let Some(parent) = &filter.parent {
+                sql += " AND parent = ?";
+                values.push(parent);
             }
             if let Some(session) = &filter.session {
                 sql += " AND session = ?";
@@ -365,6 +379,8 @@ pub(super) fn slim(row: &Row<'_>) -> rusqlite::Result<Execution> {
         cpu_us: count(row.get(15)?),
         memory_bytes: count(row.get(16)?),
         callback: row.get(17)?,
+        parent: row.get(18)?,
+        depth: row.get(19)?,
         outcome: None,
         trigger: String::new(),
         body: Bytes::new(),
@@ -372,8 +388,8 @@ pub(super) fn slim(row: &Row<'_>) -> rusqlite::Result<Execution> {
 }
 
 pub(super) fn whole(row: &Row<'_>) -> rusqlite::Result<Execution> {
-    let body: Vec<u8> = row.get(20)?;
-    Ok(Execution { outcome: row.get(18)?, trigger: row.get(19)?, body: body.into(), ..slim(row)? })
+    let body: Vec<u8> = row.get(22)?;
+    Ok(Execution { outcome: row.get(20)?, trigger: row.get(21)?, body: body.into(), ..slim(row)? })
 }
 
 /// A whole execution without what is sealed.

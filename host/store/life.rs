@@ -27,6 +27,15 @@ pub struct Idempotency {
     pub lasts: Option<Duration>,
 }
 
+/// The execution that called another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parent {
+    /// Its id.
+    pub execution: ExecutionId,
+    /// How many callers stand above it.
+    pub depth: u32,
+}
+
 /// An execution that begins.
 #[derive(Debug, Clone)]
 pub struct NewExecution {
@@ -46,6 +55,8 @@ pub struct NewExecution {
     pub session: Option<String>,
     /// What it has the trigger of again.
     pub replay_of: Option<Origin>,
+    /// Who called it; none when a trigger made it.
+    pub parent: Option<Parent>,
     /// Now.
     pub created_at: Timestamp,
     /// Milliseconds that an attempt may take.
@@ -302,8 +313,9 @@ fn insert(
     }
     c.prepare_cached(
         "INSERT INTO executions (id, workspace, flow, hook, version, status, reason, mode, attempt, session, replay_of,
-           created_at, started_at, finished_at, deadline_ms, cpu_us, memory_bytes, callback, outcome, trigger, body, sealed)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+           created_at, started_at, finished_at, deadline_ms, cpu_us, memory_bytes, callback, outcome, trigger, body, sealed,
+           parent, depth)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?
     .execute(params![
         new.id,
@@ -328,6 +340,8 @@ fn insert(
         kept.unwrap_or(&new.trigger),
         kept.map_or(&new.body[..], |_| b""),
         kept.is_none() && new.trigger_kept.is_some(),
+        new.parent.map(|parent| parent.execution),
+        new.parent.map_or(0, |parent| parent.depth + 1),
     ])?;
     Ok(())
 }

@@ -61,6 +61,7 @@ impl House {
             mode: "async",
             session: Some("s1".into()),
             replay_of: None,
+            parent: None,
             created_at: NOW,
             deadline_ms: 30_000,
             callback: None,

@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::bindings::flowgate::flow::{
-    events as wire_events, flow_types as wire, output as wire_output, session as wire_session, spans as wire_spans,
+    events as wire_events, flow_types as wire, flows as wire_flows, output as wire_output, session as wire_session,
+    spans as wire_spans,
 };
 use crate::bindings::keeping::wasi::keyvalue::{atomics, store as buckets};
 use crate::bindings::wasi::config::store;
@@ -13,7 +14,8 @@ use crate::bindings::wasi::logging::logging;
 use crate::log::Level;
 use crate::session::{Entry, Message, Role};
 use crate::{
-    Failure, Header, HttpReply, InputError, Reply, Request, Result, Trigger, config, events, keyvalue, output, session,
+    Failure, Header, HttpReply, InputError, Reply, Request, Result, Trigger, config, events, flows, keyvalue, output,
+    session,
 };
 
 pub use crate::bindings::describing::exports::flowgate::flow::describe::Guest as Describe;
@@ -90,6 +92,19 @@ impl Span {
     pub(crate) fn end(self, error: Option<&str>) {
         self.0.end(error);
     }
+}
+
+pub(crate) fn call(call: &flows::Call) -> Result<Reply, flows::Error> {
+    Ok(wire_flows::call(&invocation(call))?.into())
+}
+
+pub(crate) fn start(call: &flows::Call) -> Result<String, flows::Error> {
+    Ok(wire_flows::start(&invocation(call))?)
+}
+
+fn invocation(call: &flows::Call) -> wire_flows::Invocation {
+    let flows::Call { flow, message, data, session_id } = call.clone();
+    wire_flows::Invocation { flow, message, data, session_id }
 }
 
 /// A bucket of the host's.
@@ -194,6 +209,44 @@ impl From<wire::Request> for Request {
 impl From<Reply> for wire::Reply {
     fn from(reply: Reply) -> Self {
         Self { text: reply.text, data: reply.data, raw: reply.raw.map(wire::HttpReply::from) }
+    }
+}
+
+impl From<wire::Reply> for Reply {
+    fn from(reply: wire::Reply) -> Self {
+        let raw = reply.raw.map(|raw| HttpReply {
+            status: raw.status,
+            headers: raw.headers.into_iter().map(|h| Header { name: h.name, value: h.value }).collect(),
+            body: raw.body,
+        });
+        Self { text: reply.text, data: reply.data, raw }
+    }
+}
+
+/// Not a `From`, since whatever is an error becomes a failure by its words.
+fn failure(failure: wire::Failure) -> Failure {
+    match failure {
+        wire::Failure::InvalidInput(wire::InputError { field, expected, received, message }) => {
+            Failure::InvalidInput(InputError { field, expected, received, message })
+        }
+        wire::Failure::Failed(message) => Failure::Failed(message),
+        wire::Failure::Retry(wire::RetryAfter { after_ms, message }) => {
+            Failure::Retry { after: after_ms.map(Duration::from_millis), message }
+        }
+    }
+}
+
+impl From<wire_flows::Error> for flows::Error {
+    fn from(error: wire_flows::Error) -> Self {
+        match error {
+            wire_flows::Error::NotGranted(why) => Self::NotGranted(why),
+            wire_flows::Error::Unknown(why) => Self::Unknown(why),
+            wire_flows::Error::OverLimit(why) => Self::OverLimit(why),
+            wire_flows::Error::Invalid(why) => Self::Invalid(why),
+            wire_flows::Error::Failed(failed) => Self::Failed(failure(failed)),
+            wire_flows::Error::Stopped(reason) => Self::Stopped(reason),
+            wire_flows::Error::Busy => Self::Busy,
+        }
     }
 }
 

@@ -51,7 +51,7 @@
 //!
 //! # The host
 //!
-//! [`output`] says something before the reply, [`events`] tells subscribers, [`session`] remembers a conversation, [`keyvalue`] whatever the flow keeps, [`spans`] names what takes time, [`log`] logs and [`config`] reads settings.
+//! [`output`] says something before the reply, [`events`] tells subscribers, [`session`] remembers a conversation, [`keyvalue`] whatever the flow keeps, [`flows`] calls other flows, [`spans`] names what takes time, [`log`] logs and [`config`] reads settings.
 //! A component imports only those that it uses.
 //!
 //! # Tests
@@ -66,6 +66,7 @@ mod describe;
 pub mod events;
 mod failure;
 mod flow;
+pub mod flows;
 #[cfg(target_family = "wasm")]
 mod host;
 mod input;

@@ -91,6 +91,7 @@ impl House {
             services: capability::Services {
                 store: store.clone(),
                 client: egress::Client::new(&egress::Options::default()),
+                flows: Default::default(),
             },
             cache_dir: folder.path().join("cache"),
             cache_key: [1; 32],
@@ -203,6 +204,7 @@ impl House {
             trigger: Trigger { message: Some("hi".to_owned()), request, ..Trigger::default() },
             claims: Vec::new(),
             replay_of: None,
+            parent: None,
         };
         self.api.executions.accept(order).await.unwrap().id()
     }
