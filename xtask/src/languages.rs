@@ -43,7 +43,10 @@ pub(crate) fn test() -> Result<()> {
     js.arg("test").current_dir(root().join("guests/js"));
     run(js)?;
     let mut types = Command::new("node");
-    types.arg(tools.node.join("node_modules/typescript/bin/tsc")).args(["--project", "guests/tour"]).current_dir(root());
+    types
+        .arg(tools.node.join("node_modules/typescript/bin/tsc"))
+        .args(["--project", "guests/tour"])
+        .current_dir(root());
     run(types)?;
     let mut python = tools.python();
     python.args(["-m", "unittest", "discover", "-s", "tests", "-t", "."]).current_dir(root().join("guests/python"));
@@ -127,7 +130,8 @@ impl Tools {
 fn project(language: &str, sdk: &str, part: &str) -> Result<Option<(String, String)>> {
     let folder = format!("target/projects/{language}");
     let to = root().join(&folder);
-    let (template, sdk, wit) = (root().join("guests/templates").join(language), root().join(sdk).join(part), root().join(WIT));
+    let (template, sdk, wit) =
+        (root().join("guests/templates").join(language), root().join(sdk).join(part), root().join(WIT));
     let made_of = digest(&[template.clone(), sdk.clone(), wit.clone()])?;
     if fs::read_to_string(to.join("made-of")).is_ok_and(|old| old == made_of) {
         return Ok(None);
