@@ -44,6 +44,8 @@ mod receivers;
 mod refusals;
 // What came to a hook and what became of it.
 mod requests;
+// Several messages of a session at one time.
+mod sessions;
 // Requests signed by the libraries that senders use.
 mod senders;
 // What an execution's time was spent on.

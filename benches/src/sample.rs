@@ -18,11 +18,15 @@ const BODY_BYTES: usize = 1 << 10;
 
 /// A `POST` of 1 KiB of JSON in Flowgate's native envelope, signed with `key`.
 pub fn request(path: &str, key: &[u8], more: &[(&str, &str)]) -> Bytes {
-    let body = body();
-    let signature = format!("{PREFIX}{}", hex::encode(mac(key, &body).finalize().into_bytes()));
+    signed(path, key, &body(), more)
+}
+
+/// A `POST` of JSON, signed with `key`.
+pub fn signed(path: &str, key: &[u8], body: &[u8], more: &[(&str, &str)]) -> Bytes {
+    let signature = format!("{PREFIX}{}", hex::encode(mac(key, body).finalize().into_bytes()));
     let mut headers = vec![("content-type", "application/json"), (SIGNATURE, signature.as_str())];
     headers.extend_from_slice(more);
-    wire::request("POST", path, &headers, &body)
+    wire::request("POST", path, &headers, body)
 }
 
 /// Whether `given`, the header's value, proves `body`.

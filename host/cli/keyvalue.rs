@@ -47,7 +47,8 @@ pub(super) enum KeyValue {
 #[derive(Debug, clap::Args)]
 pub(super) struct At {
     /// The key.
-    key: String,
+    #[arg(value_name = "KEY")]
+    name: String,
     /// The bucket.
     #[arg(long, default_value = "default")]
     bucket: String,
@@ -64,22 +65,22 @@ impl KeyValue {
             Self::List { bucket: Some(bucket), paging } => {
                 out.list(&remote.get(&[&path[..], &[&bucket]].concat(), &paging.query()).await?, KEYS)?;
             }
-            Self::Get { at: At { key, bucket } } => {
-                let value = remote.bytes(&[&path[..], &[&bucket, &key]].concat()).await?;
+            Self::Get { at: At { name, bucket } } => {
+                let value = remote.bytes(&[&path[..], &[&bucket, &name]].concat()).await?;
                 match std::str::from_utf8(&value) {
                     Ok(text) if out.is_json() => out.data(&json!(text))?,
                     Err(_) if out.is_json() => out.data(&json!(&value[..]))?,
                     _ => out.bytes(&value)?,
                 }
             }
-            Self::Set { at: At { key, bucket }, value, file } => {
+            Self::Set { at: At { name, bucket }, value, file } => {
                 let value = given(value, file)?;
-                remote.put(&[&path[..], &[&bucket, &key]].concat(), value).await?;
-                out.done(format_args!("`{key}` is set"))?;
+                remote.put(&[&path[..], &[&bucket, &name]].concat(), value).await?;
+                out.done(format_args!("`{name}` is set"))?;
             }
-            Self::Delete { at: At { key, bucket } } => {
-                remote.act(Method::DELETE, &[&path[..], &[&bucket, &key]].concat()).await?;
-                out.done(format_args!("`{key}` removed"))?;
+            Self::Delete { at: At { name, bucket } } => {
+                remote.act(Method::DELETE, &[&path[..], &[&bucket, &name]].concat()).await?;
+                out.done(format_args!("`{name}` removed"))?;
             }
         }
         Ok(())

@@ -93,6 +93,7 @@ pub(super) static KEYS: &[(&str, Allowed)] = &[
     ("execution.async_at_once", Whole(1, 100_000)),
     ("execution.queued_max", Whole(1, 100 * MANY)),
     ("execution.sync_wall_ms", Whole(1, DAY_MS)),
+    ("execution.session_waiting_max", Whole(0, MANY)),
     ("execution.async_wall_ms", Whole(1, DAY_MS)),
     ("transform.cpu_ms_max", Whole(1, DAY_MS)),
     ("transform.wall_ms_max", Whole(1, DAY_MS)),

@@ -94,6 +94,11 @@ impl Executions {
                     attempt.ending(finish, store::Status::Failed, Some("retries_exhausted"), outcome)
                 }
             },
+            Verdict::Final { status: store::Status::Canceled, reason, outcome } => {
+                let told = live.reason.get().copied();
+                let outcome = told.map_or(outcome, |told| Outcome::stopped(told, Stop::Canceled.to_string()));
+                attempt.ending(finish, store::Status::Canceled, told.or(reason), outcome)
+            }
             Verdict::Final { status, reason, outcome } => attempt.ending(finish, status, reason, outcome),
         };
         if let Some(done) = &ending.done {

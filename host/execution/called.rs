@@ -82,7 +82,7 @@ fn refusal(error: &Error) -> Refusal {
     use registry::Error::{NotReady, UnknownAlias, UnknownFlow};
     match error {
         Error::Registry(UnknownFlow(_) | UnknownAlias(_) | NotReady { .. }) => Refusal::Unknown(error.to_string()),
-        Error::Full | Error::TooMany(_) | Error::Stopping => Refusal::Busy,
+        Error::Full | Error::TooMany(_) | Error::SessionFull(..) | Error::Stopping => Refusal::Busy,
         other => {
             tracing::warn!(error = other as &dyn std::error::Error, "a flow could not be called");
             Refusal::Stopped("host_error".to_owned())

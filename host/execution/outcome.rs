@@ -74,9 +74,9 @@ impl Done {
         })
     }
 
-    pub(super) fn canceled(at: Timestamp) -> Self {
-        let outcome = Outcome::stopped("canceled", "the execution was canceled before it ran");
-        Self { status: Status::Canceled, reason: Some("canceled".to_owned()), outcome, at, attempt: 0 }
+    pub(super) fn canceled(at: Timestamp, reason: &str) -> Self {
+        let outcome = Outcome::stopped(reason, "the execution was canceled before it ran");
+        Self { status: Status::Canceled, reason: Some(reason.to_owned()), outcome, at, attempt: 0 }
     }
 
     /// The end of an execution that ran, and of which the store took nothing.

@@ -9,6 +9,7 @@ use futures_util::FutureExt as _;
 use tokio::sync::{Mutex, OwnedSemaphorePermit};
 
 use super::attempt::Attempt;
+use super::busy::{Turn, merges};
 use super::live::Live;
 use super::open::Place;
 use super::{Done, Error, Executions, Follow, Order, RUN};
@@ -77,6 +78,9 @@ impl Recorded {
 impl Executions {
     /// Runs an execution at once and waits for it, at most for `patience`. Dropping the future does not stop it.
     pub async fn wait(&self, order: Order, patience: Duration) -> Result<Ended, Error> {
+        if merges(&order).is_some() {
+            return self.accept_and_wait(order, patience).await;
+        }
         let strict = order.hook.as_ref().is_some_and(|hook| hook.spec.record == Record::Strict);
         let (here, place) = match self.start(order, strict, "sync", self.0.options.sync_wall_ms).await? {
             Ok(started) => started,
@@ -93,14 +97,25 @@ impl Executions {
 
     /// Makes an execution durable and leaves it to the workers.
     pub async fn accept(&self, order: Order) -> Result<Ended, Error> {
+        match merges(&order) {
+            Some(wait) => self.merge(order, wait).await,
+            None => self.accept_at(order, Duration::ZERO).await,
+        }
+    }
+
+    /// Makes an execution durable and leaves it to the workers, after a while.
+    pub(super) async fn accept_at(&self, order: Order, wait: Duration) -> Result<Ended, Error> {
         self.refuse_when_full()?;
         let (new, attempt) = self.new_execution(order, "async", self.0.options.async_wall_ms);
         let id = new.id;
         let open = self.open(&attempt)?;
-        match self.0.parts.store.execution_accept(new, Start::Queued(RUN)).await? {
+        let turn = self.turn(&attempt).await?;
+        let ready_at = new.created_at.after(wait);
+        match self.0.parts.store.execution_accept(new, Start::Queued(RUN, ready_at)).await? {
             Accepted::Seen { execution, claim, same } => Ok(Ended::Seen { execution, claim, same }),
             Accepted::New(_) => {
                 open.into_iter().for_each(Place::keep);
+                turn.into_iter().for_each(Turn::keep);
                 self.0.queued.fetch_add(1, Ordering::Relaxed);
                 self.0.parts.queue.wake(RUN);
                 Ok(Ended::Going(id))
@@ -131,6 +146,12 @@ impl Executions {
     /// Makes an execution durable, runs it at once, and gives what it says as it says it.
     pub async fn stream(&self, order: Order) -> Result<Result<Follow, Ended>, Error> {
         let workspace = order.target.workspace;
+        if merges(&order).is_some() {
+            return match self.accept(order).await? {
+                Ended::Going(id) => self.follow(workspace, id, None).await.map(Ok),
+                other => Ok(Err(other)),
+            };
+        }
         let (here, place) = match self.start(order, true, "stream", self.0.options.async_wall_ms).await? {
             Ok(started) => started,
             Err(seen) => return Ok(Err(seen)),
@@ -151,6 +172,7 @@ impl Executions {
         let place = self.place().await?;
         let (new, attempt) = self.new_execution(order, mode, wall_ms);
         let open = self.open(&attempt)?;
+        let turn = self.turn(&attempt).await?;
         let mut record = Recorded::Not;
         if strict || !new.claims.is_empty() {
             record = match self.accept_here(new.clone()).await? {
@@ -159,6 +181,7 @@ impl Executions {
             };
         }
         open.into_iter().for_each(Place::keep);
+        turn.into_iter().for_each(Turn::keep);
         let live = self.0.live.enter(new.id);
         Ok(Ok((Arc::new(Here { new, attempt, live, record: Mutex::new(record) }), place)))
     }
@@ -208,6 +231,11 @@ impl Executions {
     }
 
     async fn run_here(&self, here: &Here) {
+        // One that is stopped before its turn ends at once.
+        tokio::select! {
+            () = self.0.turns.come(here.attempt.id) => {}
+            () = here.live.stop.cancelled() => {}
+        }
         let mut ending = self.attempt(&here.attempt, &here.live).await;
         let mut record = here.record.lock().await;
         if matches!(*record, Recorded::Not) && ending.done.is_none() {
@@ -273,7 +301,10 @@ impl Executions {
         self.0.live.leave(here.attempt.id, here.live.clone());
         match here.record.lock().await.lease() {
             Some(lease) => self.0.parts.queue.give_back(lease).await,
-            None => self.0.open.leave(here.attempt.id),
+            None => {
+                self.0.open.leave(here.attempt.id);
+                self.pass_on(here.attempt.id);
+            }
         }
     }
 
@@ -299,7 +330,7 @@ impl Executions {
         tracing::error!(execution = %id, error = error as &dyn std::error::Error, "an end was not recorded");
     }
 
-    fn new_execution(&self, mut order: Order, mode: &'static str, wall_ms: u64) -> (NewExecution, Attempt) {
+    pub(super) fn new_execution(&self, mut order: Order, mode: &'static str, wall_ms: u64) -> (NewExecution, Attempt) {
         let now = self.now();
         let id = ExecutionId::at(now.unix_ms_unsigned());
         let wall = self.wall(order.hook.as_deref(), wall_ms);

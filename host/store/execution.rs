@@ -186,16 +186,17 @@ impl Store {
         workspace: WorkspaceId,
         id: ExecutionId,
         at: Timestamp,
+        reason: &'static str,
         outcome: String,
         trigger_kept: Option<String>,
     ) -> Result<Option<(Status, bool)>> {
         self.write(move |c| {
             let mut update = c.prepare_cached(
-                "UPDATE executions SET status = 'canceled', reason = 'canceled', finished_at = ?, outcome = ?
+                "UPDATE executions SET status = 'canceled', reason = ?, finished_at = ?, outcome = ?
                  WHERE workspace = ? AND id = ? AND status IN ('queued', 'waiting') RETURNING flow, session",
             )?;
             let canceled = update
-                .query_row(params![at, outcome, workspace, id], |row| {
+                .query_row(params![reason, at, outcome, workspace, id], |row| {
                     Ok((row.get(0)?, row.get::<_, Option<String>>(1)?))
                 })
                 .optional()?;
@@ -340,6 +341,19 @@ impl Store {
                  WHERE finished_at IS NULL AND hook IS NOT NULL",
             )?;
             let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    /// The executions of sessions that are not final and came in by a hook, in order: flow, session, and whether they have begun.
+    pub async fn sessions_unfinished(&self) -> Result<Vec<(FlowId, String, ExecutionId, bool)>> {
+        self.read(|c| {
+            let mut select = c.prepare_cached(
+                "SELECT flow, session, id, attempt > 0 FROM executions INDEXED BY executions_unfinished
+                 WHERE finished_at IS NULL AND session IS NOT NULL AND hook IS NOT NULL ORDER BY id",
+            )?;
+            let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
             Ok(rows.collect::<rusqlite::Result<_>>()?)
         })
         .await

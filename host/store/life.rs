@@ -76,8 +76,8 @@ pub struct NewExecution {
 /// Who runs an accepted execution.
 #[derive(Debug, Clone, Copy)]
 pub enum Start {
-    /// Whoever claims the job of this kind.
-    Queued(&'static str),
+    /// Whoever claims the job of this kind, from this time on.
+    Queued(&'static str, Timestamp),
     /// The caller, at once, as the first attempt. After a crash it is whoever claims the job of this kind.
     Here {
         /// The kind of the job.
@@ -183,9 +183,9 @@ impl Store {
             }
             let subject = new.id.as_bytes();
             match start {
-                Start::Queued(job) => {
+                Start::Queued(job, ready_at) => {
                     insert(c, &new, Status::Queued, 0, None, None)?;
-                    super::job::put(c, job, new.workspace, subject, new.created_at)?;
+                    super::job::put(c, job, new.workspace, subject, ready_at)?;
                     Ok(Accepted::New(None))
                 }
                 Start::Here { job, owner, until } => {
@@ -197,6 +197,31 @@ impl Store {
             }
         };
         self.0.writer.write_or_busy(accept).await
+    }
+
+    /// Changes the trigger of an execution that has not begun, and makes the claims of the request that wants it, which `new`
+    /// has beside the execution's id. None when it has begun, is sealed, or `change` does not want to.
+    pub async fn execution_merge(
+        &self,
+        new: NewExecution,
+        change: impl FnOnce(&str) -> Option<String> + Send + 'static,
+    ) -> Result<Option<Accepted>> {
+        self.write(move |c| {
+            let mut select = c.prepare_cached(
+                "SELECT trigger FROM executions
+                 WHERE workspace = ? AND id = ? AND status = 'queued' AND attempt = 0 AND sealed = 0",
+            )?;
+            let trigger: Option<String> =
+                select.query_row(params![new.workspace, new.id], |row| row.get(0)).optional()?;
+            let Some(changed) = trigger.and_then(|trigger| change(&trigger)) else { return Ok(None) };
+            if let Some(seen) = claim(c, &new)? {
+                return Ok(Some(seen));
+            }
+            let mut update = c.prepare_cached("UPDATE executions SET trigger = ? WHERE workspace = ? AND id = ?")?;
+            update.execute(params![changed, new.workspace, new.id])?;
+            Ok(Some(Accepted::New(None)))
+        })
+        .await
     }
 
     /// Records an execution that has begun and ended without being accepted first. Returns before it is durable; waits
