@@ -51,8 +51,9 @@
 //!
 //! # The host
 //!
-//! [`output`] says something before the reply, [`events`] tells subscribers, [`session`] remembers a conversation, [`keyvalue`] whatever the flow keeps, [`flows`] calls other flows, [`spans`] names what takes time, [`log`] logs and [`config`] reads settings.
-//! A component imports only those that it uses.
+//! [`output`] says something before the reply, [`events`] tells subscribers, [`session`] remembers a conversation,
+//! [`keyvalue`] whatever the flow keeps, [`flows`] calls other flows, [`spans`] names what takes time, [`log`] logs and
+//! [`config`] reads settings. A component imports only those that it uses.
 //!
 //! # Tests
 //!
