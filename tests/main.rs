@@ -28,6 +28,8 @@ mod dialects;
 mod envelopes;
 // Senders that ask whether they may send.
 mod handshakes;
+// Flows in other languages than Rust.
+mod languages;
 // Receivers that do not answer, and what waits for them.
 mod late;
 // Hostile guests.
@@ -36,6 +38,8 @@ mod limits;
 mod models;
 // The operator hears of what fails.
 mod notices;
+// Where requests of flows may go, and how long.
+mod outgoing;
 // Outputs delivered as they are said.
 mod outputs;
 // The ids of products in their own paths.
@@ -56,6 +60,8 @@ mod spans;
 mod subscriptions;
 // A running house, and what is needed to talk to it.
 mod support;
+// A guest that wants to know its secret.
+mod thief;
 // The repository keeps its own rules: floor plan, pages, tests, prose.
 mod tidy;
 // Deliveries reshaped by components, honest and hostile.

@@ -7,16 +7,20 @@
 mod config;
 mod events;
 mod grants;
+mod http;
 mod http_grant;
 mod keyvalue;
 mod llm;
 mod logging;
 mod memory;
+mod outgoing;
 mod output;
+mod redact;
 mod secrets;
 mod session;
 mod spans;
 mod wasi;
+mod wasi_http;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -39,7 +43,8 @@ pub use self::http_grant::{HttpGrant, METHODS, PATTERN_BYTES_MAX, Scheme};
 pub use self::keyvalue::is_bucket;
 pub use self::logging::Logs;
 pub use self::memory::{Memory, OutOfMemory};
-pub use self::secrets::{SECRET_CHARS_MAX, SECRET_CHARS_MIN, SECRETS_MAX, check_secret_name};
+pub use self::redact::Redactor;
+pub use self::secrets::{SECRET_CHARS_MAX, SECRET_CHARS_MIN, SECRETS_MAX, Secrets, check_secret_name};
 pub use self::session::Session;
 pub use self::spans::{Open, Spans};
 
@@ -83,6 +88,16 @@ pub struct Options {
     pub session_text_bytes_max: usize,
     /// Bytes of one request for random numbers. Default 64 KiB.
     pub random_bytes_max: u64,
+    /// Requests that an execution may send by HTTP. Default 100.
+    pub http_requests_max: u32,
+    /// Requests of an execution under way at one time; further ones wait. Default 32.
+    pub http_concurrent_max: usize,
+    /// Milliseconds for a request with its whole answer. Default 30,000.
+    pub http_ms_max: u64,
+    /// Bytes of a request's body. Default 1 MiB.
+    pub http_request_bytes_max: usize,
+    /// Bytes of an answer's body. Default 1 MiB.
+    pub http_answer_bytes_max: usize,
     /// Streams, pollables, HTTP bodies and the like held at one time. Default 1,000.
     pub resources_max: usize,
     /// Bytes of one set of HTTP header fields as it lies in the host's memory. Default 64 KiB.
@@ -112,6 +127,11 @@ impl Default for Options {
             session_value_bytes_max: 64 << 10,
             session_text_bytes_max: 64 << 10,
             random_bytes_max: 64 << 10,
+            http_requests_max: 100,
+            http_concurrent_max: 32,
+            http_ms_max: 30_000,
+            http_request_bytes_max: 1 << 20,
+            http_answer_bytes_max: 1 << 20,
             resources_max: 1_000,
             header_bytes_max: 64 << 10,
             table_elements_max: 20_000,
@@ -174,6 +194,8 @@ pub struct Given {
     pub grants: Arc<Grants>,
     /// What was spent on language models, to be added to.
     pub spent: Spent,
+    /// The secrets that the flow may use.
+    pub secrets: Secrets,
     /// The conversation, where the trigger names one.
     pub session: Option<Session>,
     /// Takes what the flow says; its bound is how far the flow may run ahead of its reader.
@@ -186,6 +208,7 @@ pub struct Given {
 pub struct Ctx {
     config: config::Config,
     events: events::Events,
+    http: http::Http,
     keyvalue: keyvalue::KeyValue,
     llm: llm::Llm,
     logs: Logs,
@@ -194,6 +217,7 @@ pub struct Ctx {
     session: session::Conversation,
     spans: Spans,
     table: ResourceTable,
+    vault: secrets::Vault,
     wasi: wasi::Wasi,
 }
 
@@ -201,8 +225,22 @@ impl Ctx {
     /// Prepares the capabilities for one execution.
     pub fn new(options: &Options, services: &Services, given: Given) -> Self {
         let logs = Logs::new(options, given.clock.clone());
+        Self::logging(options, services, given, logs)
+    }
+
+    fn logging(options: &Options, services: &Services, given: Given, logs: Logs) -> Self {
         let (models, ledger) = (services.models.clone(), services.ledger.clone());
         let spans = Spans::new(options);
+        let redactor = given.secrets.redactor().clone();
+        let vault = secrets::Vault::new(given.secrets, given.grants.clone(), spans.clone());
+        let outgoing = outgoing::Outgoing::new(
+            options,
+            services.client.clone(),
+            given.grants.clone(),
+            vault.clone(),
+            logs.clone(),
+            spans.clone(),
+        );
         let mut table = ResourceTable::new();
         table.set_max_capacity(options.resources_max);
         let store = services.store.clone();
@@ -210,13 +248,15 @@ impl Ctx {
             keyvalue: keyvalue::KeyValue::new(options, store, given.flow, given.clock.clone(), spans.clone()),
             config: config::Config::new(given.config),
             events: events::Events::new(options, given.clock.clone()),
+            http: http::Http::new(outgoing.clone()),
             llm: llm::Llm::new(options, models, ledger, given.flow, given.grants, given.spent),
             memory: Memory::new(given.memory_bytes_max, options.table_elements_max),
-            output: output::Outputs::new(options, given.output, spans.clone()),
-            session: session::Conversation::new(options, given.session, given.clock, spans.clone()),
+            output: output::Outputs::new(options, given.output, spans.clone(), redactor.clone()),
+            session: session::Conversation::new(options, given.session, given.clock, spans.clone(), redactor),
             spans,
             table,
-            wasi: wasi::Wasi::new(options, &logs),
+            vault,
+            wasi: wasi::Wasi::new(options, &logs, outgoing),
             logs,
         }
     }
@@ -225,17 +265,18 @@ impl Ctx {
     /// of the host, such as its standard streams, stays its own.
     pub fn renew(&mut self, options: &Options, services: &Services, given: Given) {
         let bytes_max = given.memory_bytes_max;
-        let old = std::mem::replace(self, Self::new(options, services, given));
-        self.logs = old.logs;
+        let renewed = Self::logging(options, services, given, self.logs.clone());
+        let old = std::mem::replace(self, renewed);
         self.memory = old.memory;
         self.table = old.table;
         self.wasi.inherit(old.wasi);
         self.memory.renew(bytes_max);
     }
 
-    /// Whether what the guest has is within another limit of memory.
-    pub fn fits(&self, memory_bytes_max: usize) -> bool {
-        self.memory.bytes() <= memory_bytes_max
+    /// Whether an instance that has run before may have another execution: it is within that one's limit of memory, and
+    /// has seen no secret that is not looked for any more in what leaves.
+    pub fn fits(&self, given: &Given) -> bool {
+        self.memory.bytes() <= given.memory_bytes_max && self.vault.has_those_of(&given.secrets)
     }
 
     /// The log, which outlives this value: clones share their lines.
@@ -273,6 +314,11 @@ impl Ctx {
         self.spans.take()
     }
 
+    /// Finds the flow's secrets in what leaves.
+    pub fn redactor(&self) -> &Redactor {
+        self.vault.redactor()
+    }
+
     /// Drops all that the guest holds of the host: its streams end, its bodies are closed.
     pub fn release(&mut self) {
         self.table = ResourceTable::new();
@@ -284,6 +330,9 @@ pub fn add_to_linker(linker: &mut Linker<Ctx>) -> wasmtime::Result<()> {
     wasi::add_to_linker(linker)?;
     v0_1::flow::output::add_to_linker::<Ctx, HasSelf<output::Outputs>>(linker, |ctx| &mut ctx.output)?;
     v0_1::flow::events::add_to_linker::<Ctx, HasSelf<events::Events>>(linker, |ctx| &mut ctx.events)?;
+    v0_1::flow::http::add_to_linker::<Ctx, HasSelf<http::Http>>(linker, |ctx| &mut ctx.http)?;
+    v0_1::flow::secrets::add_to_linker::<Ctx, HasSelf<secrets::Vault>>(linker, |ctx| &mut ctx.vault)?;
+    v0_1::flow::secrets_reveal::add_to_linker::<Ctx, HasSelf<secrets::Vault>>(linker, |ctx| &mut ctx.vault)?;
     v0_1::flow::session::add_to_linker::<Ctx, HasSelf<session::Conversation>>(linker, |ctx| &mut ctx.session)?;
     v0_1::flow::llm::add_to_linker::<Ctx, llm::HasLlm>(linker, |ctx| {
         let Ctx { llm, output, spans, table, .. } = ctx;

@@ -8,11 +8,12 @@ use tokio::sync::mpsc::error::TrySendError;
 use crate::bindings::v0_1::flow::output::{Error, Host};
 use crate::trigger::{Json, Output};
 
-use super::{Options, Spans};
+use super::{Options, Redactor, Spans};
 
 pub(super) struct Outputs {
     sender: mpsc::Sender<Output>,
     spans: Spans,
+    redactor: Redactor,
     count_max: u32,
     bytes_max: u64,
     count: u32,
@@ -20,8 +21,9 @@ pub(super) struct Outputs {
 }
 
 impl Outputs {
-    pub(super) fn new(options: &Options, sender: mpsc::Sender<Output>, spans: Spans) -> Self {
-        Self { sender, spans, count_max: options.outputs_max, bytes_max: options.output_bytes_max, count: 0, bytes: 0 }
+    pub(super) fn new(options: &Options, sender: mpsc::Sender<Output>, spans: Spans, redactor: Redactor) -> Self {
+        let (count_max, bytes_max) = (options.outputs_max, options.output_bytes_max);
+        Self { sender, spans, redactor, count_max, bytes_max, count: 0, bytes: 0 }
     }
 
     pub(super) fn count(&self) -> u32 {
@@ -42,7 +44,14 @@ impl Outputs {
         Ok(())
     }
 
-    async fn send(&mut self, output: Output) -> Result<(), Error> {
+    async fn send(&mut self, mut output: Output) -> Result<(), Error> {
+        match &mut output {
+            Output::Say { text, data } => {
+                text.iter_mut().for_each(|text| self.redactor.text(text));
+                data.iter_mut().for_each(|data| self.redactor.json(data));
+            }
+            Output::Progress { message, .. } => self.redactor.text(message),
+        }
         match self.sender.try_send(output) {
             Ok(()) => Ok(()),
             Err(TrySendError::Closed(_)) => Err(Error::Gone),
@@ -93,7 +102,7 @@ mod tests {
         let (sender, receiver) = mpsc::channel(4);
         let options = Options { outputs_max, output_bytes_max, ..Options::default() };
         let spans = Spans::new(&options);
-        (Outputs::new(&options, sender, spans), receiver)
+        (Outputs::new(&options, sender, spans, Redactor::default()), receiver)
     }
 
     #[tokio::test]

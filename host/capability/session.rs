@@ -6,7 +6,7 @@ use crate::id::FlowId;
 use crate::store::{self, Store};
 use crate::trigger::Json;
 
-use super::{Open, Options, Spans};
+use super::{Open, Options, Redactor, Spans};
 
 /// The most messages that one call returns, as the WIT says.
 const MESSAGES_MAX: u32 = 1_000;
@@ -26,17 +26,25 @@ pub(super) struct Conversation {
     session: Option<Session>,
     clock: Clock,
     spans: Spans,
+    redactor: Redactor,
     key_bytes_max: usize,
     value_bytes_max: usize,
     text_bytes_max: usize,
 }
 
 impl Conversation {
-    pub(super) fn new(options: &Options, session: Option<Session>, clock: Clock, spans: Spans) -> Self {
+    pub(super) fn new(
+        options: &Options,
+        session: Option<Session>,
+        clock: Clock,
+        spans: Spans,
+        redactor: Redactor,
+    ) -> Self {
         Self {
             session,
             clock,
             spans,
+            redactor,
             key_bytes_max: options.session_key_bytes_max,
             value_bytes_max: options.session_value_bytes_max,
             text_bytes_max: options.session_text_bytes_max,
@@ -56,9 +64,10 @@ impl Conversation {
         Ok(messages.into_iter().map(Message::from).collect())
     }
 
-    async fn append(&self, role: Role, text: String, data: Option<String>) -> Result<u64, Error> {
+    async fn append(&self, role: Role, mut text: String, data: Option<String>) -> Result<u64, Error> {
         let Session { store, flow, id } = self.session()?;
         within("text", text.len(), self.text_bytes_max)?;
+        self.redactor.text(&mut text);
         let data = data.map(|data| self.json(data)).transpose()?;
         let message = store::NewMessage { at: self.clock.now(), role: role_name(role).to_owned(), text, data };
         let span = self.spans.open("session.append");
@@ -97,8 +106,9 @@ impl Conversation {
 
     fn json(&self, data: String) -> Result<String, Error> {
         within("data", data.len(), self.text_bytes_max)?;
-        let data =
-            Json::parse(data).map_err(|error| Error::Invalid(format!("`data` is not one JSON text: {error}")))?;
+        let data = Json::parse(data);
+        let mut data = data.map_err(|error| Error::Invalid(format!("`data` is not one JSON text: {error}")))?;
+        self.redactor.json(&mut data);
         Ok(data.into_string())
     }
 }

@@ -13,6 +13,7 @@ mod inspect;
 mod load;
 mod meter;
 mod probe;
+mod redact;
 mod reply;
 mod run;
 mod settings;

@@ -39,6 +39,7 @@ impl Engine {
             config: Arc::new(BTreeMap::new()),
             grants: Arc::default(),
             spent: Spent::default(),
+            secrets: Default::default(),
             session: None,
             output: mpsc::channel(1).0,
             memory_bytes_max: self.0.options.memory_bytes_max,

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use wasmtime::UpdateDeadline;
 
 use crate::bindings::v0_1::{self, About, Flow};
-use crate::capability::{Ctx, Given, Grants, Session};
+use crate::capability::{Ctx, Given, Grants, Secrets, Session};
 use crate::clock::{Clock, Timestamp};
 use crate::id::{Digest, ExecutionId, FlowId};
 use crate::llm::Spent;
@@ -19,7 +19,7 @@ use crate::trigger::{Emitted, Failure, LogLine, Output, Reply, Span, Trigger};
 use super::load::{Loaded, Program};
 use super::meter::Meter;
 use super::warm::{Instance, Live};
-use super::{Engine, http, reply};
+use super::{Engine, http, redact, reply};
 
 /// What one execution is given.
 #[derive(Debug, Clone)]
@@ -44,6 +44,8 @@ pub struct Call {
     pub grants: Arc<Grants>,
     /// What was spent on language models before, and by those that this execution is a part of.
     pub spent: Spent,
+    /// The secrets that the flow may use.
+    pub secrets: Secrets,
     /// Decides when the deadline has come, and tells the time of log lines.
     pub clock: Clock,
     /// The flow's own limits.
@@ -172,6 +174,7 @@ impl Engine {
             config: call.config,
             grants: call.grants,
             spent: call.spent,
+            secrets: call.secrets,
             session,
             output,
             memory_bytes_max: tighter(options.memory_bytes_max, call.limits.memory_bytes_max),
@@ -189,7 +192,7 @@ impl Engine {
         let owner = (call.flow, call.version);
         let waiting = if call.reuse_max > 1 { self.0.warm.take(owner) } else { None };
         let (mut guest, mut live) = match waiting {
-            Some(waiting) if waiting.store.data().fits(given.memory_bytes_max) => {
+            Some(waiting) if waiting.store.data().fits(&given) => {
                 let mut store = waiting.store;
                 store.data_mut().renew(&self.0.capability, &self.0.services, given);
                 (self.within(store, cpu_ms_max), Some(waiting.live))
@@ -210,12 +213,13 @@ impl Engine {
                 Program::Transform(_) => Err(Stop::OverLimit("a transform handles no triggers".to_owned())),
             }
         });
-        let end = tokio::select! {
+        let mut end = tokio::select! {
             biased;
             end = work => end.unwrap_or_else(End::Stopped),
             () = stop.cancelled() => End::Stopped(Stop::Canceled),
             () = call.clock.sleep_until(call.deadline) => End::Stopped(Stop::Deadline),
         };
+        redact::end(guest.store.data().redactor(), &mut end);
         let run = guest.report(end);
         if call.reuse_max > 1
             && let (Some(live), End::Reply(_) | End::Failure(_)) = (live, &run.end)
@@ -271,7 +275,10 @@ impl Guest<'_> {
             llm: ctx.llm_usage(),
         };
         let (spans, spans_dropped) = ctx.take_spans();
-        Run { end, events: ctx.take_events(), logs, logs_dropped, spans, spans_dropped, usage }
+        let redactor = ctx.redactor().clone();
+        let mut run = Run { end, events: ctx.take_events(), logs, logs_dropped, spans, spans_dropped, usage };
+        redact::said(&redactor, &mut run);
+        run
     }
 }
 
@@ -359,6 +366,7 @@ mod tests {
             config: Arc::default(),
             grants: Arc::default(),
             spent: Spent::default(),
+            secrets: Secrets::default(),
             clock,
             limits: Limits::default(),
             reuse_max: 1,

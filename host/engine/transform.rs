@@ -47,6 +47,7 @@ impl Engine {
             config,
             grants: Arc::default(),
             spent: crate::llm::Spent::default(),
+            secrets: Default::default(),
             session: None,
             output: mpsc::channel(1).0,
             memory_bytes_max: given.memory_bytes_max.min(self.0.options.memory_bytes_max),

@@ -117,6 +117,7 @@ impl Executions {
             config: attempt.target.config.clone(),
             grants: attempt.target.grants.clone(),
             spent: Spent::after(attempt.llm_tokens_before),
+            secrets: attempt.target.secrets.clone(),
             reuse_max: attempt.target.reuse_max,
             clock: parts.clock.clone(),
             limits: engine::Limits {

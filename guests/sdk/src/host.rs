@@ -5,14 +5,18 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::bindings::flowgate::flow::{
-    events as wire_events, flow_types as wire, llm as wire_llm, output as wire_output, session as wire_session, spans as wire_spans,
+    events as wire_events, flow_types as wire, http as wire_http, llm as wire_llm, output as wire_output,
+    secrets as wire_secrets, secrets_reveal as wire_reveal, session as wire_session, spans as wire_spans,
 };
 use crate::bindings::wasi::config::store;
 use crate::bindings::wasi::logging::logging;
 use crate::llm::{self, Chunk};
 use crate::log::Level;
 use crate::session::{Entry, Message, Role};
-use crate::{Failure, Header, HttpReply, InputError, Reply, Request, Result, Trigger, config, events, output, session};
+use crate::{
+    Failure, Header, HttpReply, InputError, Reply, Request, Result, Trigger, config, events, http, output, secrets,
+    session,
+};
 
 pub use crate::bindings::describing::exports::flowgate::flow::describe::Guest as Describe;
 pub use crate::bindings::exports::flowgate::flow::handler::Guest as Handler;
@@ -102,6 +106,38 @@ pub(crate) fn models() -> Vec<String> {
     wire_llm::models()
 }
 
+pub(crate) fn fetch(request: http::Request) -> Result<http::Response, http::Error> {
+    let http::Request { method, url, headers, body, timeout } = request;
+    let headers = headers.into_iter().map(|h| wire::Header { name: h.name, value: h.value }).collect();
+    let (body, timeout_ms) = (body.map_err(http::Error::Invalid)?, timeout.map(millis));
+    let answer = wire_http::fetch(&wire_http::Request { method, url, headers, body, timeout_ms });
+    let answer = answer.map_err(|error| match error {
+        wire_http::Error::NotGranted(text) => http::Error::NotGranted(text),
+        wire_http::Error::Invalid(text) => http::Error::Invalid(text),
+        wire_http::Error::Unreachable(text) => http::Error::Unreachable(text),
+        wire_http::Error::Timeout => http::Error::Timeout,
+        wire_http::Error::OverLimit(text) => http::Error::OverLimit(text),
+    })?;
+    let headers = answer.headers.into_iter().map(|h| Header { name: h.name, value: h.value }).collect();
+    Ok(http::Response { status: answer.status, headers, body: answer.body })
+}
+
+pub(crate) fn secret_exists(name: &str) -> Result<bool, secrets::Error> {
+    Ok(wire_secrets::exists(name)?)
+}
+
+pub(crate) fn secret_placeholder(name: &str) -> Result<String, secrets::Error> {
+    Ok(wire_secrets::placeholder(name)?)
+}
+
+pub(crate) fn secret_reveal(name: &str) -> Result<String, secrets::Error> {
+    wire_reveal::reveal(name).map_err(|error| match error {
+        wire_reveal::Error::Unknown(name) => secrets::Error::Unknown(name),
+        wire_reveal::Error::NotGranted(name) => secrets::Error::NotGranted(name),
+        wire_reveal::Error::Unavailable(reason) => secrets::Error::Unavailable(reason),
+    })
+}
+
 /// A span of the host's, which ends when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Span(wire_spans::Span);
@@ -187,6 +223,15 @@ impl From<Failure> for wire::Failure {
             }
             Failure::Failed(message) => Self::Failed(message),
             Failure::Retry { after, message } => Self::Retry(wire::RetryAfter { after_ms: after.map(millis), message }),
+        }
+    }
+}
+
+impl From<wire_secrets::Error> for secrets::Error {
+    fn from(error: wire_secrets::Error) -> Self {
+        match error {
+            wire_secrets::Error::Unknown(name) => Self::Unknown(name),
+            wire_secrets::Error::Unavailable(reason) => Self::Unavailable(reason),
         }
     }
 }

@@ -51,7 +51,7 @@
 //!
 //! # The host
 //!
-//! [`output`] says something before the reply, [`events`] tells subscribers, [`session`] remembers, [`spans`] names what takes time, [`log`] logs and [`config`] reads settings.
+//! [`output`] says something before the reply, [`events`] tells subscribers, [`session`] remembers, [`http`] asks others, with [`secrets`] that the flow does not see, [`spans`] names what takes time, [`log`] logs and [`config`] reads settings.
 //! A component imports only those that it uses.
 //!
 //! # Language models
@@ -73,11 +73,13 @@ mod failure;
 mod flow;
 #[cfg(target_family = "wasm")]
 mod host;
+pub mod http;
 mod input;
 pub mod llm;
 pub mod log;
 pub mod output;
 mod reply;
+pub mod secrets;
 pub mod session;
 pub mod spans;
 #[cfg(not(target_family = "wasm"))]

@@ -18,6 +18,10 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
+mod client;
+
+pub use client::{Sent, set_answer, set_secret, take_requests};
+
 use crate::llm;
 use crate::log::Level;
 use crate::session::{Entry, Message, Role};
@@ -226,6 +230,7 @@ pub(crate) mod host {
     use std::collections::{BTreeMap, VecDeque};
     use std::sync::Mutex;
 
+    pub(crate) use super::client::{fetch, secret_exists, secret_placeholder, secret_reveal};
     use super::{HOST, Output};
     use crate::llm::{self, Chunk};
     use crate::log::Level;
