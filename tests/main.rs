@@ -32,10 +32,14 @@ mod envelopes;
 mod handshakes;
 // Components of the first release, as they were uploaded then.
 mod kept;
+// Flows in other languages than Rust.
+mod languages;
 // Receivers that do not answer, and what waits for them.
 mod late;
 // Hostile guests.
 mod limits;
+// Language models.
+mod models;
 // The operator hears of what fails.
 mod notices;
 // Where requests of flows may go, and how long.

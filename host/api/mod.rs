@@ -35,6 +35,7 @@ mod execution_view;
 mod executions;
 mod flow_grants;
 mod flow_secrets;
+mod flow_usage;
 mod flows;
 #[cfg(test)]
 mod fuzz;
@@ -143,6 +144,7 @@ endpoints! {
     delete "/v1/flows/{flow}" flows::delete_flow;
     get "/v1/flows/{flow}/config" flows::get_flow_config;
     put "/v1/flows/{flow}/config" flows::replace_flow_config;
+    get "/v1/flows/{flow}/usage" flow_usage::get_flow_usage;
     get "/v1/flows/{flow}/grants" flow_grants::get_flow_grants;
     put "/v1/flows/{flow}/grants" flow_grants::replace_flow_grants;
     get "/v1/flows/{flow}/secrets" flow_secrets::list_flow_secrets;

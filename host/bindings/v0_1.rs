@@ -23,6 +23,7 @@ mod generated {
         ownership: Borrowing { duplicate_if_necessary: true },
         imports: {
             "flowgate:flow/http": async | trappable,
+            "flowgate:flow/llm": async | trappable,
             "flowgate:flow/output": async | trappable,
             "flowgate:flow/session": async | trappable,
             default: trappable,

@@ -24,10 +24,7 @@ impl Http {
     }
 
     async fn fetch(&self, request: Request) -> Result<Response, Error> {
-        let (body_max, body_bytes) = (self.outgoing.request_bytes_max(), request.body.len());
-        if body_bytes > body_max {
-            return Err(Error::OverLimit(format!("the body has {body_bytes} bytes and may have {body_max}")));
-        }
+        self.outgoing.check_body(&request.body)?;
         let answer = self.outgoing.send(wanted(request)?).await?;
         let Answer { status, headers, mut body } = answer;
         let mut whole = Vec::new();

@@ -10,6 +10,7 @@ mod grants;
 mod http;
 mod http_grant;
 mod keyvalue;
+mod llm;
 mod logging;
 mod memory;
 mod outgoing;
@@ -33,7 +34,8 @@ use crate::bindings::{v0_1, v0_2};
 use crate::clock::Clock;
 use crate::egress::Client;
 use crate::id::FlowId;
-use crate::store::{Quota, Store};
+use crate::llm::{Ledger, Models, Spent};
+use crate::store::{LlmUsage, Quota, Store};
 use crate::trigger::{Emitted, Output, Span};
 
 pub use self::grants::{BadGrant, GRANTS_MAX, Grants, LlmGrant, MODEL_CHARS_MAX};
@@ -64,6 +66,10 @@ pub struct Options {
     pub event_bytes_max: usize,
     /// Spans kept for one execution; further ones are counted. Default 1,000.
     pub spans_max: usize,
+    /// Calls of language models of one execution. Default 100.
+    pub llm_calls_max: u32,
+    /// Replies of language models that it reads as they come, at one time. Default 8.
+    pub llm_streams_max: usize,
     /// Bytes of their names, attributes and errors together. Default 256 KiB.
     pub span_bytes_max: usize,
     /// Keys that a flow may keep by `wasi:keyvalue`, in all its buckets. Default 10,000.
@@ -110,6 +116,8 @@ impl Default for Options {
             events_max: 100,
             event_bytes_max: 256 << 10,
             spans_max: 1_000,
+            llm_calls_max: 100,
+            llm_streams_max: 8,
             span_bytes_max: 256 << 10,
             keyvalue_keys_max: 10_000,
             keyvalue_bytes_max: 64 << 20,
@@ -150,6 +158,21 @@ pub struct Services {
     pub store: Store,
     /// Sends what flows send.
     pub client: Client,
+    /// The language models.
+    pub models: Models,
+    /// What flows spend on them.
+    pub ledger: Ledger,
+}
+
+#[cfg(test)]
+impl Services {
+    /// Those of a house whose configuration says nothing.
+    pub(crate) fn of(store: Store) -> Self {
+        let (egress, clock) = (crate::egress::Options::default(), Clock::system());
+        let models = Models::new(&Default::default(), &egress, clock.clone(), |_| None).expect("the default is usable");
+        let ledger = Ledger::new(store.clone(), clock);
+        Self { client: Client::new(&egress), models, ledger, store }
+    }
 }
 
 impl fmt::Debug for Services {
@@ -169,6 +192,8 @@ pub struct Given {
     pub config: Arc<BTreeMap<String, String>>,
     /// What the operator permits the flow.
     pub grants: Arc<Grants>,
+    /// What was spent on language models, to be added to.
+    pub spent: Spent,
     /// The secrets that the flow may use.
     pub secrets: Secrets,
     /// The conversation, where the trigger names one.
@@ -185,6 +210,7 @@ pub struct Ctx {
     events: events::Events,
     http: http::Http,
     keyvalue: keyvalue::KeyValue,
+    llm: llm::Llm,
     logs: Logs,
     memory: Memory,
     output: output::Outputs,
@@ -203,13 +229,14 @@ impl Ctx {
     }
 
     fn logging(options: &Options, services: &Services, given: Given, logs: Logs) -> Self {
+        let (models, ledger) = (services.models.clone(), services.ledger.clone());
         let spans = Spans::new(options);
         let redactor = given.secrets.redactor().clone();
         let vault = secrets::Vault::new(given.secrets, given.grants.clone(), spans.clone());
         let outgoing = outgoing::Outgoing::new(
             options,
             services.client.clone(),
-            given.grants,
+            given.grants.clone(),
             vault.clone(),
             logs.clone(),
             spans.clone(),
@@ -222,6 +249,7 @@ impl Ctx {
             config: config::Config::new(given.config),
             events: events::Events::new(options, given.clock.clone()),
             http: http::Http::new(outgoing.clone()),
+            llm: llm::Llm::new(options, models, ledger, given.flow, given.grants, given.spent),
             memory: Memory::new(given.memory_bytes_max, options.table_elements_max),
             output: output::Outputs::new(options, given.output, spans.clone(), redactor.clone()),
             session: session::Conversation::new(options, given.session, given.clock, spans.clone(), redactor),
@@ -271,6 +299,16 @@ impl Ctx {
         self.events.take()
     }
 
+    /// What it spent on language models so far.
+    pub fn llm_usage(&self) -> LlmUsage {
+        self.llm.usage()
+    }
+
+    /// Ends the replies of language models that are still on their way.
+    pub fn end_chats(&mut self) {
+        self.llm.end(&mut self.table);
+    }
+
     /// What takes outputs, for a reply whose text comes in parts.
     pub fn output(&self) -> &mpsc::Sender<Output> {
         self.output.sender()
@@ -306,6 +344,10 @@ pub fn add_to_linker(linker: &mut Linker<Ctx>) -> wasmtime::Result<()> {
     v0_1::flow::secrets::add_to_linker::<Ctx, HasSelf<secrets::Vault>>(linker, |ctx| &mut ctx.vault)?;
     v0_1::flow::secrets_reveal::add_to_linker::<Ctx, HasSelf<secrets::Vault>>(linker, |ctx| &mut ctx.vault)?;
     v0_1::flow::session::add_to_linker::<Ctx, HasSelf<session::Conversation>>(linker, |ctx| &mut ctx.session)?;
+    v0_1::flow::llm::add_to_linker::<Ctx, llm::HasLlm>(linker, |ctx| {
+        let Ctx { llm, output, spans, table, .. } = ctx;
+        llm::View { llm, output, spans, table }
+    })?;
     keyvalue::add_to_linker(linker)?;
     v0_1::flow::spans::add_to_linker::<Ctx, spans::HasSpans>(linker, |ctx| spans::View {
         spans: &ctx.spans,

@@ -114,6 +114,15 @@ impl Outgoing {
         self.0.options.http_request_bytes_max
     }
 
+    /// Checks a body that is there as a whole.
+    pub(super) fn check_body(&self, body: &[u8]) -> Result<(), Refused> {
+        let (bytes, bytes_max) = (body.len(), self.request_bytes_max());
+        if bytes > bytes_max {
+            return Err(Refused::OverLimit(format!("the body has {bytes} bytes and may have {bytes_max}")));
+        }
+        self.0.vault.named_in(body).map_or(Ok(()), |secret| Err(headers_only("body", &secret)))
+    }
+
     /// Sends a request and gives its answer. Cancel safe in that nothing leaks.
     pub(super) async fn send(&self, wanted: Wanted) -> Result<Answer, Refused> {
         let span = self.0.spans.open("http.fetch");
@@ -190,9 +199,7 @@ impl Outgoing {
             return Err(Refused::NotGranted(told));
         }
         if let Some(secret) = vault.named_in(url.as_str().as_bytes()) {
-            return Err(Refused::Invalid(format!(
-                "the URL has the placeholder of {secret}, which is filled in in headers only"
-            )));
+            return Err(headers_only("URL", &secret));
         }
         let granted = |secret: &str| grants.iter().any(|grant| grant.secrets.iter().any(|name| name == secret));
         for (name, value) in &mut wanted.headers {
@@ -349,6 +356,10 @@ fn host(url: &Url) -> String {
 /// A URL without what could be secret.
 fn place(url: &Url) -> String {
     format!("{}://{}{}", url.scheme(), host(url), url.path())
+}
+
+fn headers_only(part: &str, secret: &str) -> Refused {
+    Refused::Invalid(format!("the {part} has the placeholder of {secret}, which is filled in in headers only"))
 }
 
 fn missing(method: &Method, url: &Url) -> String {

@@ -54,7 +54,7 @@ impl Outputs {
         Ok(())
     }
 
-    async fn say(&mut self, text: Option<String>, data: Option<String>) -> Result<(), Error> {
+    pub(super) async fn say(&mut self, text: Option<String>, data: Option<String>) -> Result<(), Error> {
         let said = self.said(text, data)?;
         send(&self.sender, &self.spans, said).await
     }

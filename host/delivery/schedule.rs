@@ -29,15 +29,6 @@ pub(super) fn given_up_before(schedule_s: &[u64], health: &Health, now: Timestam
     health.failing_since.filter(|since| now.since(*since) > horizon).map(|_| now.before(horizon))
 }
 
-/// Reads a `Retry-After` (RFC 9110 §10.2.3): seconds, or a date.
-pub(super) fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
-    if let Ok(seconds) = text.trim().parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = jiff::fmt::rfc2822::parse(text.trim()).ok()?;
-    Some(Timestamp::from_unix_ms(date.timestamp().as_millisecond()).since(now))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,15 +60,5 @@ mod tests {
     fn a_delivery_may_wait_a_day_longer_than_its_schedule() {
         assert_eq!(horizon(SCHEDULE), Duration::from_secs(24 * 3_600 + 305));
         assert_eq!(horizon(&[u64::MAX, 1]), Duration::from_secs(u64::MAX));
-    }
-
-    #[test]
-    fn retry_after_is_seconds_or_a_date() {
-        let now = "1994-11-06T08:49:00Z".parse().unwrap();
-        assert_eq!(retry_after("120", now), Some(Duration::from_secs(120)));
-        assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:37 GMT", now), Some(Duration::from_secs(37)));
-        assert_eq!(retry_after("Sun, 06 Nov 1994 08:48:00 GMT", now), Some(Duration::ZERO));
-        assert_eq!(retry_after("soon", now), None);
-        assert_eq!(retry_after("-5", now), None);
     }
 }

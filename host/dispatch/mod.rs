@@ -48,12 +48,22 @@ pub struct Options {
     pub millicredits_per_cpu_s: u64,
     /// Thousandths of a credit for an execution.
     pub millicredits_per_execution: u64,
+    /// Thousandths of a credit for a call of a language model.
+    pub millicredits_per_llm_call: u64,
+    /// Thousandths of a credit for a thousand tokens of one, in and out.
+    pub millicredits_per_1000_tokens: u64,
 }
 
 impl Default for Options {
-    /// A credit for a second, and nothing for an execution.
+    /// A credit for a second, and a credit for a thousand tokens.
     fn default() -> Self {
-        Self { events_at_once: 256, millicredits_per_cpu_s: 1_000, millicredits_per_execution: 0 }
+        Self {
+            events_at_once: 256,
+            millicredits_per_cpu_s: 1_000,
+            millicredits_per_execution: 0,
+            millicredits_per_llm_call: 0,
+            millicredits_per_1000_tokens: 1_000,
+        }
     }
 }
 

@@ -6,16 +6,20 @@ use crate::trigger::{Failure, Reply};
 use super::Stop;
 use super::run::{End, Run};
 
-/// Replaces secrets in everything that a guest has said, whatever way it ended.
-pub(super) fn run(redactor: &Redactor, run: &mut Run) {
-    if redactor.is_idle() {
-        return;
-    }
-    match &mut run.end {
+/// Replaces secrets in what an execution comes to.
+pub(super) fn end(redactor: &Redactor, end: &mut End) {
+    match end {
         End::Reply(reply) => self::reply(redactor, reply),
         End::Failure(failure) => self::failure(redactor, failure),
         End::Stopped(Stop::Trap(text) | Stop::OverLimit(text) | Stop::Host(text)) => redactor.text(text),
         End::Stopped(_) => {}
+    }
+}
+
+/// Replaces secrets in everything that a guest has said on the way.
+pub(super) fn said<E>(redactor: &Redactor, run: &mut Run<E>) {
+    if redactor.is_idle() {
+        return;
     }
     for event in &mut run.events {
         redactor.text(&mut event.name);

@@ -13,6 +13,8 @@ use crate::bindings::{About, v0_1};
 use crate::capability::{Ctx, Given, Grants, Secrets, Session};
 use crate::clock::{Clock, Timestamp};
 use crate::id::{Digest, ExecutionId, FlowId};
+use crate::llm::Spent;
+use crate::store::LlmUsage;
 use crate::trigger::{Emitted, Failure, LogLine, Output, Reply, Span, Trigger};
 
 use super::load::{Loaded, Program};
@@ -41,6 +43,8 @@ pub struct Call {
     pub config: Arc<BTreeMap<String, String>>,
     /// What the operator permits the flow.
     pub grants: Arc<Grants>,
+    /// What was spent on language models before, and by those that this execution is a part of.
+    pub spent: Spent,
     /// The secrets that the flow may use.
     pub secrets: Secrets,
     /// Decides when the deadline has come, and tells the time of log lines.
@@ -92,6 +96,8 @@ pub struct Usage {
     pub peak_memory_bytes: u64,
     /// Outputs that it gave.
     pub outputs: u32,
+    /// What it spent on language models.
+    pub llm: LlmUsage,
 }
 
 /// How an execution ended.
@@ -168,6 +174,7 @@ impl Engine {
             flow: Some(call.flow),
             config: call.config,
             grants: call.grants,
+            spent: call.spent,
             secrets: call.secrets,
             session,
             output,
@@ -210,14 +217,14 @@ impl Engine {
                 Program::Transform(_) => Err(Stop::OverLimit("a transform handles no triggers".to_owned())),
             }
         });
-        let end = tokio::select! {
+        let mut end = tokio::select! {
             biased;
             end = work => end.unwrap_or_else(End::Stopped),
             () = stop.cancelled() => End::Stopped(Stop::Canceled),
             () = call.clock.sleep_until(call.deadline) => End::Stopped(Stop::Deadline),
         };
-        let mut run = guest.report(end);
-        redact::run(guest.store.data().redactor(), &mut run);
+        redact::end(guest.store.data().redactor(), &mut end);
+        let run = guest.report(end);
         if call.reuse_max > 1
             && let (Some(live), End::Reply(_) | End::Failure(_)) = (live, &run.end)
         {
@@ -267,15 +274,21 @@ pub(super) struct Guest<'a> {
 impl Guest<'_> {
     pub(super) fn report<E>(&mut self, end: E) -> Run<E> {
         let ctx = self.store.data_mut();
+        // First, so that what they have taken is in the report.
+        ctx.end_chats();
         let (logs, logs_dropped) = ctx.logs().take();
         let usage = Usage {
             cpu_us: micros(self.meter.used()),
             wall_us: micros(self.meter.wall()),
             peak_memory_bytes: ctx.memory().peak_bytes() as u64,
             outputs: ctx.outputs(),
+            llm: ctx.llm_usage(),
         };
         let (spans, spans_dropped) = ctx.take_spans();
-        Run { end, events: ctx.take_events(), logs, logs_dropped, spans, spans_dropped, usage }
+        let redactor = ctx.redactor().clone();
+        let mut run = Run { end, events: ctx.take_events(), logs, logs_dropped, spans, spans_dropped, usage };
+        redact::said(&redactor, &mut run);
+        run
     }
 }
 
@@ -385,6 +398,7 @@ mod tests {
             trigger: Arc::default(),
             config: Arc::default(),
             grants: Arc::default(),
+            spent: Spent::default(),
             secrets: Secrets::default(),
             clock,
             limits: Limits::default(),

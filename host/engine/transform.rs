@@ -46,6 +46,7 @@ impl Engine {
             flow: None,
             config,
             grants: Arc::default(),
+            spent: crate::llm::Spent::default(),
             secrets: capability::Secrets::default(),
             session: None,
             output: mpsc::channel(1).0,

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::{NewMessage, Result, Status, Store, count, stored};
+use super::{Finish, NewMessage, Result, Status, Store, count, stored};
 use crate::clock::Timestamp;
 use crate::id::{EventId, ExecutionId, FlowId, SubscriptionId, WorkspaceId};
 
@@ -223,10 +223,10 @@ pub(super) fn session_turn(
     c: &Connection,
     workspace: WorkspaceId,
     about: About<'_>,
-    at: Timestamp,
-    cpu_us: u64,
+    finish: &Finish,
     messages: &[(u64, &NewMessage)],
 ) -> Result<()> {
+    let at = finish.at;
     let (Some(flow), Some(session)) = (about.flow, about.session) else { return Ok(()) };
     let begun = c
         .prepare_cached("SELECT 1 FROM sessions WHERE flow = ? AND session = ? AND ended_at IS NULL")?
@@ -237,10 +237,17 @@ pub(super) fn session_turn(
         put(c, workspace, first_at, "session.started", about, &json!({}))?;
     }
     c.prepare_cached(
-        "UPDATE sessions SET last_at = max(last_at, ?), executions = executions + 1, cpu_us = cpu_us + ?
-         WHERE flow = ? AND session = ?",
+        "UPDATE sessions SET last_at = max(last_at, ?), executions = executions + 1, cpu_us = cpu_us + ?,
+           llm_calls = llm_calls + ?, llm_tokens = llm_tokens + ? WHERE flow = ? AND session = ?",
     )?
-    .execute(params![at, stored(cpu_us), flow, session])?;
+    .execute(params![
+        at,
+        stored(finish.cpu_us),
+        stored(finish.llm.calls),
+        stored(finish.llm.tokens()),
+        flow,
+        session
+    ])?;
     for (seq, message) in messages {
         let kind = if message.role == "user" { "session.message.received" } else { "session.message.sent" };
         put(c, workspace, message.at, kind, about, &json!({"seq": seq}))?;
@@ -253,7 +260,8 @@ fn session_begin(c: &Connection, workspace: WorkspaceId, flow: FlowId, session: 
     c.prepare_cached(
         "INSERT INTO sessions (flow, session, workspace, started_at, last_at, first_message, executions, cpu_us)
          VALUES (?1, ?2, ?3, ?4, ?4, 1, 0, 0)
-         ON CONFLICT DO UPDATE SET started_at = ?4, last_at = ?4, ended_at = NULL, executions = 0, cpu_us = 0",
+         ON CONFLICT DO UPDATE SET started_at = ?4, last_at = ?4, ended_at = NULL, executions = 0, cpu_us = 0,
+           llm_calls = 0, llm_tokens = 0",
     )?
     .execute(params![flow, session, workspace, at])?;
     Ok(())
@@ -278,7 +286,7 @@ pub(super) fn session_end(
         .prepare_cached(
             "UPDATE sessions SET ended_at = ?1, first_message = ?4 + 1
              WHERE flow = ?2 AND session = ?3 AND ended_at IS NULL
-             RETURNING workspace, started_at, executions, cpu_us",
+             RETURNING workspace, started_at, executions, cpu_us, llm_calls, llm_tokens",
         )?
         .query_row(params![at, flow, session, last], |row| {
             let counts = json!({
@@ -286,6 +294,8 @@ pub(super) fn session_end(
                 "message_count": last + 1 - first,
                 "execution_count": row.get::<_, i64>(2)?,
                 "cpu_us": row.get::<_, i64>(3)?,
+                "llm_calls": row.get::<_, i64>(4)?,
+                "llm_tokens": row.get::<_, i64>(5)?,
             });
             Ok((row.get::<_, WorkspaceId>(0)?, counts))
         })

@@ -89,10 +89,7 @@ impl House {
         let engine = Engine::new(engine::Setup {
             options: engine::Options { instances_max: 2, ..engine::Options::default() },
             capability: Default::default(),
-            services: capability::Services {
-                store: store.clone(),
-                client: egress::Client::new(&egress::Options::default()),
-            },
+            services: capability::Services::of(store.clone()),
             cache_dir: folder.path().join("cache"),
             cache_key: [1; 32],
             compiler: Compiler::InProcess,

@@ -16,19 +16,13 @@ use flowgate::{Reply, Result, Trigger, events, http, log, output, secrets};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 #[serde(default)]
 struct Input {
     requests: Vec<Asked>,
     wasi: bool,
     reveal: bool,
     look_for: Vec<u8>,
-}
-
-impl Default for Input {
-    fn default() -> Self {
-        Self { requests: Vec::new(), wasi: false, reveal: false, look_for: Vec::new() }
-    }
 }
 
 #[derive(Deserialize, Clone)]

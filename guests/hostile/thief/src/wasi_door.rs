@@ -36,11 +36,8 @@ pub(crate) fn ask(asked: &Asked) -> Result<Value, String> {
     request.set_authority(Some(&rest[..at])).map_err(|()| "authority")?;
     request.set_path_with_query(Some(&rest[at..])).map_err(|()| "path")?;
     let body = request.body().map_err(|()| "body")?;
-    let options = RequestOptions::new();
-    let patience = asked.timeout_ms.map(|ms| ms * 1_000_000);
-    options.set_first_byte_timeout(patience).map_err(|()| "timeout")?;
-    options.set_between_bytes_timeout(patience).map_err(|()| "timeout")?;
-    let answer = handle(request, Some(options)).map_err(|error| format!("{error:?}"))?;
+    let options = asked.timeout_ms.map(patience).transpose()?;
+    let answer = handle(request, options).map_err(|error| format!("{error:?}"))?;
     let stream = body.write().map_err(|()| "stream")?;
     for piece in asked.body.as_bytes().chunks(4096) {
         // Who does not listen has answered already.
@@ -56,6 +53,13 @@ pub(crate) fn ask(asked: &Asked) -> Result<Value, String> {
     let headers = headers.iter().map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value)));
     let body = whole(&answer.consume().map_err(|()| "consumed")?)?;
     Ok(shown(answer.status(), headers, &body))
+}
+
+fn patience(ms: u64) -> Result<RequestOptions, String> {
+    let options = RequestOptions::new();
+    options.set_first_byte_timeout(Some(ms * 1_000_000)).map_err(|()| "timeout")?;
+    options.set_between_bytes_timeout(Some(ms * 1_000_000)).map_err(|()| "timeout")?;
+    Ok(options)
 }
 
 fn whole(body: &IncomingBody) -> Result<Vec<u8>, String> {
