@@ -36,6 +36,10 @@ mod kept;
 mod languages;
 // Receivers that do not answer, and what waits for them.
 mod late;
+// What flows keep under keys.
+mod keyvalue;
+// Flows that call flows.
+mod flows;
 // Hostile guests.
 mod limits;
 // Language models.
@@ -56,6 +60,8 @@ mod receivers;
 mod refusals;
 // What came to a hook and what became of it.
 mod requests;
+// Several messages of a session at one time.
+mod sessions;
 // Requests signed by the libraries that senders use.
 mod senders;
 // What an execution's time was spent on.

@@ -29,6 +29,8 @@ pub(super) struct Execution {
     session_id: Option<String>,
     /// What this one has the trigger of again: another execution, or a request that made none.
     replay_of: Option<Origin>,
+    /// The execution whose flow called this one.
+    parent_id: Option<ExecutionId>,
     created_at: Timestamp,
     /// When its last attempt began.
     started_at: Option<Timestamp>,
@@ -140,6 +142,7 @@ impl Execution {
             attempt: row.attempt,
             session_id: row.session,
             replay_of: row.replay_of,
+            parent_id: row.parent,
             created_at: row.created_at,
             started_at: row.started_at,
             finished_at: row.finished_at,

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, Api};
-use crate::capability;
+use crate::capability::{self, flows::Door};
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::delivery::{self, Deliveries};
@@ -129,6 +129,7 @@ struct House {
     notices: Notices,
     ingress: Ingress,
     metrics: Metrics,
+    quota: store::Quota,
     first_key: Option<Secret>,
 }
 
@@ -138,6 +139,7 @@ impl House {
         let opened = tokio::task::spawn_blocking(move || Store::open(&own, &options)).await;
         let store = opened.unwrap_or(Err(store::Error::Closed))?;
         let client = Client::new(&config.egress);
+        let door = Door::default();
         let compiler = Compiler::this_program();
         let engine = Engine::new(Setup {
             options: config.engine.clone(),
@@ -147,6 +149,7 @@ impl House {
                 client: client.clone(),
                 models: Models::new(&config.models, &config.egress, clock.clone(), config::variable)?,
                 ledger: Ledger::new(store.clone(), clock.clone()),
+                flows: door.clone(),
             },
             cache_dir: folder.join("compiled"),
             cache_key: store.ring().derive("compiled components"),
@@ -194,6 +197,7 @@ impl House {
         };
         let executions = Executions::new(parts, config.execution.clone());
         executions.recover().await?;
+        door.open(executions.port());
         let parts = ingress::Parts {
             store: store.clone(),
             clock: clock.clone(),
@@ -218,6 +222,7 @@ impl House {
             notices,
             ingress,
             metrics,
+            quota: config.capability.keyvalue_quota(),
             first_key,
         })
     }
@@ -232,6 +237,7 @@ impl House {
             dispatch: self.dispatch.clone(),
             executions: self.executions.clone(),
             deliveries: self.deliveries.clone(),
+            quota: self.quota,
             metrics: self.metrics.clone(),
             stopping,
         };

@@ -53,6 +53,9 @@ pub(super) struct List {
     /// Only those of a conversation.
     #[arg(long)]
     session: Option<String>,
+    /// Only those that an execution called, `exe_…`.
+    #[arg(long)]
+    parent: Option<String>,
     #[command(flatten)]
     paging: Paging,
 }
@@ -79,6 +82,7 @@ const ONE: Columns<'_> = &[
     ("session", "/session_id"),
     ("user", "/trigger/user_id"),
     ("replay of", "/replay_of"),
+    ("called by", "/parent_id"),
     ("callback", "/callback_url"),
     ("created", "/created_at"),
     ("started", "/started_at"),
@@ -124,7 +128,13 @@ impl List {
     fn query(self) -> Vec<(&'static str, String)> {
         let mut query = self.paging.query();
         let statuses = Some(self.status.join(",")).filter(|statuses| !statuses.is_empty());
-        let filters = [("flow", self.flow), ("hook", self.hook), ("status", statuses), ("session", self.session)];
+        let filters = [
+            ("flow", self.flow),
+            ("hook", self.hook),
+            ("status", statuses),
+            ("session", self.session),
+            ("parent", self.parent),
+        ];
         query.extend(filters.into_iter().filter_map(|(name, value)| Some((name, value?))));
         query
     }

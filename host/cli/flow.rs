@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::Paging;
 use super::flow_secret::Secret;
 use super::grant::{Grant, Revoke};
+use super::keyvalue::KeyValue;
 use super::out::{Columns, Out, fields, line, table};
 use super::remote::Remote;
 
@@ -61,6 +62,14 @@ pub(super) enum Flow {
         /// How many UTC days back, today included.
         #[arg(long, default_value_t = 30)]
         days: u32,
+    },
+    /// Look at what the flow keeps by `wasi:keyvalue`, and mend it.
+    #[command(name = "keyvalue")]
+    KeyValue {
+        /// The flow.
+        flow: String,
+        #[command(subcommand)]
+        act: KeyValue,
     },
     /// Let an instance run several executions, one after the other, instead of one.
     ///
@@ -169,6 +178,7 @@ impl Flow {
                 let query = [("days", days.to_string())];
                 out.list(&remote.get(&["v1", "flows", &flow, "usage"], &query).await?, USAGE)?;
             }
+            Self::KeyValue { flow, act } => act.run(&flow, remote, out).await?,
             Self::Reuse { flow, executions } => {
                 let body = json!({ "reuse_max": executions });
                 let changed = remote.send(Method::PATCH, &["v1", "flows", &flow], &body).await?;

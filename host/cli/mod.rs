@@ -19,6 +19,7 @@ mod grant;
 mod hook;
 mod hook_request;
 mod key;
+mod keyvalue;
 mod out;
 mod problem;
 mod remote;

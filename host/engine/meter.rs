@@ -5,14 +5,18 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use crate::capability::flows::Budget;
 use crate::clock::Stopwatch;
 
-/// Measures one execution. Written by the thread that polls it, which is also the one that reads it in between.
+/// Measures one execution. Written, but for what it calls, by the thread that polls it, which is also the one that reads it in between.
+#[derive(Debug)]
 pub(super) struct Meter {
     watch: Stopwatch,
     budget: Duration,
     used_ns: AtomicU64,
     entered_ns: AtomicU64,
+    /// What the executions that this one called have run.
+    called_ns: AtomicU64,
 }
 
 /// The trap of a guest that ran longer than it may.
@@ -27,7 +31,7 @@ const OUTSIDE: u64 = u64::MAX;
 impl Meter {
     pub(super) fn new(budget: Duration) -> Self {
         let (used_ns, entered_ns) = (AtomicU64::new(0), AtomicU64::new(OUTSIDE));
-        Self { watch: Stopwatch::start(), budget, used_ns, entered_ns }
+        Self { watch: Stopwatch::start(), budget, used_ns, entered_ns, called_ns: AtomicU64::new(0) }
     }
 
     /// The time since the meter was made.
@@ -44,9 +48,14 @@ impl Meter {
         Duration::from_nanos(self.used_ns.load(Relaxed) + running)
     }
 
+    /// [`Meter::used`], with that of the executions that this one called.
+    pub(super) fn spent(&self) -> Duration {
+        self.used() + Duration::from_nanos(self.called_ns.load(Relaxed))
+    }
+
     /// Fails when the budget is spent.
     pub(super) fn check(&self) -> Result<(), OutOfTime> {
-        if self.used() > self.budget { Err(OutOfTime { budget: self.budget }) } else { Ok(()) }
+        if self.spent() > self.budget { Err(OutOfTime { budget: self.budget }) } else { Ok(()) }
     }
 
     /// Runs `future` and counts the time that it runs. Cancel safe if `future` is.
@@ -66,6 +75,16 @@ impl Meter {
 
     fn now_ns(&self) -> u64 {
         u64::try_from(self.watch.elapsed().as_nanos()).unwrap_or(OUTSIDE - 1)
+    }
+}
+
+impl Budget for Meter {
+    fn left(&self) -> Duration {
+        self.budget.saturating_sub(self.spent())
+    }
+
+    fn charge(&self, used: Duration) {
+        self.called_ns.fetch_add(u64::try_from(used.as_nanos()).unwrap_or(u64::MAX), Relaxed);
     }
 }
 
@@ -95,5 +114,15 @@ mod tests {
             meter.check()
         };
         assert_eq!(meter.measure(spin).await, Err(OutOfTime { budget: Duration::from_millis(5) }));
+    }
+
+    #[test]
+    fn what_it_calls_counts_too() {
+        let meter = Meter::new(Duration::from_secs(5));
+        meter.charge(Duration::from_secs(3));
+        assert_eq!((meter.left(), meter.check()), (Duration::from_secs(2), Ok(())));
+        meter.charge(Duration::from_secs(3));
+        assert_eq!((meter.left(), meter.used()), (Duration::ZERO, Duration::ZERO));
+        assert!(meter.check().is_err());
     }
 }

@@ -10,6 +10,7 @@ use wasmtime::UpdateDeadline;
 
 use crate::bindings::v0_1::Flow;
 use crate::bindings::{About, v0_1};
+use crate::capability::flows::{Budget, Caller};
 use crate::capability::{Ctx, Given, Grants, Secrets, Session};
 use crate::clock::{Clock, Timestamp};
 use crate::id::{Digest, ExecutionId, FlowId};
@@ -51,6 +52,10 @@ pub struct Call {
     pub clock: Clock,
     /// The flow's own limits.
     pub limits: Limits,
+    /// How many callers stand above it: 0 when a trigger made it.
+    pub depth: u32,
+    /// That of the caller, which what it runs is taken from; none when a trigger made it.
+    pub budget: Option<Arc<dyn Budget>>,
     /// Executions that one instance may run, one after the other. With 1 each gets a fresh one.
     pub reuse_max: u32,
 }
@@ -169,7 +174,19 @@ impl Engine {
             flow: call.flow,
             id,
         });
+        let cpu_max = Duration::from_millis(tighter(options.cpu_ms_max, call.limits.cpu_ms_max));
+        let meter = Arc::new(Meter::new(tighter(cpu_max, call.budget.as_ref().map(|budget| budget.left()))));
+        let caller = Caller {
+            execution: call.execution,
+            flow: call.flow,
+            depth: call.depth,
+            deadline: call.deadline,
+            user_id: call.trigger.user_id.clone(),
+            confidential: call.trigger.confidential,
+            budget: meter.clone(),
+        };
         let given = Given {
+            caller: Some(caller),
             clock: call.clock.clone(),
             flow: Some(call.flow),
             config: call.config,
@@ -188,7 +205,6 @@ impl Engine {
             deadline: call.deadline,
         };
         let reply_bytes_max = tighter(options.reply_bytes_max, call.limits.reply_bytes_max);
-        let cpu_ms_max = tighter(options.cpu_ms_max, call.limits.cpu_ms_max);
 
         let owner = (call.flow, call.version);
         let waiting = if call.reuse_max > 1 { self.0.warm.take(owner) } else { None };
@@ -196,11 +212,10 @@ impl Engine {
             Some(waiting) if waiting.store.data().fits(&given) => {
                 let mut store = waiting.store;
                 store.data_mut().renew(&self.0.capability, &self.0.services, given);
-                (self.within(loaded.kind(), store, cpu_ms_max), Some(waiting.live))
+                (self.within(loaded.kind(), store, meter.clone()), Some(waiting.live))
             }
-            _ => (self.guest(loaded.kind(), given, cpu_ms_max), None),
+            _ => (self.guest(loaded.kind(), given, meter.clone()), None),
         };
-        let meter = guest.meter.clone();
         let work = meter.measure(async {
             let (store, trigger) = (&mut guest.store, &*call.trigger);
             match &loaded.program {
@@ -225,6 +240,9 @@ impl Engine {
         };
         redact::end(guest.store.data().redactor(), &mut end);
         let run = guest.report(end);
+        if let Some(budget) = &call.budget {
+            budget.charge(meter.spent());
+        }
         if call.reuse_max > 1
             && let (Some(live), End::Reply(_) | End::Failure(_)) = (live, &run.end)
         {
@@ -234,20 +252,19 @@ impl Engine {
     }
 
     /// A store for a fresh instance of this kind.
-    pub(super) fn guest(&self, kind: Kind, given: Given, cpu_ms_max: u64) -> Guest<'_> {
+    pub(super) fn guest(&self, kind: Kind, given: Given, meter: Arc<Meter>) -> Guest<'_> {
         let inner = &self.0;
         let wasmtime = &inner.runtimes.of(kind).wasmtime;
         let mut store = wasmtime::Store::new(wasmtime, Ctx::new(&inner.capability, &inner.services, given));
         store.limiter(|ctx| ctx.memory());
         store.set_hostcall_fuel(inner.options.hostcall_bytes_max);
-        self.within(kind, store, cpu_ms_max)
+        self.within(kind, store, meter)
     }
 
     /// A store with the budget of one execution.
-    fn within(&self, kind: Kind, mut store: wasmtime::Store<Ctx>, cpu_ms_max: u64) -> Guest<'_> {
+    fn within(&self, kind: Kind, mut store: wasmtime::Store<Ctx>, meter: Arc<Meter>) -> Guest<'_> {
         let resources_max = self.0.capability.resources_max;
         let pending_max = kind.is_async().then(|| resources_max.saturating_mul(PENDING_PER_RESOURCE));
-        let meter = Arc::new(Meter::new(Duration::from_millis(cpu_ms_max)));
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback({
             let meter = meter.clone();
@@ -402,6 +419,8 @@ mod tests {
             secrets: Secrets::default(),
             clock,
             limits: Limits::default(),
+            depth: 0,
+            budget: None,
             reuse_max: 1,
         }
     }

@@ -35,7 +35,7 @@ impl Executions {
             return Err(Error::Forgotten(id));
         }
         let replay_of = Some(Origin::Execution(id));
-        self.accept(Order { target, hook, trigger, claims: Vec::new(), replay_of }).await.map(Ended::id)
+        self.accept(Order { target, hook, trigger, claims: Vec::new(), replay_of, parent: None }).await.map(Ended::id)
     }
 
     /// Gives a request that is on record to a version, past the hook's filter. Durable when it returns; true when the
@@ -54,7 +54,7 @@ impl Executions {
         let target = self.target(hook.flow, Some(&hook), which).await?;
         let trigger = trigger_of(&hook, detail.request, recorded.at)?;
         let replay_of = Some(Origin::Request(id));
-        let order = Order { target, hook: Some(hook), trigger, claims: Vec::new(), replay_of };
+        let order = Order { target, hook: Some(hook), trigger, claims: Vec::new(), replay_of, parent: None };
         Ok((self.accept(order).await?.id(), detail.genuine))
     }
 

@@ -72,7 +72,7 @@ pub use hook::Hook;
 pub use job::{Claim, Job, Lease};
 pub use key::{Key, Workspace};
 pub use keyvalue::{After, Bucket, Listed, Mark, Quota, Refusal, Value};
-pub use life::{Accepted, Finish, Idempotency, NewEvent, NewExecution, Outcome, Start};
+pub use life::{Accepted, Finish, Idempotency, NewEvent, NewExecution, Outcome, Parent, Start};
 pub use llm::{LlmDay, LlmUsage};
 pub use request::{BODY_KEPT_BYTES_MAX, Recorded, Verdict};
 pub use retention::{Retention, Swept};

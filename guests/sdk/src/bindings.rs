@@ -19,3 +19,12 @@ pub mod describing {
         export_macro_name: "export_describe",
     });
 }
+
+/// `wasi:keyvalue` apart, as it is in no world of ours.
+pub mod keeping {
+    wit_bindgen::generate!({
+        path: "../../wit/deps/wasi-keyvalue-0.2.0-draft2",
+        world: "wasi:keyvalue/imports",
+        generate_all,
+    });
+}

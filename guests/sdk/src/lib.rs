@@ -51,7 +51,9 @@
 //!
 //! # The host
 //!
-//! [`output`] says something before the reply, [`events`] tells subscribers, [`session`] remembers, [`http`] asks others, with [`secrets`] that the flow does not see, [`spans`] names what takes time, [`log`] logs and [`config`] reads settings.
+//! [`output`] says something before the reply, [`events`] tells subscribers, [`session`] remembers a conversation, [`keyvalue`]
+//! whatever the flow keeps, [`http`] asks others, with [`secrets`] that the flow does not see, [`flows`] calls other flows,
+//! [`spans`] names what takes time, [`log`] logs and [`config`] reads settings.
 //! A component imports only those that it uses.
 //!
 //! # Language models
@@ -73,10 +75,12 @@ mod describe;
 pub mod events;
 mod failure;
 mod flow;
+pub mod flows;
 #[cfg(target_family = "wasm")]
 mod host;
 pub mod http;
 mod input;
+pub mod keyvalue;
 pub mod llm;
 pub mod log;
 pub mod output;

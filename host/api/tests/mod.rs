@@ -136,8 +136,20 @@ impl House {
             deliveries: deliveries.clone(),
         };
         let dispatch = Dispatch::new(telling, dispatch::Options::default());
-        let api =
-            Api { store, clock, registry, hooks, subscriptions, dispatch, executions, deliveries, metrics, stopping };
+        let quota = capability::Options::default().keyvalue_quota();
+        let api = Api {
+            store,
+            clock,
+            registry,
+            hooks,
+            subscriptions,
+            dispatch,
+            executions,
+            deliveries,
+            quota,
+            metrics,
+            stopping,
+        };
         let (workspace, other) = (WorkspaceId::at(1), WorkspaceId::at(2));
         for (id, name) in [(workspace, "main"), (other, "other")] {
             let created_at = api.clock.now();
@@ -210,6 +222,7 @@ impl House {
             trigger: Trigger { message: Some("hi".to_owned()), request, ..Trigger::default() },
             claims: Vec::new(),
             replay_of: None,
+            parent: None,
         };
         self.api.executions.accept(order).await.unwrap().id()
     }

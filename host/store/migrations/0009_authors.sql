@@ -32,6 +32,11 @@ CREATE TABLE keyvalue_kept (
   bytes INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- The execution whose flow called this one, and how many callers stand above it.
+ALTER TABLE executions ADD COLUMN parent BLOB;
+ALTER TABLE executions ADD COLUMN depth INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX executions_by_parent ON executions (parent, id) WHERE parent IS NOT NULL;
+
 -- How long the calls of an attempt took: a JSON list, as of logs.
 CREATE TABLE spans (
   execution BLOB NOT NULL,
