@@ -65,6 +65,8 @@
 //! On your own machine the host is a small one in memory, so `cargo test` runs whole flows; see `flowgate::testing`.
 
 pub mod agent;
+#[cfg(all(target_family = "wasm", feature = "async"))]
+pub mod asynchronous;
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
 pub mod bindings;
