@@ -29,6 +29,8 @@ pub mod metrics;
 
 pub mod store;
 
+pub mod llm;
+
 pub mod bindings;
 
 pub mod capability;

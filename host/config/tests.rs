@@ -162,6 +162,37 @@ fn all_that_is_wrong_is_said_at_once() {
 }
 
 #[test]
+fn models_are_read_from_sections_of_their_own() {
+    let file = "[models.fast]\nprovider = \"anthropic\"\nmodel = \"a\"\nkey_env = \"KEY\"\nfallback = [\"near\"]";
+    let near = ("FLOWGATE_MODELS_NEAR", "{ provider = \"ollama\", model = \"b\", max_tokens = 100 }");
+    let read = config(file, &[near]).unwrap();
+    assert_eq!(read.models.0.keys().collect::<Vec<_>>(), ["fast", "mock", "near"]);
+    assert_eq!((read.models.0["near"].max_tokens, read.models.0["fast"].key_env.as_str()), (100, "KEY"));
+    assert_eq!(config(&read.to_toml(), &[]).unwrap(), read);
+}
+
+#[test]
+fn a_model_that_cannot_be_is_told_with_its_key_and_without_what_may_be_secret() {
+    let file = "[models.fast]\nprovider = \"openai\"\n[models.\"a b\"]\n[models.x]\nkey = \"sk-secret\"\n\
+                [models.y]\nmode = \"script\"\n[models.z]\nmax_tokens = 0";
+    let problems = problems(file, &[("FLOWGATE_MODELS_OTHER", "sk-secret")]);
+    let expected = [
+        "`models.a b` (flowgate.toml) is not an alias; allowed: 1 to 64 of `a-z 0-9 _ -`",
+        "`models.fast.model` (flowgate.toml) is missing; allowed: the provider's name of the model",
+        "`models.x` (flowgate.toml) is refused: unknown field `key`, expected one of `provider`, `url`, ",
+        "`models.y.script` (flowgate.toml) is missing; allowed: the path of a script",
+        "`models.z.max_tokens` (flowgate.toml) is out of range; allowed: a whole number from 1 to 10000000",
+        "`models.other` (FLOWGATE_MODELS_OTHER) is refused: ",
+    ];
+    assert_eq!(problems.len(), expected.len(), "{problems:#?}");
+    for (problem, expected) in problems.iter().zip(expected) {
+        assert!(problem.starts_with(expected) && !problem.contains("sk-secret"), "{problem}\n{expected}");
+    }
+    let alone = self::problems("[models.fast]\nfallback = [\"none\"]", &[]);
+    assert!(alone[0].starts_with("`models.fast.fallback` (all together) names `none`"), "{alone:?}");
+}
+
+#[test]
 fn variables_that_are_none_of_ours_are_left_alone() {
     // What the command line reads, and what Kubernetes sets for a service called `flowgate`.
     let variables = [

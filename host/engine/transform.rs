@@ -46,11 +46,13 @@ impl Engine {
             flow: None,
             config,
             grants: Arc::default(),
+            spent: crate::llm::Spent::default(),
+            secrets: capability::Secrets::default(),
             session: None,
             output: mpsc::channel(1).0,
             memory_bytes_max: given.memory_bytes_max.min(self.0.options.memory_bytes_max),
         };
-        let mut guest = self.guest(lent, given.cpu_ms_max);
+        let mut guest = self.guest(loaded.kind(), lent, given.cpu_ms_max);
         let meter = guest.meter.clone();
         let work = meter.measure(async {
             let transform = transform.instantiate_async(&mut guest.store).await?;

@@ -193,7 +193,8 @@ impl Store {
                     .prepare_cached("DELETE FROM versions WHERE flow = ? RETURNING digest")?
                     .query_map([id], |row| row.get(0))?
                     .collect::<rusqlite::Result<Vec<Digest>>>()?;
-                for table in ["aliases", "messages", "state", "flow_secrets", "keyvalue", "keyvalue_kept", "llm_usage"] {
+                for table in ["aliases", "messages", "state", "flow_secrets", "keyvalue", "keyvalue_kept", "llm_usage"]
+                {
                     c.prepare_cached(&format!("DELETE FROM {table} WHERE flow = ?"))?.execute([id])?;
                 }
                 c.prepare_cached("DELETE FROM flows WHERE id = ?")?.execute([id])?;

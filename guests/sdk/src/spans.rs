@@ -74,9 +74,6 @@ mod tests {
             attributes: attributes.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
             error: error.map(str::to_owned),
         };
-        assert_eq!(
-            take_outputs(),
-            [spanned("inner", &[], Some("no")), spanned("outer", &[("key", "value")], None)]
-        );
+        assert_eq!(take_outputs(), [spanned("inner", &[], Some("no")), spanned("outer", &[("key", "value")], None)]);
     }
 }
