@@ -101,7 +101,8 @@ impl Guest {
 
 /// The text of the component that grows a table.
 pub(super) fn table_bomb() -> Result<String> {
-    fs::read_to_string(TABLE_BOMB).with_context(|| format!("cannot read {TABLE_BOMB}; run this from the repository's top"))
+    fs::read_to_string(TABLE_BOMB)
+        .with_context(|| format!("cannot read {TABLE_BOMB}; run this from the repository's top"))
 }
 
 /// The same with many more instances, each with a table.
