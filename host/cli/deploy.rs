@@ -82,6 +82,11 @@ impl Deploy {
     }
 }
 
+/// Uploads a component and waits until it can run.
+pub(super) async fn ready(path: &Path, flow: &str, remote: &Remote) -> anyhow::Result<Value> {
+    compiled(upload(path, flow, remote).await?, flow, remote).await
+}
+
 /// Sends the file piece by piece; its size in memory does not matter. The digest goes ahead, so that the server notices
 /// what changes on the way.
 async fn upload(path: &Path, flow: &str, remote: &Remote) -> anyhow::Result<Value> {

@@ -6,26 +6,34 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tokio::runtime::Runtime;
 use url::Url;
 
+mod build;
 mod config;
 mod delivery;
 mod deploy;
+mod dev;
 mod events;
 mod execution;
+mod execution_export;
 mod flow;
 mod hook;
 mod hook_request;
 mod key;
+mod local;
+mod new;
 mod out;
 mod problem;
 mod remote;
+mod responder;
 mod secret;
 mod send;
 mod serve;
 mod signature;
 mod spec;
 mod subscription;
+mod test;
 #[cfg(test)]
 mod tests;
 
@@ -64,6 +72,14 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Make a project for a new flow.
+    New(new::New),
+    /// Build the project's component.
+    Build(build::Build),
+    /// Serve the project, and build it again whenever it changes.
+    Dev(dev::Dev),
+    /// Run the project's cases.
+    Test(test::Test),
     /// Run a server.
     Serve(serve::Serve),
     /// Upload a component, wait until it is compiled, and make it live.
@@ -134,15 +150,22 @@ pub fn run(args: Args) -> ExitCode {
 fn command(args: Args, out: Out) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Serve(serve) => serve.run()?,
+        Command::Dev(dev) => dev.run(out)?,
+        Command::Test(test) => return test.run(out),
+        Command::New(new) => new.run(out)?,
+        Command::Build(build) => runtime()?.block_on(build.run(out))?,
         Command::Config(config) => config.run(out)?,
         Command::Signature(signature) => return signature.run(out),
         command => {
             let remote = Remote::new(args.url, args.key.as_deref())?;
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(talk(command, &remote, out))?;
+            runtime()?.block_on(talk(command, &remote, out))?;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
 async fn talk(command: Command, remote: &Remote, out: Out) -> anyhow::Result<()> {
@@ -156,7 +179,7 @@ async fn talk(command: Command, remote: &Remote, out: Out) -> anyhow::Result<()>
         Command::Events(events) => events.run(remote, out).await,
         Command::Delivery(delivery) => delivery.run(remote, out).await,
         Command::Key(key) => key.run(remote, out).await,
-        Command::Serve(_) | Command::Config(_) | Command::Signature(_) => unreachable!("these need no server"),
+        _ => unreachable!("the others need no server"),
     }
 }
 

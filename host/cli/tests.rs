@@ -21,6 +21,11 @@ fn the_commands_contradict_nothing() {
 #[test]
 fn every_command_is_read() {
     for line in [
+        "new bot --lang rust --template greeter --dir /tmp/bot",
+        "build --dir /tmp/bot",
+        "dev --listen 127.0.0.1:0",
+        "test --no-build --junit report.xml cases/a.toml cases/b.json",
+        "execution export exe_1 --alone",
         "serve",
         "serve --data /tmp/x --config f.toml --listen 0.0.0.0:80",
         "deploy bot bot.wasm --alias next",

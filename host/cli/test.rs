@@ -1,0 +1,250 @@
+//! `flowgate test`: the project's cases, each on a new flow of a server in this process.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+use serde_json::{Value, json};
+
+use super::build::{At, told};
+use super::local::Local;
+use super::out::{Out, lines};
+use super::responder::Responder;
+use super::send::media_type;
+use crate::app::Server;
+use crate::clock::Stopwatch;
+use crate::config::Config;
+use crate::dialect::Payload;
+use crate::egress::{self, Body, Client};
+use crate::project::case::{Came, Case, Turn, find};
+use crate::project::{Manifest, Project};
+use crate::trigger::Json;
+
+/// A flow that keeps the component while those of the cases come and go.
+const KEEPER: &str = "flowgate-test-keeper";
+
+/// How long a turn may take; the engine's own limits end it before.
+const PATIENCE: Duration = Duration::from_secs(20 * 60);
+
+/// How often an execution is looked at that goes on after its answer.
+const PERIOD: Duration = Duration::from_millis(20);
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Test {
+    /// Cases; all of the project unless some are given.
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    at: At,
+    /// Do not build before.
+    #[arg(long)]
+    no_build: bool,
+    /// Write the outcome as JUnit XML, too.
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// A configuration file of the server, for example with limits or models.
+    #[arg(long, env = "FLOWGATE_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// What came of a case.
+struct Tried {
+    name: String,
+    faults: Vec<String>,
+    took: Duration,
+}
+
+impl Test {
+    pub(super) fn run(self, out: Out) -> anyhow::Result<ExitCode> {
+        let project = self.at.project()?;
+        let mut config = Config::load(self.config.as_deref())?;
+        config.server.listen.set_port(0);
+        let runtime = crate::app::runtime(&config)?;
+        let tried = runtime.block_on(async {
+            tokio::select! {
+                tried = self.all(&project, config, out) => tried,
+                _ = tokio::signal::ctrl_c() => anyhow::bail!("stopped"),
+            }
+        })?;
+        let failed = tried.iter().filter(|one| !one.faults.is_empty()).count();
+        if let Some(path) = &self.junit {
+            let xml = junit(&project.manifest.name, &tried).to_string()?;
+            std::fs::write(path, xml).with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        if out.is_json() {
+            let cases = tried.iter().map(|one| json!({ "case": one.name, "faults": one.faults }));
+            out.data(&json!({ "passed": tried.len() - failed, "failed": failed, "cases": cases.collect::<Vec<_>>() }))?;
+        }
+        out.done(format_args!("\n{} passed, {failed} failed", tried.len() - failed))?;
+        Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    async fn all(&self, project: &Project, config: Config, out: Out) -> anyhow::Result<Vec<Tried>> {
+        let cases = self.cases(project)?;
+        if !self.no_build {
+            out.hint(told(&project.build().await?))?;
+        }
+        let folder = tempfile::tempdir()?;
+        let responder = Responder::default();
+        let client = Client::instead(responder.start().await?, &config.egress);
+        let local = Local::run(Server::sending_by(client, config, folder.path()).await?).await?;
+        let keeper = Manifest { name: KEEPER.to_owned(), ..project.manifest.clone() };
+        local.flow(&keeper).await?;
+        local.live(KEEPER, &project.component()).await?;
+        let mut tried = Vec::with_capacity(cases.len());
+        for (path, case) in &cases {
+            let name = path.strip_prefix(&project.folder).unwrap_or(path).display().to_string();
+            let (watch, trial) = (Stopwatch::start(), Trial { project, local: &local, case });
+            responder.begin(&case.http);
+            let mut faults = trial.run().await.with_context(|| name.clone())?;
+            faults.extend(responder.faults());
+            let one = Tried { name, faults, took: watch.elapsed() };
+            out.done(shown(&one))?;
+            tried.push(one);
+        }
+        local.stop().await;
+        Ok(tried)
+    }
+
+    fn cases(&self, project: &Project) -> anyhow::Result<Vec<(PathBuf, Case)>> {
+        let folder = project.folder.join(&project.manifest.test.cases);
+        let files = if self.files.is_empty() { find(&folder)? } else { self.files.clone() };
+        if files.is_empty() {
+            anyhow::bail!("there is no case in {}", folder.display());
+        }
+        let read = |path: PathBuf| Ok((path.canonicalize().unwrap_or_else(|_| path.clone()), Case::read(&path)?));
+        files.into_iter().map(read).collect()
+    }
+}
+
+/// One case on its way.
+struct Trial<'a> {
+    project: &'a Project,
+    local: &'a Local,
+    case: &'a Case,
+}
+
+impl Trial<'_> {
+    /// Runs all turns, on a flow that is made for them and removed after. Returns all that is not as it has to be.
+    async fn run(&self) -> anyhow::Result<Vec<String>> {
+        let (mut manifest, remote) = (self.project.manifest.clone(), &self.local.remote);
+        manifest.config.extend(self.case.config.clone());
+        self.local.flow(&manifest).await?;
+        self.local.live(&manifest.name, &self.project.component()).await?;
+        let spec = json!({
+            "name": manifest.name, "flow": manifest.name, "dialect": self.case.dialect, "auth": [{ "scheme": "none" }],
+            "deduplicate": "off",
+        });
+        let hook = remote.send(Method::POST, &["v1", "hooks"], &spec).await?;
+        let mut faults = Vec::new();
+        for (n, turn) in self.case.turns.iter().enumerate() {
+            let came = self.turn(turn, &hook).await.with_context(|| format!("turn {}", n + 1))?;
+            let several = self.case.turns.len() > 1;
+            let placed = |fault: String| if several { format!("turn {}: {fault}", n + 1) } else { fault };
+            faults.extend(turn.expect.faults(&came).into_iter().map(placed));
+        }
+        remote.act(Method::DELETE, &["v1", "hooks", &manifest.name]).await?;
+        remote.act(Method::DELETE, &["v1", "flows", &manifest.name]).await?;
+        Ok(faults)
+    }
+
+    async fn turn(&self, turn: &Turn, hook: &Value) -> anyhow::Result<Came> {
+        let (remote, body) = (&self.local.remote, body(turn, self.case)?);
+        let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(media_type(&body)))]);
+        for (name, value) in &turn.headers {
+            headers.insert(name.parse::<HeaderName>()?, HeaderValue::from_str(value)?);
+        }
+        let path = hook["url_path"].as_str().context("the server's answer has no `url_path`")?;
+        let mut url = remote.at(&path.split('/').skip(1).collect::<Vec<_>>(), &[]);
+        url.set_query(turn.query.as_deref());
+        let request = egress::Request {
+            method: Method::POST,
+            url,
+            headers,
+            body: Body::from(body),
+            deadline: PATIENCE,
+            identity: None,
+        };
+        let answer = remote.answer(request).await?;
+        let id = answer.headers.get("flowgate-execution-id").and_then(|id| id.to_str().ok());
+        let Some(id) = id else {
+            anyhow::bail!("the trigger made no execution: {} {}", answer.status, String::from_utf8_lossy(&answer.body));
+        };
+        let execution = loop {
+            let execution = remote.get(&["v1", "executions", id], &[]).await?;
+            if !execution["finished_at"].is_null() {
+                break execution;
+            }
+            tokio::time::sleep(PERIOD).await;
+        };
+        let list = async |part: &str| remote.get(&["v1", "executions", id, part], &[]).await;
+        Ok(came(&execution, &list("events").await?, &list("logs").await?))
+    }
+}
+
+/// What came of an execution, as the API shows it.
+pub(super) fn came(execution: &Value, events: &Value, logs: &Value) -> Came {
+    let some = |name: &str| Some(execution[name].clone()).filter(|value| !value.is_null());
+    let said = events["data"].as_array().into_iter().flatten().filter(|event| event["event"] != "end");
+    let attempts = logs["data"].as_array().into_iter().flatten();
+    let logged = attempts.flat_map(|attempt| attempt["lines"].as_array().into_iter().flatten());
+    Came {
+        status: execution["status"].as_str().unwrap_or_default().to_owned(),
+        reason: execution["reason"].as_str().map(str::to_owned),
+        reply: some("reply"),
+        failure: some("failure"),
+        stopped: some("stopped"),
+        outputs: said.map(|event| json!({ "event": event["event"], "data": event["data"] })).collect(),
+        logs: logged.map(|l| json!({ "level": l["level"], "source": l["source"], "message": l["message"] })).collect(),
+        usage: execution["usage"].clone(),
+    }
+}
+
+/// The body of a turn's request.
+pub(super) fn body(turn: &Turn, case: &Case) -> anyhow::Result<Bytes> {
+    if let Some(body) = &turn.body {
+        return Ok(body.clone().into());
+    }
+    let json = |value: &Option<Value>| value.as_ref().map(Json::of).transpose().map(Option::unwrap_or_default);
+    Ok(case.dialect.request(&Payload {
+        message: turn.message.clone(),
+        user_id: turn.user.clone(),
+        session_id: turn.session.clone(),
+        data: json(&turn.data)?,
+        metadata: json(&turn.metadata)?,
+    }))
+}
+
+fn shown(one: &Tried) -> String {
+    let mark = if one.faults.is_empty() { "ok  " } else { "FAIL" };
+    let faults = one.faults.iter().map(|fault| format!("\n       {}", lines(fault).replace('\n', "\n       ")));
+    format!("{mark}  {}  ({} ms){}", one.name, one.took.as_millis(), faults.collect::<String>())
+}
+
+fn junit(flow: &str, tried: &[Tried]) -> Report {
+    let mut suite = TestSuite::new(flow);
+    for one in tried {
+        let status = if one.faults.is_empty() {
+            TestCaseStatus::success()
+        } else {
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+            status.set_message(one.faults[0].lines().next().unwrap_or_default());
+            status.set_description(one.faults.join("\n"));
+            status
+        };
+        let mut case = TestCase::new(case_name(&one.name), status);
+        case.set_classname(flow).set_time(one.took);
+        suite.add_test_case(case);
+    }
+    let mut report = Report::new("flowgate test");
+    report.add_test_suite(suite);
+    report
+}
+
+fn case_name(path: &str) -> String {
+    Path::new(path).with_extension("").display().to_string()
+}
