@@ -42,6 +42,8 @@ mod refusals;
 mod requests;
 // Requests signed by the libraries that senders use.
 mod senders;
+// What an execution's time was spent on.
+mod spans;
 // Outgoing webhooks and their receivers.
 mod subscriptions;
 // A running house, and what is needed to talk to it.
@@ -52,3 +54,5 @@ mod tidy;
 mod triggers;
 // Components in.
 mod uploads;
+// Instances that run more than one execution.
+mod warm;

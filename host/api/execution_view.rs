@@ -76,6 +76,7 @@ struct Links {
     #[serde(rename = "self")]
     own: String,
     logs: String,
+    spans: String,
     events: String,
     deliveries: String,
 }
@@ -104,6 +105,7 @@ impl Execution {
         let links = Links {
             own: format!("/v1/executions/{id}"),
             logs: format!("/v1/executions/{id}/logs"),
+            spans: format!("/v1/executions/{id}/spans"),
             events: format!("/v1/executions/{id}/events"),
             deliveries: format!("/v1/deliveries?execution={id}"),
         };

@@ -62,6 +62,23 @@ impl From<store::Logs> for Logs {
     }
 }
 
+/// How long the calls of one attempt took.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Spans {
+    attempt: u32,
+    /// Spans that were over the limit.
+    dropped: u64,
+    /// `[{"parent","name","start_us","duration_us","error","attributes"}]`: `parent` is the place in this list of the span
+    /// that a span stands in; without `duration_us` it had not ended when the attempt did.
+    spans: Option<RawJson>,
+}
+
+impl From<store::Spans> for Spans {
+    fn from(spans: store::Spans) -> Self {
+        Self { attempt: spans.attempt, dropped: spans.dropped, spans: RawJson::parse(spans.spans).ok() }
+    }
+}
+
 /// Where an execution stands.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Standing {
@@ -164,6 +181,22 @@ pub(super) async fn list_execution_logs(
 ) -> Result<Json<List<Logs>>, Problem> {
     let logs = api.executions.logs(caller.workspace, id).await?;
     Ok(Json(List { data: logs.into_iter().map(Logs::from).collect(), next_cursor: None }))
+}
+
+/// How long the calls of each attempt took, for those that made any.
+///
+/// Those of a running attempt come when it ends. A confidential execution has none.
+#[utoipa::path(
+    get, path = "/v1/executions/{id}/spans", tag = "executions", params(("id" = ExecutionId, Path)),
+    responses((status = 200, body = List<Spans>), (status = 404, description = "no such execution"))
+)]
+pub(super) async fn list_execution_spans(
+    caller: Caller,
+    State(api): State<Api>,
+    At(id): At<ExecutionId>,
+) -> Result<Json<List<Spans>>, Problem> {
+    let spans = api.executions.spans(caller.workspace, id).await?;
+    Ok(Json(List { data: spans.into_iter().map(Spans::from).collect(), next_cursor: None }))
 }
 
 /// Cancels an execution; one that has ended stays as it is.

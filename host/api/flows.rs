@@ -20,20 +20,25 @@ use crate::problem::Problem;
 use crate::registry::{self, Registry};
 use crate::store;
 
+/// The most executions that an instance may run.
+const REUSE_MAX: u32 = 10_000;
+
 /// A flow.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Flow {
     id: FlowId,
     /// Unique in the workspace; names the flow in URLs.
     name: String,
+    /// Executions that one instance may run, one after the other; 1 gives each a fresh instance.
+    reuse_max: u32,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
 
 impl From<store::Flow> for Flow {
     fn from(flow: store::Flow) -> Self {
-        let store::Flow { id, name, created_at, updated_at, .. } = flow;
-        Self { id, name, created_at, updated_at }
+        let store::Flow { id, name, reuse_max, created_at, updated_at, .. } = flow;
+        Self { id, name, reuse_max, created_at, updated_at }
     }
 }
 
@@ -82,6 +87,37 @@ pub(super) async fn get_flow(
     At(flow): At<String>,
 ) -> Result<Json<Flow>, Problem> {
     Ok(Json(api.registry.flow(caller.workspace, &flow).await?.into()))
+}
+
+/// A change of a flow. What is absent stays as it is.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FlowChange {
+    /// Executions that one instance may run, one after the other; 1 gives each a fresh instance. What a guest leaves in its
+    /// memory its next execution finds.
+    #[schema(minimum = 1, maximum = 10_000)]
+    reuse_max: Option<u32>,
+}
+
+/// Changes a flow, from its next execution on.
+#[utoipa::path(
+    patch, path = "/v1/flows/{flow}", tag = "flows", params(("flow" = String, Path)), request_body = FlowChange,
+    responses((status = 200, body = Flow), (status = 404, description = "no such flow"))
+)]
+pub(super) async fn change_flow(
+    caller: Caller,
+    State(api): State<Api>,
+    At(flow): At<String>,
+    JsonBody(change): JsonBody<FlowChange>,
+) -> Result<Json<Flow>, Problem> {
+    let mut flow = api.registry.flow(caller.workspace, &flow).await?;
+    if let Some(reuse_max) = change.reuse_max {
+        if !(1..=REUSE_MAX).contains(&reuse_max) {
+            return Err(Problem::field("reuse_max", format!("is a number from 1 to {REUSE_MAX}")));
+        }
+        flow = api.registry.reuse(&flow, reuse_max).await?;
+    }
+    Ok(Json(flow.into()))
 }
 
 /// Removes a flow with its versions, aliases and sessions.

@@ -26,6 +26,8 @@ leads! {
     "upload_version" "200" "/digest" => "/v1/flows/{flow}/versions/{digest}";
     "list_aliases" "200" "/data/0/name" => "/v1/flows/{flow}/aliases/{alias}";
     "promote_alias" "200" "/name" => "/v1/flows/{flow}/aliases/{alias}";
+    "list_flow_secrets" "200" "/data/0/name" => "/v1/flows/{flow}/secrets/{name}";
+    "set_flow_secret" "200" "/name" => "/v1/flows/{flow}/secrets/{name}";
     "list_hooks" "200" "/data/0/id" => "/v1/hooks/{hook}";
     "create_hook" "201" "/id" => "/v1/hooks/{hook}";
     "get_hook" "200" "/secrets/0/id" => "/v1/hooks/{hook}/secrets/{secret}";

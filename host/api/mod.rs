@@ -32,9 +32,12 @@ mod event_types;
 mod execution_events;
 mod execution_view;
 mod executions;
+mod flow_grants;
+mod flow_secrets;
 mod flows;
 #[cfg(test)]
 mod fuzz;
+mod grants_schema;
 mod hook_draft;
 mod hook_private_key;
 mod hook_requests;
@@ -132,9 +135,15 @@ endpoints! {
     get "/v1/flows" flows::list_flows;
     post "/v1/flows" flows::create_flow;
     get "/v1/flows/{flow}" flows::get_flow;
+    patch "/v1/flows/{flow}" flows::change_flow;
     delete "/v1/flows/{flow}" flows::delete_flow;
     get "/v1/flows/{flow}/config" flows::get_flow_config;
     put "/v1/flows/{flow}/config" flows::replace_flow_config;
+    get "/v1/flows/{flow}/grants" flow_grants::get_flow_grants;
+    put "/v1/flows/{flow}/grants" flow_grants::replace_flow_grants;
+    get "/v1/flows/{flow}/secrets" flow_secrets::list_flow_secrets;
+    put "/v1/flows/{flow}/secrets/{name}" flow_secrets::set_flow_secret;
+    delete "/v1/flows/{flow}/secrets/{name}" flow_secrets::remove_flow_secret;
 
     get "/v1/flows/{flow}/versions" versions::list_versions;
     post "/v1/flows/{flow}/versions" versions::upload_version;
@@ -172,6 +181,7 @@ endpoints! {
     get "/v1/executions" executions::list_executions;
     get "/v1/executions/{id}" executions::get_execution;
     get "/v1/executions/{id}/logs" executions::list_execution_logs;
+    get "/v1/executions/{id}/spans" executions::list_execution_spans;
     get "/v1/executions/{id}/events" execution_events::list_execution_events;
     post "/v1/executions/{id}/cancel" executions::cancel_execution;
     post "/v1/executions/{id}/replay" executions::replay_execution;

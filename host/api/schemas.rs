@@ -7,7 +7,8 @@ use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::executions::Replay;
-use super::hook_schema;
+use super::{grants_schema, hook_schema};
+use crate::capability::Grants;
 use crate::clock::Timestamp;
 use crate::hook::{LIST_MAX, Spec, Use};
 use crate::id::{self, Digest, Id, Kind};
@@ -44,6 +45,9 @@ pub(super) enum HookChange {}
 
 /// The name of something that is the caller's.
 pub(super) enum Name {}
+
+/// The name of a secret of a flow.
+pub(super) enum SecretName {}
 
 /// The bytes of a component.
 pub(super) enum Component {}
@@ -104,6 +108,8 @@ schemas! {
     Replay, "Replay": schema(replay());
     NewHook, "NewHook": schema(hook_schema::new_hook());
     HookChange, "HookChange": schema(hook_schema::hook_change());
+    Grants, "Grants": schema(grants_schema::grants());
+    SecretName, "SecretName": schema(grants_schema::secret_name());
     Name, "Name": schema(json!({ "type": "string", "pattern": NAME, "description": NAME_RULE }));
 }
 

@@ -38,6 +38,16 @@ impl Memory {
         self.peak_bytes
     }
 
+    /// What the guest has now.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Counts from what there is, under another limit.
+    pub(super) fn renew(&mut self, bytes_max: usize) {
+        (self.bytes_max, self.peak_bytes) = (bytes_max, self.bytes);
+    }
+
     fn grow(&mut self, current: usize, desired: usize) -> Result<(), OutOfMemory> {
         let wanted = self.bytes.saturating_add(desired.saturating_sub(current));
         if wanted > self.bytes_max {

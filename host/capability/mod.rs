@@ -7,9 +7,12 @@
 mod config;
 mod events;
 mod grants;
+mod http_grant;
+mod keyvalue;
 mod logging;
 mod memory;
 mod output;
+mod secrets;
 mod session;
 mod spans;
 mod wasi;
@@ -26,14 +29,17 @@ use crate::bindings::v0_1;
 use crate::clock::Clock;
 use crate::egress::Client;
 use crate::id::FlowId;
-use crate::store::Store;
+use crate::store::{Quota, Store};
 use crate::trigger::{Emitted, Output, Span};
 
-pub use self::grants::{Grants, HttpGrant, LlmGrant, Scheme};
+pub use self::grants::{BadGrant, GRANTS_MAX, Grants, LlmGrant, MODEL_CHARS_MAX};
+pub use self::http_grant::{HttpGrant, METHODS, PATTERN_BYTES_MAX, Scheme};
+pub use self::keyvalue::is_bucket;
 pub use self::logging::Logs;
 pub use self::memory::{Memory, OutOfMemory};
+pub use self::secrets::{SECRET_CHARS_MAX, SECRET_CHARS_MIN, SECRETS_MAX, check_secret_name};
 pub use self::session::Session;
-pub use self::spans::Spans;
+pub use self::spans::{Open, Spans};
 
 /// Bounds on what one execution may ask of the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +59,16 @@ pub struct Options {
     pub event_bytes_max: usize,
     /// Spans kept for one execution; further ones are counted. Default 1,000.
     pub spans_max: usize,
+    /// Bytes of their names, attributes and errors together. Default 256 KiB.
+    pub span_bytes_max: usize,
+    /// Keys that a flow may keep by `wasi:keyvalue`, in all its buckets. Default 10,000.
+    pub keyvalue_keys_max: u64,
+    /// Bytes of these keys and their values together. Default 64 MiB.
+    pub keyvalue_bytes_max: u64,
+    /// Bytes of one of these keys. Default 512.
+    pub keyvalue_key_bytes_max: usize,
+    /// Bytes of one of these values. Default 256 KiB.
+    pub keyvalue_value_bytes_max: usize,
     /// Bytes of a key of the session's state. Default 256.
     pub session_key_bytes_max: usize,
     /// Bytes of a value of the session's state. Default 64 KiB.
@@ -79,6 +95,11 @@ impl Default for Options {
             events_max: 100,
             event_bytes_max: 256 << 10,
             spans_max: 1_000,
+            span_bytes_max: 256 << 10,
+            keyvalue_keys_max: 10_000,
+            keyvalue_bytes_max: 64 << 20,
+            keyvalue_key_bytes_max: 512,
+            keyvalue_value_bytes_max: 256 << 10,
             session_key_bytes_max: 256,
             session_value_bytes_max: 64 << 10,
             session_text_bytes_max: 64 << 10,
@@ -86,6 +107,18 @@ impl Default for Options {
             resources_max: 1_000,
             header_bytes_max: 64 << 10,
             table_elements_max: 20_000,
+        }
+    }
+}
+
+impl Options {
+    /// How much a flow may keep by `wasi:keyvalue`.
+    pub fn keyvalue_quota(&self) -> Quota {
+        Quota {
+            keys_max: self.keyvalue_keys_max,
+            bytes_max: self.keyvalue_bytes_max,
+            key_bytes_max: self.keyvalue_key_bytes_max,
+            value_bytes_max: self.keyvalue_value_bytes_max,
         }
     }
 }
@@ -128,6 +161,7 @@ pub struct Given {
 pub struct Ctx {
     config: config::Config,
     events: events::Events,
+    keyvalue: keyvalue::KeyValue,
     logs: Logs,
     memory: Memory,
     output: output::Outputs,
@@ -139,21 +173,41 @@ pub struct Ctx {
 
 impl Ctx {
     /// Prepares the capabilities for one execution.
-    pub fn new(options: &Options, _services: &Services, given: Given) -> Self {
+    pub fn new(options: &Options, services: &Services, given: Given) -> Self {
         let logs = Logs::new(options, given.clock.clone());
+        let spans = Spans::new(options);
         let mut table = ResourceTable::new();
         table.set_max_capacity(options.resources_max);
+        let store = services.store.clone();
         Self {
+            keyvalue: keyvalue::KeyValue::new(options, store, given.flow, given.clock.clone(), spans.clone()),
             config: config::Config::new(given.config),
             events: events::Events::new(options, given.clock.clone()),
             memory: Memory::new(given.memory_bytes_max, options.table_elements_max),
-            output: output::Outputs::new(options, given.output),
-            session: session::Conversation::new(options, given.session, given.clock),
-            spans: Spans::new(options.spans_max),
+            output: output::Outputs::new(options, given.output, spans.clone()),
+            session: session::Conversation::new(options, given.session, given.clock, spans.clone()),
+            spans,
             table,
             wasi: wasi::Wasi::new(options, &logs),
             logs,
         }
+    }
+
+    /// Makes the capabilities of an instance that has run before ready for its next execution. What the guest still holds
+    /// of the host, such as its standard streams, stays its own.
+    pub fn renew(&mut self, options: &Options, services: &Services, given: Given) {
+        let bytes_max = given.memory_bytes_max;
+        let old = std::mem::replace(self, Self::new(options, services, given));
+        self.logs = old.logs;
+        self.memory = old.memory;
+        self.table = old.table;
+        self.wasi.inherit(old.wasi);
+        self.memory.renew(bytes_max);
+    }
+
+    /// Whether what the guest has is within another limit of memory.
+    pub fn fits(&self, memory_bytes_max: usize) -> bool {
+        self.memory.bytes() <= memory_bytes_max
     }
 
     /// The log, which outlives this value: clones share their lines.
@@ -193,6 +247,10 @@ pub fn add_to_linker(linker: &mut Linker<Ctx>) -> wasmtime::Result<()> {
     v0_1::flow::output::add_to_linker::<Ctx, HasSelf<output::Outputs>>(linker, |ctx| &mut ctx.output)?;
     v0_1::flow::events::add_to_linker::<Ctx, HasSelf<events::Events>>(linker, |ctx| &mut ctx.events)?;
     v0_1::flow::session::add_to_linker::<Ctx, HasSelf<session::Conversation>>(linker, |ctx| &mut ctx.session)?;
+    keyvalue::add_to_linker(linker)?;
+    v0_1::flow::spans::add_to_linker::<Ctx, spans::HasSpans>(linker, |ctx| {
+        spans::View { spans: &ctx.spans, table: &mut ctx.table }
+    })?;
     v0_1::wasi::logging::logging::add_to_linker::<Ctx, HasSelf<Logs>>(linker, |ctx| &mut ctx.logs)?;
     v0_1::wasi::config::store::add_to_linker::<Ctx, HasSelf<config::Config>>(linker, |ctx| &mut ctx.config)
 }

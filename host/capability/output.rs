@@ -3,14 +3,16 @@
 //! Each output goes through a bounded channel; while the channel is full the guest is suspended, and no thread waits.
 
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 
 use crate::bindings::v0_1::flow::output::{Error, Host};
 use crate::trigger::{Json, Output};
 
-use super::Options;
+use super::{Options, Spans};
 
 pub(super) struct Outputs {
     sender: mpsc::Sender<Output>,
+    spans: Spans,
     count_max: u32,
     bytes_max: u64,
     count: u32,
@@ -18,8 +20,8 @@ pub(super) struct Outputs {
 }
 
 impl Outputs {
-    pub(super) fn new(options: &Options, sender: mpsc::Sender<Output>) -> Self {
-        Self { sender, count_max: options.outputs_max, bytes_max: options.output_bytes_max, count: 0, bytes: 0 }
+    pub(super) fn new(options: &Options, sender: mpsc::Sender<Output>, spans: Spans) -> Self {
+        Self { sender, spans, count_max: options.outputs_max, bytes_max: options.output_bytes_max, count: 0, bytes: 0 }
     }
 
     pub(super) fn count(&self) -> u32 {
@@ -41,7 +43,16 @@ impl Outputs {
     }
 
     async fn send(&mut self, output: Output) -> Result<(), Error> {
-        self.sender.send(output).await.map_err(|_| Error::Gone)
+        match self.sender.try_send(output) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Closed(_)) => Err(Error::Gone),
+            Err(TrySendError::Full(output)) => {
+                // Only waiting for the reader takes time that is worth a line.
+                let span = self.spans.open("output.wait");
+                let sent = self.sender.send(output).await;
+                sent.inspect_err(|_| span.fail("gone")).map_err(|_| Error::Gone)
+            }
+        }
     }
 
     async fn say(&mut self, text: Option<String>, data: Option<String>) -> Result<(), Error> {
@@ -80,7 +91,9 @@ mod tests {
 
     fn outputs(outputs_max: u32, output_bytes_max: u64) -> (Outputs, mpsc::Receiver<Output>) {
         let (sender, receiver) = mpsc::channel(4);
-        (Outputs::new(&Options { outputs_max, output_bytes_max, ..Options::default() }, sender), receiver)
+        let options = Options { outputs_max, output_bytes_max, ..Options::default() };
+        let spans = Spans::new(&options);
+        (Outputs::new(&options, sender, spans), receiver)
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@ use crate::id::FlowId;
 use crate::store::{self, Store};
 use crate::trigger::Json;
 
-use super::Options;
+use super::{Open, Options, Spans};
 
 /// The most messages that one call returns, as the WIT says.
 const MESSAGES_MAX: u32 = 1_000;
@@ -25,16 +25,18 @@ pub struct Session {
 pub(super) struct Conversation {
     session: Option<Session>,
     clock: Clock,
+    spans: Spans,
     key_bytes_max: usize,
     value_bytes_max: usize,
     text_bytes_max: usize,
 }
 
 impl Conversation {
-    pub(super) fn new(options: &Options, session: Option<Session>, clock: Clock) -> Self {
+    pub(super) fn new(options: &Options, session: Option<Session>, clock: Clock, spans: Spans) -> Self {
         Self {
             session,
             clock,
+            spans,
             key_bytes_max: options.session_key_bytes_max,
             value_bytes_max: options.session_value_bytes_max,
             text_bytes_max: options.session_text_bytes_max,
@@ -47,8 +49,11 @@ impl Conversation {
 
     async fn messages(&self, limit: u32, before: Option<u64>) -> Result<Vec<Message>, Error> {
         let Session { store, flow, id } = self.session()?;
+        let span = self.spans.open("session.messages");
         let messages = store.session_messages(*flow, id, limit.min(MESSAGES_MAX), before).await;
-        Ok(messages.map_err(unavailable)?.into_iter().map(Message::from).collect())
+        let messages = recorded(&span, messages)?;
+        span.set("messages", messages.len());
+        Ok(messages.into_iter().map(Message::from).collect())
     }
 
     async fn append(&self, role: Role, text: String, data: Option<String>) -> Result<u64, Error> {
@@ -56,13 +61,15 @@ impl Conversation {
         within("text", text.len(), self.text_bytes_max)?;
         let data = data.map(|data| self.json(data)).transpose()?;
         let message = store::NewMessage { at: self.clock.now(), role: role_name(role).to_owned(), text, data };
-        store.session_append(*flow, id, message).await.map_err(unavailable)
+        let span = self.spans.open("session.append");
+        recorded(&span, store.session_append(*flow, id, message).await)
     }
 
     async fn get(&self, key: &str) -> Result<Option<Entry>, Error> {
         let Session { store, flow, id } = self.session()?;
         within("key", key.len(), self.key_bytes_max)?;
-        let entry = store.session_get(*flow, id, key).await.map_err(unavailable)?;
+        let span = self.spans.open("session.get");
+        let entry = recorded(&span, store.session_get(*flow, id, key).await)?;
         Ok(entry.map(|entry| Entry { value: entry.value, version: entry.version }))
     }
 
@@ -70,17 +77,22 @@ impl Conversation {
         let Session { store, flow, id } = self.session()?;
         within("key", key.len(), self.key_bytes_max)?;
         within("value", value.len(), self.value_bytes_max)?;
+        let span = self.spans.open("session.set");
         let set = store.session_set(*flow, id, key, value, expect, self.clock.now()).await;
-        match set.map_err(unavailable)? {
+        match recorded(&span, set)? {
             store::Set::Written(version) => Ok(version),
-            store::Set::Conflict(version) => Err(Error::Conflict(version)),
+            store::Set::Conflict(version) => {
+                span.fail("conflict");
+                Err(Error::Conflict(version))
+            }
         }
     }
 
     async fn delete(&self, key: &str) -> Result<(), Error> {
         let Session { store, flow, id } = self.session()?;
         within("key", key.len(), self.key_bytes_max)?;
-        store.session_delete(*flow, id, key).await.map_err(unavailable)
+        let span = self.spans.open("session.delete");
+        recorded(&span, store.session_delete(*flow, id, key).await)
     }
 
     fn json(&self, data: String) -> Result<String, Error> {
@@ -151,9 +163,11 @@ fn within(what: &str, bytes: usize, bytes_max: usize) -> Result<(), Error> {
     Err(Error::OverLimit(format!("{what} has {bytes} bytes and may have {bytes_max}")))
 }
 
-/// The guest learns that the store failed; only the operator learns how.
-#[expect(clippy::needless_pass_by_value, reason = "`map_err` gives the error away")]
-fn unavailable(error: store::Error) -> Error {
-    tracing::warn!(%error, "session not available to a flow");
-    Error::Unavailable("the host could not reach the session".to_owned())
+/// The guest and the record learn that the store failed; only the operator learns how.
+fn recorded<T>(span: &Open, result: Result<T, store::Error>) -> Result<T, Error> {
+    result.map_err(|error| {
+        tracing::warn!(%error, "session not available to a flow");
+        span.fail("unavailable");
+        Error::Unavailable("the host could not reach the session".to_owned())
+    })
 }

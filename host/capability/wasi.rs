@@ -30,6 +30,13 @@ impl Wasi {
     }
 }
 
+impl Wasi {
+    /// Goes on with the streams that a guest already has.
+    pub(super) fn inherit(&mut self, old: Self) {
+        self.ctx = old.ctx;
+    }
+}
+
 pub(super) fn add_to_linker(linker: &mut Linker<Ctx>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)

@@ -9,13 +9,14 @@ use super::events;
 use super::execution_export;
 use super::out::{Columns, Out, fields, line, lines};
 use super::remote::Remote;
+use super::waterfall;
 use crate::clock::Timestamp;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Execution {
     /// List executions, newest first.
     List(List),
-    /// Show an execution with its trigger and outcome.
+    /// Show an execution with its trigger, its outcome, and what its time was spent on.
     Show(Named),
     /// Print what a flow logged.
     Logs(Named),
@@ -97,10 +98,7 @@ impl Execution {
     pub(super) async fn run(self, remote: &Remote, out: Out) -> anyhow::Result<()> {
         match self {
             Self::List(list) => out.list(&remote.get(&["v1", "executions"], &list.query()).await?, LIST)?,
-            Self::Show(Named { execution }) => {
-                let told = |execution: &Value| format!("{}{}", fields(ONE, execution), reply(&execution["reply"]));
-                out.answer(&remote.get(&["v1", "executions", &execution], &[]).await?, told)?;
-            }
+            Self::Show(Named { execution }) => show(&execution, remote, out).await?,
             Self::Logs(Named { execution }) => {
                 out.answer(&remote.get(&["v1", "executions", &execution, "logs"], &[]).await?, logs)?;
             }
@@ -130,6 +128,17 @@ impl List {
         query.extend(filters.into_iter().filter_map(|(name, value)| Some((name, value?))));
         query
     }
+}
+
+async fn show(id: &str, remote: &Remote, out: Out) -> anyhow::Result<()> {
+    let mut shown = remote.get(&["v1", "executions", id], &[]).await?;
+    let mut spans = remote.get(&["v1", "executions", id, "spans"], &[]).await?;
+    shown["spans"] = spans["data"].take();
+    let told = |execution: &Value| {
+        let waterfall = waterfall::draw(&execution["spans"], waterfall::Style::of_stdout());
+        format!("{}{}{waterfall}", fields(ONE, execution), reply(&execution["reply"]))
+    };
+    Ok(out.answer(&shown, told)?)
 }
 
 fn reply(reply: &Value) -> String {

@@ -8,6 +8,8 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::Paging;
+use super::flow_secret::Secret;
+use super::grant::{Grant, Revoke};
 use super::out::{Columns, Out, fields, line, table};
 use super::remote::Remote;
 
@@ -52,6 +54,36 @@ pub(super) enum Flow {
         #[command(subcommand)]
         change: Option<Change>,
     },
+    /// Let an instance run several executions, one after the other, instead of one.
+    ///
+    /// That is faster, and what the guest leaves in its memory its next execution finds.
+    Reuse {
+        /// The flow.
+        flow: String,
+        /// Executions of one instance; 1 gives each a fresh one.
+        executions: u32,
+    },
+    /// Read or add to what the flow is permitted: requests, secrets in clear, models, calls of other flows.
+    Grant {
+        /// The flow.
+        flow: String,
+        #[command(subcommand)]
+        grant: Option<Grant>,
+    },
+    /// Take back what the flow is permitted.
+    Revoke {
+        /// The flow.
+        flow: String,
+        #[command(subcommand)]
+        revoke: Revoke,
+    },
+    /// The secrets that the flow can use and does not see.
+    Secret {
+        /// The flow.
+        flow: String,
+        #[command(subcommand)]
+        secret: Secret,
+    },
     /// Delete a flow with all its versions; refused while a hook uses it.
     Delete {
         /// The flow.
@@ -83,7 +115,13 @@ fn pair(text: &str) -> Result<(String, String), &'static str> {
 }
 
 const LIST: Columns<'_> = &[("NAME", "/name"), ("ID", "/id"), ("CREATED", "/created_at"), ("UPDATED", "/updated_at")];
-const ONE: Columns<'_> = &[("name", "/name"), ("id", "/id"), ("created", "/created_at"), ("updated", "/updated_at")];
+const ONE: Columns<'_> = &[
+    ("name", "/name"),
+    ("id", "/id"),
+    ("reuse", "/reuse_max"),
+    ("created", "/created_at"),
+    ("updated", "/updated_at"),
+];
 const VERSIONS: Columns<'_> = &[
     ("DIGEST", "/digest"),
     ("STATE", "/state"),
@@ -111,6 +149,14 @@ impl Flow {
                 out.answer(&remote.act(Method::POST, &path).await?, now)?;
             }
             Self::Config { flow, change } => config(&flow, change.unwrap_or(Change::Get), remote, out).await?,
+            Self::Reuse { flow, executions } => {
+                let body = json!({ "reuse_max": executions });
+                let changed = remote.send(Method::PATCH, &["v1", "flows", &flow], &body).await?;
+                out.answer(&changed, |flow| fields(ONE, flow))?;
+            }
+            Self::Grant { flow, grant } => grant.unwrap_or(Grant::Show).run(&flow, remote, out).await?,
+            Self::Revoke { flow, revoke } => revoke.run(&flow, remote, out).await?,
+            Self::Secret { flow, secret } => secret.run(&flow, remote, out).await?,
             Self::Delete { flow } => {
                 remote.act(Method::DELETE, &["v1", "flows", &flow]).await?;
                 out.done(format_args!("flow {flow} deleted"))?;

@@ -18,6 +18,8 @@ mod events;
 mod execution;
 mod execution_export;
 mod flow;
+mod flow_secret;
+mod grant;
 mod hook;
 mod hook_request;
 mod key;
@@ -34,6 +36,7 @@ mod signature;
 mod spec;
 mod subscription;
 mod test;
+mod waterfall;
 #[cfg(test)]
 mod tests;
 

@@ -52,6 +52,19 @@ const PACKAGES: &[&[(&str, &str)]] = &[
         ("config-world.wit", include_str!("../../wit/deps/wasi-config-0.2.0-rc.1/world.wit")),
     ],
     &[
+        ("store.wit", include_str!("../../wit/deps/wasi-keyvalue-0.2.0-draft/store.wit")),
+        ("atomic.wit", include_str!("../../wit/deps/wasi-keyvalue-0.2.0-draft/atomic.wit")),
+        ("batch.wit", include_str!("../../wit/deps/wasi-keyvalue-0.2.0-draft/batch.wit")),
+        ("watch.wit", include_str!("../../wit/deps/wasi-keyvalue-0.2.0-draft/watch.wit")),
+        ("keyvalue-world.wit", include_str!("../../wit/deps/wasi-keyvalue-0.2.0-draft/world.wit")),
+    ],
+    &[
+        ("store.wit", include_str!("../../wit/deps/wasi-keyvalue-0.2.0-draft2/store.wit")),
+        ("atomic.wit", include_str!("../../wit/deps/wasi-keyvalue-0.2.0-draft2/atomic.wit")),
+        ("batch.wit", include_str!("../../wit/deps/wasi-keyvalue-0.2.0-draft2/batch.wit")),
+        ("keyvalue-world.wit", include_str!("../../wit/deps/wasi-keyvalue-0.2.0-draft2/world.wit")),
+    ],
+    &[
         ("flow-types.wit", include_str!("../../wit/flow-0.1.0/flow-types.wit")),
         ("handler.wit", include_str!("../../wit/flow-0.1.0/handler.wit")),
         ("events.wit", include_str!("../../wit/flow-0.1.0/events.wit")),
@@ -67,8 +80,13 @@ const PACKAGES: &[&[(&str, &str)]] = &[
 ];
 
 /// Interfaces that are for guests to export.
-const EXPORTS: [&str; 4] =
-    ["flowgate:flow/handler", "flowgate:flow/describe", "wasi:http/incoming-handler", "wasi:cli/run"];
+const EXPORTS: [&str; 5] = [
+    "flowgate:flow/handler",
+    "flowgate:flow/describe",
+    "wasi:http/incoming-handler",
+    "wasi:cli/run",
+    "wasi:keyvalue/watcher",
+];
 
 /// The reference that components are compared with.
 pub(super) struct Contract {
@@ -117,12 +135,11 @@ impl Contract {
         if let Some(id) = self.interfaces.get(name) {
             return Found::Same(*id);
         }
-        let mut versions = self.interfaces.iter().filter(|(known, _)| unversioned(known) == unversioned(name));
-        match versions.next() {
-            Some((known, id)) if track(known) == track(name) => Found::Same(*id),
-            Some((known, _)) => Found::OtherVersion(known.clone()),
-            None => Found::Nothing,
+        let versions = || self.interfaces.iter().filter(|(known, _)| unversioned(known) == unversioned(name));
+        if let Some((_, id)) = versions().find(|(known, _)| track(known) == track(name)) {
+            return Found::Same(*id);
         }
+        versions().last().map_or(Found::Nothing, |(known, _)| Found::OtherVersion(known.clone()))
     }
 
     /// Whether the host offers the interface `name` to guests.
@@ -184,10 +201,13 @@ mod tests {
         for same in ["flowgate:flow/output@0.1.0", "flowgate:flow/output@0.1.7", "wasi:io/poll@0.2.6"] {
             assert!(matches!(contract.find(same), Found::Same(_)), "{same}");
         }
-        for other in ["flowgate:flow/output@0.2.0", "wasi:config/store@0.2.0-draft", "wasi:io/poll@0.3.0"] {
+        for other in ["flowgate:flow/output@0.2.0", "wasi:config/store@0.2.0-draft", "wasi:keyvalue/store@0.2.0"] {
             assert!(matches!(contract.find(other), Found::OtherVersion(_)), "{other}");
         }
-        assert!(matches!(contract.find("wasi:keyvalue/store@0.2.0"), Found::Nothing));
+        for both in ["wasi:keyvalue/store@0.2.0-draft", "wasi:keyvalue/store@0.2.0-draft2"] {
+            assert!(matches!(contract.find(both), Found::Same(_)), "{both}");
+        }
+        assert!(matches!(contract.find("wasi:messaging/producer@0.2.0"), Found::Nothing));
     }
 
     #[test]

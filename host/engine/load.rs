@@ -61,6 +61,7 @@ impl Engine {
     /// Forgets a version: it is no longer kept ready, and its artifact is removed.
     pub async fn forget(&self, digest: Digest) {
         self.0.loaded.invalidate(&digest).await;
+        self.0.warm.forget(digest);
         self.0.cache.remove(digest).await;
     }
 

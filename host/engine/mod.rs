@@ -20,6 +20,7 @@ mod settings;
 mod testing;
 mod ticker;
 mod trap;
+mod warm;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -59,6 +60,10 @@ pub struct Options {
     pub hostcall_bytes_max: usize,
     /// Executions at one time. Each reserves address space, and takes memory only as it runs. Default 256.
     pub instances_max: u32,
+    /// Instances that wait for a further execution, of flows that ask for it; they take memory while they wait. Default 64.
+    pub warm_max: u32,
+    /// Milliseconds that an instance waits for a further execution. Default 60,000.
+    pub warm_idle_ms: u64,
     /// Bytes of each memory and table that stay with the process between two executions. Default 1 MiB.
     pub keep_resident_bytes: usize,
     /// Milliseconds between two looks at a running guest, and so the longest that it holds a thread while others wait.
@@ -83,6 +88,8 @@ impl Default for Options {
             reply_bytes_max: 1 << 20,
             hostcall_bytes_max: 8 << 20,
             instances_max: 256,
+            warm_max: 64,
+            warm_idle_ms: 60_000,
             keep_resident_bytes: 1 << 20,
             epoch_tick_ms: 2,
             loaded_max: 1_000,
@@ -163,6 +170,7 @@ struct Inner {
     loaded: Cache<Digest, Arc<Loaded>>,
     compiles: Semaphore,
     slots: Semaphore,
+    warm: warm::Pool,
     ticker: Ticker,
 }
 
@@ -180,6 +188,7 @@ impl Engine {
             loaded: Cache::new(options.loaded_max),
             compiles: Semaphore::new(options.compiles_at_once.max(1)),
             slots: Semaphore::new(options.instances_max as usize),
+            warm: warm::Pool::new(options.warm_max as usize, Duration::from_millis(options.warm_idle_ms)),
             ticker,
             linker,
             wasmtime,

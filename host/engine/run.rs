@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wasmtime::UpdateDeadline;
 
-use crate::bindings::v0_1::{self, About, FlowPre};
+use crate::bindings::v0_1::{self, About, Flow};
 use crate::capability::{Ctx, Given, Grants, Session};
 use crate::clock::{Clock, Timestamp};
 use crate::id::{Digest, ExecutionId, FlowId};
@@ -16,6 +16,7 @@ use crate::trigger::{Emitted, Failure, LogLine, Output, Reply, Span, Trigger};
 
 use super::load::{Loaded, Program};
 use super::meter::Meter;
+use super::warm::{Instance, Live};
 use super::{Engine, http, reply};
 
 /// What one execution is given.
@@ -43,6 +44,8 @@ pub struct Call {
     pub clock: Clock,
     /// The flow's own limits.
     pub limits: Limits,
+    /// Executions that one instance may run, one after the other. With 1 each gets a fresh one.
+    pub reuse_max: u32,
 }
 
 /// Limits of one flow. They can only tighten those of [`super::Options`].
@@ -176,11 +179,26 @@ impl Engine {
         let reply_bytes_max = tighter(options.reply_bytes_max, call.limits.reply_bytes_max);
         let cpu_ms_max = tighter(options.cpu_ms_max, call.limits.cpu_ms_max);
 
-        let mut guest = self.guest(given, cpu_ms_max);
+        let owner = (call.flow, call.version);
+        let waiting = if call.reuse_max > 1 { self.0.warm.take(owner) } else { None };
+        let (mut guest, mut live) = match waiting {
+            Some(waiting) if waiting.store.data().fits(given.memory_bytes_max) => {
+                let mut store = waiting.store;
+                store.data_mut().renew(&self.0.capability, &self.0.services, given);
+                (self.within(store, cpu_ms_max), Some(waiting.live))
+            }
+            _ => (self.guest(given, cpu_ms_max), None),
+        };
         let meter = guest.meter.clone();
         let work = meter.measure(async {
             match &loaded.program {
-                Program::Flow(flow) => call_flow(&mut guest.store, flow, &call.trigger, &about, reply_bytes_max).await,
+                Program::Flow(flow) => {
+                    let live = match &mut live {
+                        Some(live) => live,
+                        none => none.insert(Live::new(flow.instantiate_async(&mut guest.store).await?, call.reuse_max)),
+                    };
+                    call_flow(&mut guest.store, live.begin(), &call.trigger, &about, reply_bytes_max).await
+                }
                 Program::Http(proxy) => http::call(&mut guest.store, proxy, &call.trigger, reply_bytes_max).await,
             }
         });
@@ -190,16 +208,27 @@ impl Engine {
             () = stop.cancelled() => End::Stopped(Stop::Canceled),
             () = call.clock.sleep_until(call.deadline) => End::Stopped(Stop::Deadline),
         };
-        guest.finish(end)
+        let run = guest.report(end);
+        if call.reuse_max > 1
+            && let (Some(live), End::Reply(_) | End::Failure(_)) = (live, &run.end)
+        {
+            self.0.warm.put(owner, Instance { store: guest.store, live });
+        }
+        run
     }
 
-    /// A store for one execution, with its budgets.
+    /// A store for a fresh instance.
     pub(super) fn guest(&self, given: Given, cpu_ms_max: u64) -> Guest<'_> {
         let inner = &self.0;
-        let meter = Arc::new(Meter::new(Duration::from_millis(cpu_ms_max)));
         let mut store = wasmtime::Store::new(&inner.wasmtime, Ctx::new(&inner.capability, &inner.services, given));
         store.limiter(|ctx| ctx.memory());
         store.set_hostcall_fuel(inner.options.hostcall_bytes_max);
+        self.within(store, cpu_ms_max)
+    }
+
+    /// A store with the budget of one execution.
+    fn within(&self, mut store: wasmtime::Store<Ctx>, cpu_ms_max: u64) -> Guest<'_> {
+        let meter = Arc::new(Meter::new(Duration::from_millis(cpu_ms_max)));
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback({
             let meter = meter.clone();
@@ -209,7 +238,7 @@ impl Engine {
                 Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
             }
         });
-        Guest { store, meter, _ticking: inner.ticker.running() }
+        Guest { store, meter, _ticking: self.0.ticker.running() }
     }
 }
 
@@ -221,7 +250,7 @@ pub(super) struct Guest<'a> {
 }
 
 impl Guest<'_> {
-    fn finish(mut self, end: End) -> Run {
+    fn report(&mut self, end: End) -> Run {
         let ctx = self.store.data_mut();
         let (logs, logs_dropped) = ctx.logs().take();
         let usage = Usage {
@@ -265,7 +294,7 @@ struct Told {
 
 async fn call_flow(
     store: &mut wasmtime::Store<Ctx>,
-    flow: &FlowPre<Ctx>,
+    flow: &Flow,
     trigger: &Trigger,
     told: &Told,
     reply_bytes_max: usize,
@@ -277,8 +306,7 @@ async fn call_flow(
         attempt: told.attempt,
         deadline_ms: told.deadline.unix_ms_unsigned(),
     };
-    let flow = flow.instantiate_async(&mut *store).await?;
-    match v0_1::handle(&flow, &mut *store, trigger, about).await?? {
+    match v0_1::handle(flow, &mut *store, trigger, about).await?? {
         Ok(reply) => reply::check(&reply, reply_bytes_max).map(|()| End::Reply(reply)),
         Err(failure) => reply::check_failure(&failure, reply_bytes_max).map(|()| End::Failure(failure)),
     }
@@ -314,6 +342,7 @@ mod tests {
             grants: Arc::default(),
             clock,
             limits: Limits::default(),
+            reuse_max: 1,
         }
     }
 

@@ -39,7 +39,7 @@ pub(super) fn compiling() -> Config {
 /// How they run: each instance in a slot of a pool, which is handed on without a system call where the kernel can tell
 /// which pages were written.
 pub(super) fn running(options: &Options, table_elements_max: usize) -> Config {
-    let slots = options.instances_max;
+    let slots = options.instances_max.saturating_add(options.warm_max);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(slots)
         .total_stacks(slots)

@@ -15,7 +15,7 @@ use crate::engine::{self, Call, Run, Stop};
 use crate::hook::Hook;
 use crate::id::ExecutionId;
 use crate::registry::Target;
-use crate::store::{self, Finish, Logs, NewEvent, NewMessage, OutputRow, SessionEnd};
+use crate::store::{self, Finish, Logs, NewEvent, NewMessage, OutputRow, SessionEnd, Spans};
 use crate::trigger::{Emitted, Output, Reply, Trigger};
 
 /// Outputs between the guest and the host.
@@ -47,6 +47,7 @@ impl Executions {
         if attempt.trigger.confidential {
             ending.finish.outputs.clear();
             ending.finish.logs = None;
+            ending.finish.spans = None;
             ending.finish.events.clear();
             ending.finish.session_end = ending.finish.session_end.map(SessionEnd::without_content);
         }
@@ -64,6 +65,7 @@ impl Executions {
             memory_bytes: run.usage.peak_memory_bytes,
             outputs: live.said(),
             logs: logs(attempt.n, &run),
+            spans: spans(attempt.n, &run),
             events: run.events.iter().map(emitted).collect(),
             ..Finish::default()
         };
@@ -110,6 +112,7 @@ impl Executions {
             trigger: attempt.trigger.clone(),
             config: attempt.target.config.clone(),
             grants: attempt.target.grants.clone(),
+            reuse_max: attempt.target.reuse_max,
             clock: parts.clock.clone(),
             limits: engine::Limits {
                 memory_bytes_max: own.and_then(|own| own.memory_bytes_max),
@@ -272,4 +275,12 @@ fn logs(attempt: u32, run: &Run) -> Option<Logs> {
     }
     let lines = serde_json::to_string(&run.logs).expect("log lines have a JSON form");
     Some(Logs { attempt, dropped: run.logs_dropped, lines })
+}
+
+fn spans(attempt: u32, run: &Run) -> Option<Spans> {
+    if run.spans.is_empty() && run.spans_dropped == 0 {
+        return None;
+    }
+    let spans = serde_json::to_string(&run.spans).expect("spans have a JSON form");
+    Some(Spans { attempt, dropped: run.spans_dropped, spans })
 }

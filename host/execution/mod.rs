@@ -29,7 +29,7 @@ use crate::id::{self, ExecutionId, FlowId, RequestId, WorkspaceId};
 use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::registry::{self, Registry, Target};
-use crate::store::{self, Execution, ExecutionFilter, Idempotency, Logs, Origin, Page, Status, Store};
+use crate::store::{self, Execution, ExecutionFilter, Idempotency, Logs, Origin, Page, Spans, Status, Store};
 use crate::trigger::Trigger;
 
 mod attempt;
@@ -274,6 +274,13 @@ impl Executions {
     pub async fn logs(&self, workspace: WorkspaceId, id: ExecutionId) -> Result<Vec<Logs>, Error> {
         self.find(workspace, id).await?;
         Ok(self.0.parts.store.logs(id).await?)
+    }
+
+    /// How long the calls of an execution took, one entry an attempt that made any. Those of a running attempt come when
+    /// it ends.
+    pub async fn spans(&self, workspace: WorkspaceId, id: ExecutionId) -> Result<Vec<Spans>, Error> {
+        self.find(workspace, id).await?;
+        Ok(self.0.parts.store.spans(id).await?)
     }
 
     /// Cancels an execution: at once when it waits, and by stopping it when it runs. Returns where it stands now; one

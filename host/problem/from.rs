@@ -27,8 +27,12 @@ impl From<registry::Error> for Problem {
         match error {
             E::BadName { .. } => Self::field("name", text),
             E::BadConfig(_) => Self::field("config", text),
-            E::BadGrants(_) => Self::internal(&error),
-            E::UnknownFlow(_) | E::UnknownVersion(_) => Self::new(&NOT_FOUND, text),
+            E::BadGrants(faults) => faults.into_iter().fold(Self::new(&INVALID_REQUEST, text), |problem, one| {
+                problem.with(FieldError { field: one.field, message: one.message, expected: None, received: None })
+            }),
+            E::BadSecret { field, message } => Self::field(field, message),
+            E::UnreadableGrants(_) => Self::internal(&error),
+            E::UnknownFlow(_) | E::UnknownVersion(_) | E::UnknownSecret(_) => Self::new(&NOT_FOUND, text),
             E::UnknownAlias(_) => Self::new(&NO_LIVE_VERSION, text),
             E::NoEarlier(_) => Self::new(&NOTHING_TO_ROLL_BACK, text),
             E::Taken(_) => Self::new(&NAME_TAKEN, text),

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::cache::Cache;
-use crate::capability::Grants;
+use crate::capability::{BadGrant, Grants};
 use crate::clock::Clock;
 use crate::engine::{self, Engine, Loaded};
 use crate::id::{self, BadName, Digest, FlowId, WorkspaceId};
@@ -19,6 +19,7 @@ use crate::queue::Queue;
 use crate::store::{self, Alias, Flow, Page, Store, Version};
 
 mod compile;
+mod secrets;
 mod upload;
 
 pub use compile::Detail;
@@ -95,9 +96,23 @@ pub enum Error {
     /// The component cannot be made ready.
     #[error(transparent)]
     Engine(#[from] engine::Error),
+    /// What is to be granted cannot be as it is.
+    #[error("{}", told(.0))]
+    BadGrants(Vec<BadGrant>),
     /// What is granted cannot be read; only a row that was changed by hand is so.
     #[error("the grants of the flow cannot be read: {0}")]
-    BadGrants(String),
+    UnreadableGrants(String),
+    /// The secret cannot be as it is.
+    #[error("`{field}`: {message}")]
+    BadSecret {
+        /// `name` or `value`.
+        field: &'static str,
+        /// What would be right.
+        message: String,
+    },
+    /// The flow has no such secret.
+    #[error("the flow has no secret `{0}`")]
+    UnknownSecret(String),
     /// The store fails.
     #[error("the store fails")]
     Store(#[source] store::Error),
@@ -110,6 +125,10 @@ impl From<store::Error> for Error {
             other => Self::Store(other),
         }
     }
+}
+
+fn told(faults: &[BadGrant]) -> String {
+    faults.iter().map(|fault| format!("`{}`: {}", fault.field, fault.message)).collect::<Vec<_>>().join("; ")
 }
 
 fn because(why: &Option<String>) -> String {
@@ -144,6 +163,8 @@ pub struct Target {
     pub config: Arc<BTreeMap<String, String>>,
     /// What the operator permits it.
     pub grants: Arc<Grants>,
+    /// Executions that one instance may run, one after the other.
+    pub reuse_max: u32,
     /// The version.
     pub version: Digest,
 }
@@ -165,6 +186,7 @@ impl Registry {
             name: name.to_owned(),
             config: "{}".to_owned(),
             grants: "{}".to_owned(),
+            reuse_max: 1,
             created_at: now,
             updated_at: now,
         };
@@ -198,12 +220,28 @@ impl Registry {
         Ok(())
     }
 
+    /// What the flow is permitted.
+    pub fn grants(&self, flow: &Flow) -> Result<Grants, Error> {
+        serde_json::from_str(&flow.grants).map_err(|error| Error::UnreadableGrants(error.to_string()))
+    }
+
     /// Replaces what the flow is permitted, from its next execution on.
     pub async fn grant(&self, flow: &Flow, grants: &Grants) -> Result<(), Error> {
-        let json = serde_json::to_string(grants).map_err(|error| Error::BadGrants(error.to_string()))?;
+        let faults = grants.faults();
+        if !faults.is_empty() {
+            return Err(Error::BadGrants(faults));
+        }
+        let json = serde_json::to_string(grants).map_err(|error| Error::UnreadableGrants(error.to_string()))?;
         self.0.store.flow_grant(flow.id, json, self.0.clock.now()).await?;
         self.forget(flow.id);
         Ok(())
+    }
+
+    /// Says how many executions one instance of the flow may run, one after the other: 1 for a fresh instance each.
+    pub async fn reuse(&self, flow: &Flow, reuse_max: u32) -> Result<Flow, Error> {
+        self.0.store.flow_reuse(flow.id, reuse_max, self.0.clock.now()).await?;
+        self.forget(flow.id);
+        self.flow_by_id(flow.id).await
     }
 
     /// Removes a flow and its versions. [`Error::InUse`] while a hook or an unfinished execution needs it.
@@ -305,7 +343,7 @@ impl Registry {
     async fn target(&self, flow: FlowId, version: Digest) -> Result<Arc<Target>, Error> {
         let flow = self.flow_by_id(flow).await?;
         let config = serde_json::from_str(&flow.config).map_err(|error| Error::BadConfig(error.to_string()))?;
-        let grants = serde_json::from_str(&flow.grants).map_err(|error| Error::BadGrants(error.to_string()))?;
+        let grants = self.grants(&flow)?;
         let (config, grants) = (Arc::new(config), Arc::new(grants));
         Ok(Arc::new(Target {
             flow: flow.id,
@@ -313,6 +351,7 @@ impl Registry {
             name: flow.name.into(),
             config,
             grants,
+            reuse_max: flow.reuse_max,
             version,
         }))
     }

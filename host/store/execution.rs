@@ -61,6 +61,17 @@ pub struct Logs {
     pub lines: String,
 }
 
+/// How long the calls of one attempt took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spans {
+    /// The attempt.
+    pub attempt: u32,
+    /// Spans that were over the limit.
+    pub dropped: u64,
+    /// A JSON list.
+    pub spans: String,
+}
+
 /// One trigger given to one version.
 #[derive(Debug, Clone)]
 pub struct Execution {
@@ -272,6 +283,19 @@ impl Store {
             let mut select = c.prepare_cached(sql)?;
             let rows = select.query_map([id], |row| {
                 Ok(Logs { attempt: row.get(0)?, dropped: count(row.get(1)?), lines: row.get(2)? })
+            })?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    /// The spans of an execution, one entry an attempt that had any.
+    pub async fn spans(&self, id: ExecutionId) -> Result<Vec<Spans>> {
+        self.read(move |c| {
+            let sql = "SELECT attempt, dropped, spans FROM spans WHERE execution = ? ORDER BY attempt";
+            let mut select = c.prepare_cached(sql)?;
+            let rows = select.query_map([id], |row| {
+                Ok(Spans { attempt: row.get(0)?, dropped: count(row.get(1)?), spans: row.get(2)? })
             })?;
             Ok(rows.collect::<rusqlite::Result<_>>()?)
         })

@@ -23,6 +23,8 @@ pub struct Flow {
     pub config: String,
     /// What the operator permits it: a JSON object.
     pub grants: String,
+    /// Executions that one instance may run, one after the other.
+    pub reuse_max: u32,
     /// When it was made.
     pub created_at: Timestamp,
     /// When its config was last changed.
@@ -86,14 +88,14 @@ pub struct Alias {
     pub updated_at: Timestamp,
 }
 
-const FLOW: &str = "id, workspace, name, config, grants, created_at, updated_at";
+const FLOW: &str = "id, workspace, name, config, grants, reuse_max, created_at, updated_at";
 const VERSION: &str = "flow, digest, state, size_bytes, detail, created_at";
 
 impl Store {
     /// Adds a flow. [`Error::Taken`] when the name is.
     pub async fn flow_create(&self, flow: Flow) -> Result<()> {
         self.write(move |c| {
-            let sql = format!("INSERT INTO flows ({FLOW}) VALUES (?, ?, ?, ?, ?, ?, ?)");
+            let sql = format!("INSERT INTO flows ({FLOW}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
             c.prepare_cached(&sql)?
                 .execute(params![
                     flow.id,
@@ -101,6 +103,7 @@ impl Store {
                     flow.name,
                     flow.config,
                     flow.grants,
+                    flow.reuse_max,
                     flow.created_at,
                     flow.updated_at
                 ])
@@ -158,6 +161,15 @@ impl Store {
         .await
     }
 
+    /// Says how many executions one instance of a flow may run. False when there is no such flow.
+    pub async fn flow_reuse(&self, id: FlowId, reuse_max: u32, at: Timestamp) -> Result<bool> {
+        self.write(move |c| {
+            let mut update = c.prepare_cached("UPDATE flows SET reuse_max = ?, updated_at = ? WHERE id = ?")?;
+            Ok(update.execute(params![reuse_max, at, id])? == 1)
+        })
+        .await
+    }
+
     /// Removes a flow with its versions, aliases, sessions and state. [`Error::InUse`] while a hook uses it or an
     /// execution of it is not finished. Executions that are finished stay until they are too old.
     pub async fn flow_delete(&self, id: FlowId) -> Result<()> {
@@ -175,7 +187,7 @@ impl Store {
                     .prepare_cached("DELETE FROM versions WHERE flow = ? RETURNING digest")?
                     .query_map([id], |row| row.get(0))?
                     .collect::<rusqlite::Result<Vec<Digest>>>()?;
-                for table in ["aliases", "messages", "state", "flow_secrets", "keyvalue", "llm_usage"] {
+                for table in ["aliases", "messages", "state", "flow_secrets", "keyvalue", "keyvalue_kept", "llm_usage"] {
                     c.prepare_cached(&format!("DELETE FROM {table} WHERE flow = ?"))?.execute([id])?;
                 }
                 c.prepare_cached("DELETE FROM flows WHERE id = ?")?.execute([id])?;
@@ -411,8 +423,9 @@ fn flow(row: &Row<'_>) -> rusqlite::Result<Flow> {
         name: row.get(2)?,
         config: row.get(3)?,
         grants: row.get(4)?,
-        created_at: row.get(5)?,
-        updated_at: row.get(6)?,
+        reuse_max: row.get(5)?,
+        created_at: row.get(6)?,
+        updated_at: row.get(7)?,
     })
 }
 

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::event::{self, About, SessionEnd};
 use super::execution::{SEALED, SLIM, WIDE, whole};
 use super::{
-    Execution, Lease, Logs, NewDelivery, NewMessage, Origin, OutputRow, Result, Status, Store, Target, stored,
+    Execution, Lease, Logs, NewDelivery, NewMessage, Origin, OutputRow, Result, Spans, Status, Store, Target, stored,
 };
 use crate::clock::Timestamp;
 use crate::id::{Digest, ExecutionId, FlowId, HookId, WorkspaceId};
@@ -109,6 +109,8 @@ pub struct Finish {
     pub outputs: Vec<OutputRow>,
     /// Its log; none when it logged nothing.
     pub logs: Option<Logs>,
+    /// How long its calls took; none when it had none that are recorded.
+    pub spans: Option<Spans>,
     /// What the session keeps.
     pub messages: Vec<NewMessage>,
     /// Who is to be told.
@@ -389,6 +391,10 @@ fn attach(c: &Connection, workspace: WorkspaceId, id: ExecutionId, about: About<
     if let Some(logs) = &finish.logs {
         c.prepare_cached("INSERT OR REPLACE INTO logs (execution, attempt, dropped, lines) VALUES (?, ?, ?, ?)")?
             .execute(params![id, logs.attempt, stored(logs.dropped), logs.lines])?;
+    }
+    if let Some(spans) = &finish.spans {
+        c.prepare_cached("INSERT OR REPLACE INTO spans (execution, attempt, dropped, spans) VALUES (?, ?, ?, ?)")?
+            .execute(params![id, spans.attempt, stored(spans.dropped), spans.spans])?;
     }
     for delivery in &finish.deliveries {
         super::delivery::insert(c, workspace, Some(id), delivery)?;

@@ -1,7 +1,8 @@
 //! Durable rows, blobs and sealed secrets.
 //!
 //! One [`Store`] per data folder. The verbs are methods of [`Store`], grouped by what they are about: `key`, `flow`,
-//! `hook`, `request`, `execution`, `job`, `delivery`, `target`, `session`, `subscription`, `retention`. The rules:
+//! `flow_secret`, `hook`, `request`, `execution`, `job`, `delivery`, `target`, `session`, `keyvalue`, `subscription`,
+//! `retention`. The rules:
 //!
 //! - A lookup returns an `Option`; only a broken store is an error.
 //! - Time is an argument. The store asks no clock.
@@ -32,9 +33,11 @@ mod delivery;
 mod event;
 mod execution;
 mod flow;
+mod flow_secret;
 mod hook;
 mod job;
 mod key;
+mod keyvalue;
 mod lane;
 mod life;
 mod migrate;
@@ -57,11 +60,13 @@ pub use blob::Upload;
 pub use dead::{Recovery, Wished};
 pub use delivery::{Delivery, DeliveryFilter, DeliveryStatus, NewDelivery, Step};
 pub use event::{Event, SessionEnd};
-pub use execution::{Execution, ExecutionFilter, Logs, Origin, OutputRow, Status};
+pub use execution::{Execution, ExecutionFilter, Logs, Origin, OutputRow, Spans, Status};
 pub use flow::{Alias, Flow, NewVersion, Version, VersionState};
+pub use flow_secret::FlowSecret;
 pub use hook::Hook;
 pub use job::{Claim, Job, Lease};
 pub use key::{Key, Workspace};
+pub use keyvalue::{After, Bucket, Listed, Mark, Quota, Refusal, Value};
 pub use life::{Accepted, Finish, Idempotency, NewEvent, NewExecution, Outcome, Start};
 pub use request::{BODY_KEPT_BYTES_MAX, Recorded, Verdict};
 pub use retention::{Retention, Swept};

@@ -11,6 +11,7 @@ use crate::id::{DeliveryId, ExecutionId, FlowId, HookId, RequestId, WorkspaceId}
 
 mod deliveries;
 mod events;
+mod keyvalue;
 
 const NOW: Timestamp = Timestamp::from_unix_ms(1_763_654_400_000);
 const RUN: &str = "run";
@@ -41,6 +42,7 @@ async fn house() -> House {
         name: "bot".into(),
         config: "{}".into(),
         grants: "{}".into(),
+        reuse_max: 1,
         created_at: NOW,
         updated_at: NOW,
     };
@@ -145,6 +147,7 @@ fn succeeded() -> Finish {
         at: later(1),
         cpu_us: 5,
         memory_bytes: 6,
+        spans: Some(Spans { attempt: 1, dropped: 3, spans: "[]".into() }),
         ..Finish::default()
     }
 }
@@ -175,6 +178,7 @@ async fn an_accepted_execution_survives_and_runs_once() {
     assert_eq!(house.store.outputs(id, (0, 0), 10).await.unwrap().len(), 1);
     assert_eq!(house.store.outputs(id, (1, 1), 10).await.unwrap().len(), 0);
     assert_eq!(house.store.logs(id).await.unwrap()[0].dropped, 2);
+    assert_eq!(house.store.spans(id).await.unwrap()[0].dropped, 3);
     assert_eq!(house.store.session_messages(flow, "s1", 10, None).await.unwrap()[0].text, "hello");
     assert_eq!(house.store.job_next(RUN).await.unwrap(), None);
     assert!(house.store.executions_unfinished().await.unwrap().is_empty());
@@ -416,6 +420,7 @@ async fn bytes_stay_while_one_flow_has_them() {
         name: "other".into(),
         config: "{}".into(),
         grants: "{}".into(),
+        reuse_max: 1,
         created_at: NOW,
         updated_at: NOW,
     };
@@ -577,8 +582,10 @@ async fn a_sweep_takes_what_is_old_and_all_that_belongs_to_it() {
         house.store.sweep(retention)
     };
     assert_eq!(sweep(NOW).await.unwrap().executions, 0);
+    assert_eq!(house.store.spans(old).await.unwrap().len(), 1);
     assert_eq!(sweep(later(100)).await.unwrap().executions, 1);
     assert!(house.store.execution_find(house.workspace, old).await.unwrap().is_none());
+    assert!(house.store.spans(old).await.unwrap().is_empty());
     assert!(house.store.execution_find(house.workspace, unfinished).await.unwrap().is_some());
 }
 

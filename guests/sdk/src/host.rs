@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::bindings::flowgate::flow::{
-    events as wire_events, flow_types as wire, output as wire_output, session as wire_session,
+    events as wire_events, flow_types as wire, output as wire_output, session as wire_session, spans as wire_spans,
 };
 use crate::bindings::wasi::config::store;
 use crate::bindings::wasi::logging::logging;
@@ -69,6 +69,24 @@ pub(crate) fn set(key: &str, value: &[u8], expect: Option<u64>) -> Result<u64, s
 
 pub(crate) fn delete(key: &str) -> Result<(), session::Error> {
     Ok(wire_session::delete(key)?)
+}
+
+/// A span of the host's, which ends when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Span(wire_spans::Span);
+
+impl Span {
+    pub(crate) fn open(name: &str) -> Self {
+        Self(wire_spans::Span::new(name))
+    }
+
+    pub(crate) fn set(&self, key: &str, value: &str) {
+        self.0.set(key, value);
+    }
+
+    pub(crate) fn end(self, error: Option<&str>) {
+        self.0.end(error);
+    }
 }
 
 pub(crate) fn config(key: &str) -> Result<Option<String>, config::Error> {

@@ -51,7 +51,7 @@
 //!
 //! # The host
 //!
-//! [`output`] says something before the reply, [`events`] tells subscribers, [`session`] remembers, [`log`] logs and [`config`] reads settings.
+//! [`output`] says something before the reply, [`events`] tells subscribers, [`session`] remembers, [`spans`] names what takes time, [`log`] logs and [`config`] reads settings.
 //! A component imports only those that it uses.
 //!
 //! # Tests
@@ -73,6 +73,7 @@ pub mod log;
 pub mod output;
 mod reply;
 pub mod session;
+pub mod spans;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
 mod trigger;

@@ -96,7 +96,7 @@ pub fn set_config(key: &str, value: &str) {
     HOST.with_borrow_mut(|host| host.config.insert(key.to_owned(), value.to_owned()));
 }
 
-/// What was said, emitted and logged on this thread since the last call.
+/// What was said, emitted, timed and logged on this thread since the last call.
 pub fn take_outputs() -> Vec<Output> {
     HOST.with_borrow_mut(|host| std::mem::take(&mut host.outputs))
 }
@@ -124,6 +124,15 @@ pub enum Output {
         name: String,
         /// One JSON text.
         data: String,
+    },
+    /// By [`spans`](crate::spans), when one has ended.
+    Spanned {
+        /// What was done.
+        name: String,
+        /// Its details.
+        attributes: BTreeMap<String, String>,
+        /// Why it failed, if it did.
+        error: Option<String>,
     },
     /// By [`log`](crate::log).
     Logged {
@@ -189,6 +198,9 @@ impl Host {
 
 /// What `crate::host` is in a component.
 pub(crate) mod host {
+    use std::collections::BTreeMap;
+    use std::sync::Mutex;
+
     use super::{HOST, Output};
     use crate::log::Level;
     use crate::session::{Entry, Message, Role};
@@ -212,6 +224,36 @@ pub(crate) mod host {
         let (name, data) = (name.to_owned(), data.to_owned());
         HOST.with_borrow_mut(|host| host.outputs.push(Output::Emitted { name, data }));
         Ok(())
+    }
+
+    #[derive(Debug)]
+    pub(crate) struct Span {
+        name: String,
+        attributes: Mutex<BTreeMap<String, String>>,
+        error: Option<String>,
+    }
+
+    impl Span {
+        pub(crate) fn open(name: &str) -> Self {
+            Self { name: name.to_owned(), attributes: Mutex::default(), error: None }
+        }
+
+        pub(crate) fn set(&self, key: &str, value: &str) {
+            let mut attributes = self.attributes.lock().expect("no test panics while it adds a detail");
+            attributes.insert(key.to_owned(), value.to_owned());
+        }
+
+        pub(crate) fn end(mut self, error: Option<&str>) {
+            self.error = error.map(str::to_owned);
+        }
+    }
+
+    impl Drop for Span {
+        fn drop(&mut self) {
+            let attributes = std::mem::take(self.attributes.get_mut().unwrap_or_else(|broken| broken.into_inner()));
+            let (name, error) = (std::mem::take(&mut self.name), self.error.take());
+            HOST.with_borrow_mut(|host| host.outputs.push(Output::Spanned { name, attributes, error }));
+        }
     }
 
     pub(crate) fn log(level: Level, _context: &str, message: &str) {

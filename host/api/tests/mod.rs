@@ -27,6 +27,7 @@ use crate::{capability, delivery, egress, execution, queue, store};
 mod access;
 mod document;
 mod executions;
+mod grants;
 mod hooks;
 mod reading;
 mod subscriptions;

@@ -1,6 +1,9 @@
 -- What the operator permits a flow, as JSON, and the secrets that it may use. A secret is sealed for the row's flow and name.
 ALTER TABLE flows ADD COLUMN grants TEXT NOT NULL DEFAULT '{}';
 
+-- Executions that one instance may run, one after the other.
+ALTER TABLE flows ADD COLUMN reuse_max INTEGER NOT NULL DEFAULT 1;
+
 CREATE TABLE flow_secrets (
   flow BLOB NOT NULL,
   name TEXT NOT NULL,
@@ -9,15 +12,24 @@ CREATE TABLE flow_secrets (
   PRIMARY KEY (flow, name)
 ) STRICT, WITHOUT ROWID;
 
--- What flows keep by `wasi:keyvalue`. A value may outlive its time by the sweeper's period, but is not read any more.
+-- What flows keep by `wasi:keyvalue`. `seq` is never used again, so that it and `version` tell a value from all others that
+-- were under its key.
 CREATE TABLE keyvalue (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
   flow BLOB NOT NULL,
   bucket TEXT NOT NULL,
   key TEXT NOT NULL,
   version INTEGER NOT NULL,
   updated_at INTEGER NOT NULL,
   value BLOB NOT NULL,
-  PRIMARY KEY (flow, bucket, key)
+  UNIQUE (flow, bucket, key)
+) STRICT;
+
+-- How much each flow keeps there, in all its buckets.
+CREATE TABLE keyvalue_kept (
+  flow BLOB PRIMARY KEY,
+  keys INTEGER NOT NULL,
+  bytes INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- How long the calls of an attempt took: a JSON list, as of logs.
