@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::out::Out;
 use super::remote::Remote;
 use super::send::media_type;
-use super::test::{body, came};
+use super::talk::{body, came};
 use crate::dialect::Dialect;
 use crate::project::case::{Case, Expect, Turn};
 
@@ -85,7 +85,7 @@ impl Export {
         };
         let sent = text(&request["body_text"]).unwrap_or_default();
         // What a person can read and change is better than bytes, as long as the flow cannot tell the difference.
-        if serde_json::from_slice::<Value>(&body(&turn, case)?).ok() != serde_json::from_str(&sent).ok() {
+        if serde_json::from_slice::<Value>(&body(&turn, case, "")?).ok() != serde_json::from_str(&sent).ok() {
             turn = Turn { body: Some(sent.clone()), query: turn.query, ..Turn::default() };
         }
         for header in request["headers"].as_array().into_iter().flatten() {
@@ -95,9 +95,7 @@ impl Export {
                 turn.headers.insert(name, value);
             }
         }
-        let id = execution["id"].as_str().unwrap_or_default();
-        let list = async |part: &str| remote.get(&["v1", "executions", id, part], &[]).await;
-        let came = came(execution, &list("events").await?, &list("logs").await?);
+        let came = came(execution.clone(), remote).await?;
         turn.expect = Expect {
             status: Some(came.status).filter(|status| status != "succeeded"),
             reason: came.reason,

@@ -35,10 +35,11 @@ mod serve;
 mod signature;
 mod spec;
 mod subscription;
+mod talk;
 mod test;
-mod waterfall;
 #[cfg(test)]
 mod tests;
+mod waterfall;
 
 use out::Out;
 use remote::Remote;

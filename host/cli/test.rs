@@ -5,34 +5,24 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use bytes::Bytes;
-use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::Method;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::build::{At, told};
 use super::local::Local;
 use super::out::{Out, lines};
 use super::responder::Responder;
-use super::send::media_type;
+use super::talk::Talk;
 use crate::app::Server;
 use crate::clock::Stopwatch;
 use crate::config::Config;
-use crate::dialect::Payload;
-use crate::egress::{self, Body, Client};
-use crate::project::case::{Came, Case, Turn, find};
+use crate::egress::Client;
+use crate::project::case::{Case, find};
 use crate::project::{Manifest, Project};
-use crate::trigger::Json;
 
 /// A flow that keeps the component while those of the cases come and go.
 const KEEPER: &str = "flowgate-test-keeper";
-
-/// How long a turn may take; the engine's own limits end it before.
-const PATIENCE: Duration = Duration::from_secs(20 * 60);
-
-/// How often an execution is looked at that goes on after its answer.
-const PERIOD: Duration = Duration::from_millis(20);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Test {
@@ -140,83 +130,11 @@ impl Trial<'_> {
             "deduplicate": "off",
         });
         let hook = remote.send(Method::POST, &["v1", "hooks"], &spec).await?;
-        let mut faults = Vec::new();
-        for (n, turn) in self.case.turns.iter().enumerate() {
-            let came = self.turn(turn, &hook).await.with_context(|| format!("turn {}", n + 1))?;
-            let several = self.case.turns.len() > 1;
-            let placed = |fault: String| if several { format!("turn {}: {fault}", n + 1) } else { fault };
-            faults.extend(turn.expect.faults(&came).into_iter().map(placed));
-        }
+        let faults = Talk { case: self.case, hook: &hook, remote, sessions: "" }.hold().await?;
         remote.act(Method::DELETE, &["v1", "hooks", &manifest.name]).await?;
         remote.act(Method::DELETE, &["v1", "flows", &manifest.name]).await?;
         Ok(faults)
     }
-
-    async fn turn(&self, turn: &Turn, hook: &Value) -> anyhow::Result<Came> {
-        let (remote, body) = (&self.local.remote, body(turn, self.case)?);
-        let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(media_type(&body)))]);
-        for (name, value) in &turn.headers {
-            headers.insert(name.parse::<HeaderName>()?, HeaderValue::from_str(value)?);
-        }
-        let path = hook["url_path"].as_str().context("the server's answer has no `url_path`")?;
-        let mut url = remote.at(&path.split('/').skip(1).collect::<Vec<_>>(), &[]);
-        url.set_query(turn.query.as_deref());
-        let request = egress::Request {
-            method: Method::POST,
-            url,
-            headers,
-            body: Body::from(body),
-            deadline: PATIENCE,
-            identity: None,
-        };
-        let answer = remote.answer(request).await?;
-        let id = answer.headers.get("flowgate-execution-id").and_then(|id| id.to_str().ok());
-        let Some(id) = id else {
-            anyhow::bail!("the trigger made no execution: {} {}", answer.status, String::from_utf8_lossy(&answer.body));
-        };
-        let execution = loop {
-            let execution = remote.get(&["v1", "executions", id], &[]).await?;
-            if !execution["finished_at"].is_null() {
-                break execution;
-            }
-            tokio::time::sleep(PERIOD).await;
-        };
-        let list = async |part: &str| remote.get(&["v1", "executions", id, part], &[]).await;
-        Ok(came(&execution, &list("events").await?, &list("logs").await?))
-    }
-}
-
-/// What came of an execution, as the API shows it.
-pub(super) fn came(execution: &Value, events: &Value, logs: &Value) -> Came {
-    let some = |name: &str| Some(execution[name].clone()).filter(|value| !value.is_null());
-    let said = events["data"].as_array().into_iter().flatten().filter(|event| event["event"] != "end");
-    let attempts = logs["data"].as_array().into_iter().flatten();
-    let logged = attempts.flat_map(|attempt| attempt["lines"].as_array().into_iter().flatten());
-    Came {
-        status: execution["status"].as_str().unwrap_or_default().to_owned(),
-        reason: execution["reason"].as_str().map(str::to_owned),
-        reply: some("reply"),
-        failure: some("failure"),
-        stopped: some("stopped"),
-        outputs: said.map(|event| json!({ "event": event["event"], "data": event["data"] })).collect(),
-        logs: logged.map(|l| json!({ "level": l["level"], "source": l["source"], "message": l["message"] })).collect(),
-        usage: execution["usage"].clone(),
-    }
-}
-
-/// The body of a turn's request.
-pub(super) fn body(turn: &Turn, case: &Case) -> anyhow::Result<Bytes> {
-    if let Some(body) = &turn.body {
-        return Ok(body.clone().into());
-    }
-    let json = |value: &Option<Value>| value.as_ref().map(Json::of).transpose().map(Option::unwrap_or_default);
-    Ok(case.dialect.request(&Payload {
-        message: turn.message.clone(),
-        user_id: turn.user.clone(),
-        session_id: turn.session.clone(),
-        data: json(&turn.data)?,
-        metadata: json(&turn.metadata)?,
-    }))
 }
 
 fn shown(one: &Tried) -> String {

@@ -59,7 +59,8 @@ pub(super) fn draw(attempts: &Value, style: Style) -> String {
 
 fn one(attempt: &Value, several: bool, style: Style) -> String {
     let spans = attempt["spans"].as_array().map_or(&[][..], Vec::as_slice);
-    let end = spans.iter().map(|span| micros(&span["start_us"]) + micros(&span["duration_us"])).max().unwrap_or(0).max(1);
+    let end =
+        spans.iter().map(|span| micros(&span["start_us"]) + micros(&span["duration_us"])).max().unwrap_or(0).max(1);
     let depths = depths(spans);
     let names = spans.iter().zip(&depths).map(|(span, depth)| name(span, *depth)).collect::<Vec<_>>();
     let wide = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
