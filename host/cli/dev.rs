@@ -7,6 +7,7 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 
 use anyhow::Context as _;
 use http::Method;
@@ -80,16 +81,19 @@ async fn develop(mut project: Project, local: &Local, out: Out) -> anyhow::Resul
     if out.is_json() {
         out.data_line(&json!({ "event": "serving", "url": local.url, "hook": hook["url_path"] }))?;
     }
-    out.done(format_args!("{name} on {}   (data in .flowgate/, Ctrl-C ends it)", local.url))?;
+    let url = local.url.as_str().trim_end_matches('/');
+    out.done(format_args!("{name} on {url}   (data in .flowgate/, Ctrl-C ends it)"))?;
     let mut ready = swap(&project, local, out).await?;
     if ready {
         commands(&project, &hook, local, out)?;
     }
+    // It is never stopped in the middle, so that it tells everything.
     let mut shown = show::Shown::new(&local.remote, &name, out).await?;
+    let mut following = pin!(shown.follow());
     loop {
         tokio::select! {
             () = watch.changed() => {}
-            done = shown.follow() => return done,
+            done = &mut following => return done,
         }
         out.done("")?;
         match Project::find(&project.folder) {
@@ -104,7 +108,7 @@ async fn develop(mut project: Project, local: &Local, out: Out) -> anyhow::Resul
         // What runs meanwhile is shown meanwhile.
         let built = tokio::select! {
             built = swap(&project, local, out) => built?,
-            done = shown.follow() => return done,
+            done = &mut following => return done,
         };
         if built && !ready {
             commands(&project, &hook, local, out)?;

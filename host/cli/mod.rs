@@ -25,6 +25,7 @@ mod hook_request;
 mod key;
 mod local;
 mod new;
+mod oci;
 mod out;
 mod problem;
 mod remote;
@@ -88,6 +89,10 @@ enum Command {
     Serve(serve::Serve),
     /// Upload a component, wait until it is compiled, and make it live.
     Deploy(deploy::Deploy),
+    /// Put a component into an OCI registry.
+    Push(oci::Push),
+    /// Get a component from an OCI registry.
+    Pull(oci::Pull),
     /// Flows: names that own versions, aliases and configuration.
     #[command(subcommand)]
     Flow(flow::Flow),
@@ -156,6 +161,8 @@ fn command(args: Args, out: Out) -> anyhow::Result<ExitCode> {
         Command::Serve(serve) => serve.run()?,
         Command::Dev(dev) => dev.run(out)?,
         Command::Test(test) => return test.run(out),
+        Command::Push(push) => runtime()?.block_on(push.run(out))?,
+        Command::Pull(pull) => runtime()?.block_on(pull.run(out))?,
         Command::New(new) => new.run(out)?,
         Command::Build(build) => runtime()?.block_on(build.run(out))?,
         Command::Config(config) => config.run(out)?,

@@ -54,7 +54,10 @@ impl Talk<'_> {
         url.set_query(turn.query.as_deref());
         let (method, body) = (Method::POST, Body::from(body));
         let answer = remote.answer(Request { method, url, headers, body, deadline: PATIENCE, identity: None }).await?;
-        let Some(id) = answer.headers.get("flowgate-execution-id").and_then(|id| id.to_str().ok()) else {
+        // A problem names the execution in its body.
+        let problem = serde_json::from_slice::<Value>(&answer.body).unwrap_or_default();
+        let named = answer.headers.get("flowgate-execution-id").and_then(|id| id.to_str().ok());
+        let Some(id) = named.or(problem["execution_id"].as_str()) else {
             bail!("the trigger made no execution: {} {}", answer.status, String::from_utf8_lossy(&answer.body));
         };
         let execution = loop {

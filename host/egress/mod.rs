@@ -68,6 +68,12 @@ pub struct Request {
     pub identity: Option<Identity>,
 }
 
+/// Lets crates that bring an HTTP client of their own use the same cryptography. For commands; a server sends by [`Client`].
+pub fn share_tls() {
+    // Whoever was first, it is the same.
+    let _ = tokio_rustls::rustls::crypto::CryptoProvider::install_default(tls::provider().as_ref().clone());
+}
+
 /// An answer, as far as it was read.
 #[derive(Debug, Clone)]
 pub struct Answer {

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::super::events::reply_told;
 use super::super::out::{Out, line, lines};
 use super::super::remote::Remote;
 
@@ -36,7 +35,7 @@ impl<'a> Shown<'a> {
         Ok(shown)
     }
 
-    /// Shows until something fails. Cancel safe.
+    /// Shows until something fails. Not cancel safe: what was seen may not have been told.
     pub(super) async fn follow(&mut self) -> anyhow::Result<()> {
         loop {
             tokio::time::sleep(PERIOD).await;
@@ -119,7 +118,11 @@ fn told(execution: &Value, logs: &Value) -> String {
             told += &indented(&format!("{}: {}", text("level"), text("message")), "  │ ");
         }
     }
-    told += &indented(&reply_told(&execution["reply"]), "  → ");
+    let reply = &execution["reply"];
+    told += &indented(&lines(reply["text"].as_str().unwrap_or_default()), "  → ");
+    if !reply["data"].is_null() {
+        told += &format!("  → {}\n", shortened(&reply["data"].to_string()));
+    }
     for failed in [execution.pointer("/failure"), execution.pointer("/stopped/message")].into_iter().flatten() {
         told += &indented(&lines(failed.as_str().unwrap_or(&failed.to_string())), "  ✗ ");
     }
