@@ -9,6 +9,7 @@ pub mod cache;
 
 pub mod clock;
 
+pub mod transform;
 pub mod trigger;
 
 pub mod filter;

@@ -50,6 +50,8 @@ mod subscriptions;
 mod support;
 // The repository keeps its own rules: floor plan, pages, tests, prose.
 mod tidy;
+// Deliveries reshaped by components, honest and hostile.
+mod transforms;
 // A trigger's ways through the house.
 mod triggers;
 // Components in.

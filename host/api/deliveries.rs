@@ -50,7 +50,7 @@ fn statuses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<DeliverySt
     words(deserializer, DeliveryStatus::ALL, DeliveryStatus::as_str)
 }
 
-/// A message for a receiver. Lists have neither body nor attempts.
+/// A message for a receiver. Lists have neither body nor attempts, nor what a transform did.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Delivery {
     /// The receiver sees it as `webhook-id`.
@@ -78,6 +78,9 @@ pub(super) struct Delivery {
     /// What is sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<String>,
+    /// What the subscription's transform did when it last ran: version, headers, logs, and why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transform: Option<RawJson>,
 }
 
 /// One HTTP request of a delivery.
@@ -126,6 +129,7 @@ impl From<store::Delivery> for Delivery {
             error: row.error,
             attempts: None,
             body: None,
+            transform: None,
         }
     }
 }
@@ -189,7 +193,8 @@ pub(super) async fn get_delivery(
     let (row, attempts) = api.deliveries.find(caller.workspace, id).await?;
     let body = Some(String::from_utf8_lossy(&row.body).into_owned());
     let attempts = Some(attempts.into_iter().map(Attempt::from).collect());
-    Ok(Json(Delivery { body, attempts, ..row.into() }))
+    let transform = row.transform.clone().and_then(|record| RawJson::parse(record).ok());
+    Ok(Json(Delivery { body, attempts, transform, ..row.into() }))
 }
 
 /// Sends a delivery again now, whether it waits, has succeeded or has failed; its schedule begins anew.

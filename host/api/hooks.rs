@@ -17,8 +17,9 @@ use super::request::{At, JsonBody, Params};
 use super::schemas::{HookChange, NewHook};
 use crate::clock::Timestamp;
 use crate::hook::{Held, Hook as Stored, NewHook as New, Spec, Use};
-use crate::id::{HookId, SecretId};
+use crate::id::{HookId, SecretId, WorkspaceId};
 use crate::problem::Problem;
+use crate::store::Flow;
 
 /// A hook: itself, and the members of its spec.
 #[derive(Serialize, ToSchema)]
@@ -133,11 +134,22 @@ pub(super) async fn create_hook(
     let secret = draft.about.take_secret();
     let callback_password = draft.callback_password.take();
     let spec = draft.spec(&api.deliveries)?;
-    let flow = api.registry.flow(caller.workspace, &flow).await?;
+    let flow = triggered(&api, caller.workspace, &flow).await?;
     let new = New { workspace: caller.workspace, flow: flow.id, name, path_id, spec, secret, callback_password };
     let hook = api.hooks.create(new).await?;
     let location = [(header::LOCATION, format!("/v1/hooks/{}", hook.id))];
     Ok((StatusCode::CREATED, location, Json(Hook::new(hook, Some(flow.name), |_| true))))
+}
+
+/// The flow that a hook is to trigger.
+async fn triggered(api: &Api, workspace: WorkspaceId, name: &str) -> Result<Flow, Problem> {
+    let flow = api.registry.flow(workspace, name).await?;
+    if api.registry.is_transform(flow.id).await? == Some(true) {
+        let message =
+            format!("`{name}` is a transform, which handles no triggers; subscriptions name it in `transform`");
+        return Err(Problem::field("flow", message));
+    }
+    Ok(flow)
 }
 
 /// One hook, by id or name.
@@ -179,7 +191,7 @@ pub(super) async fn update_hook(
     }
     let mut hook = api.hooks.get(caller.workspace, &hook).await?;
     if let Some(flow) = &draft.about.flow {
-        hook.flow = api.registry.flow(caller.workspace, flow).await?.id;
+        hook.flow = triggered(&api, caller.workspace, flow).await?.id;
     }
     hook.name = draft.about.name.take().unwrap_or(hook.name);
     hook.path_id = draft.about.path_id.take().unwrap_or(hook.path_id);

@@ -5,7 +5,9 @@ use serde_json::{Map, Value};
 
 use super::request::read;
 use crate::delivery::Deliveries;
+use crate::id::WorkspaceId;
 use crate::problem::Problem;
+use crate::registry::{Error, Registry};
 use crate::signature::Secret;
 use crate::subscription::{Authentication, Spec};
 
@@ -65,6 +67,25 @@ impl Draft {
             reachable("authentication.token_url", token_url)?;
         }
         Ok(spec)
+    }
+}
+
+/// Says why a spec names a transform that could not run.
+pub(super) async fn check_transform(registry: &Registry, workspace: WorkspaceId, spec: &Spec) -> Result<(), Problem> {
+    let Some(transform) = &spec.transform else { return Ok(()) };
+    let flow = match registry.flow(workspace, &transform.flow).await {
+        Err(error @ Error::UnknownFlow(_)) => return Err(Problem::field("transform.flow", error.to_string())),
+        found => found?,
+    };
+    let wrong = |why: &str| Err(Problem::field("transform.flow", format!("`{}` {why}", flow.name)));
+    match registry.is_transform(flow.id).await? {
+        None => return wrong("has no version yet; upload a component that exports `flowgate:transform/transformer`"),
+        Some(false) => return wrong("handles triggers; a transform exports `flowgate:transform/transformer` instead"),
+        Some(true) => {}
+    }
+    match registry.resolve(flow.id, &transform.alias.as_str().into()).await {
+        Err(error @ Error::UnknownAlias(_)) => Err(Problem::field("transform.alias", error.to_string())),
+        found => Ok(found.map(drop)?),
     }
 }
 

@@ -104,6 +104,11 @@ fn spec() -> Value {
             "description": "The same in AgenticFlow's words: `{\"message_count\":{\"gt\":10}}`.",
         },
         "include_fields": texts("Dotted paths of the part of `data` that is sent; all of it when absent."),
+        "transform": object(
+            "A component that says what is sent instead: a flow whose versions export `flowgate:transform/transformer`.",
+            &["flow"],
+            &json!({ "flow": plain(), "alias": with_default(plain(), "live") }),
+        ),
         "batch": object(
             "Several events in one delivery. Whatever comes first sends them.",
             &[],
@@ -140,6 +145,16 @@ fn spec() -> Value {
     })
 }
 
+/// A name of a flow or an alias.
+fn plain() -> Value {
+    json!({ "type": "string", "pattern": "^[a-z0-9][a-z0-9_-]*$", "maxLength": 63 })
+}
+
+fn with_default(mut schema: Value, default: &str) -> Value {
+    schema["default"] = json!(default);
+    schema
+}
+
 fn authentication() -> Value {
     let text = json!({ "type": "string" });
     let one = |kind: &str, required: &[&str], mut members: Value| {
@@ -170,7 +185,7 @@ mod tests {
     fn the_schema_of_a_spec_has_the_members_of_a_spec() {
         let whole = json!({
             "url": "https://a.example/", "events": ["*"], "filter": { "a": 1 }, "conditions": { "a": 1 },
-            "include_fields": ["a"], "batch": {}, "schedule": "standard", "signature": { "scheme": "none" },
+            "include_fields": ["a"], "transform": { "flow": "a" }, "batch": {}, "schedule": "standard", "signature": { "scheme": "none" },
             "authentication": { "type": "bearer" }, "headers": { "x-a": "b" }, "rate_per_s": 1,
         });
         let read: Spec = serde_json::from_value(whole).unwrap();

@@ -14,7 +14,8 @@ use super::request::{At, JsonBody};
 use crate::event::{Event, Format, Patterns, Row, example};
 use crate::id::{DeliveryId, EventId};
 use crate::problem::Problem;
-use crate::subscription::{Message, Subscription};
+use crate::subscription::{Message, Signed, Subscription};
+use crate::trigger::Json as RawJson;
 
 /// What to try.
 #[derive(Default, Deserialize, ToSchema)]
@@ -51,6 +52,10 @@ pub(super) struct Preview {
     headers: Vec<PreviewHeader>,
     /// The exact bytes, which are signed.
     body: String,
+    /// What the subscription's transform did: version, logs, and why it failed. Then nothing is sent, and `headers` and
+    /// `body` are empty.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transform: Option<RawJson>,
 }
 
 /// A header of a request.
@@ -83,7 +88,7 @@ pub(super) async fn test_subscription(
     let (id, message, filtered) = prepare(&api, &found, trial)?;
     let event = message.name.clone();
     if dry_run {
-        return Ok(Json(preview(&api, &found, id, &message, filtered)?).into_response());
+        return Ok(Json(preview(&api, &found, id, &message, filtered).await?).into_response());
     }
     send(&api, &found, id, message).await?;
     Ok((StatusCode::ACCEPTED, Json(Sent { delivery_id: id, event, filtered })).into_response())
@@ -130,15 +135,20 @@ fn usual(subscription: &Subscription) -> String {
     })
 }
 
-fn preview(
+async fn preview(
     api: &Api,
     subscription: &Subscription,
     id: DeliveryId,
     message: &Message,
     filtered: Option<String>,
 ) -> Result<Preview, Problem> {
-    let signed = api.deliveries.preview(subscription, id, &message.body);
-    let signed = signed.map_err(|error| Problem::field("signature", error.to_string()))?;
+    let preview = api.deliveries.preview(subscription, id, message).await;
+    let preview = preview.map_err(|error| Problem::field("signature", error.to_string()))?;
+    let unwanted = preview.request.is_none() && preview.transform.as_ref().is_some_and(|ran| ran.error.is_none());
+    let (signed, body) = preview.request.unwrap_or_else(|| {
+        let (url, headers) = (subscription.spec.url.clone(), Default::default());
+        (Signed { url, headers }, Default::default())
+    });
     let shown = |value: &axum::http::HeaderValue| match value.is_sensitive() {
         true => "[redacted]".to_owned(),
         false => String::from_utf8_lossy(value.as_bytes()).into_owned(),
@@ -146,10 +156,11 @@ fn preview(
     let headers = signed.headers.iter();
     Ok(Preview {
         event: message.name.clone(),
-        filtered,
+        filtered: filtered.or_else(|| unwanted.then(|| "the transform wants it not sent".to_owned())),
         method: "POST",
         url: signed.url.to_string(),
         headers: headers.map(|(name, value)| PreviewHeader { name: name.to_string(), value: shown(value) }).collect(),
-        body: String::from_utf8_lossy(&message.body).into_owned(),
+        body: String::from_utf8_lossy(&body).into_owned(),
+        transform: preview.transform.and_then(|ran| RawJson::of(&ran).ok()),
     })
 }

@@ -12,7 +12,7 @@ use super::Api;
 use super::auth::Caller;
 use super::page::{List, Paging};
 use super::request::{At, JsonBody, Params};
-use super::subscription_draft::Draft;
+use super::subscription_draft::{Draft, check_transform};
 use super::subscription_schema::{NewSubscription, SubscriptionChange};
 use crate::clock::Timestamp;
 use crate::id::{SecretId, SubscriptionId};
@@ -121,6 +121,7 @@ pub(super) async fn create_subscription(
     let (name, secret) = (draft.about.name.take(), draft.about.secret.take().map(Secret::new));
     let credential = draft.credential.take();
     let spec = draft.spec(&api.deliveries)?;
+    check_transform(&api.registry, caller.workspace, &spec).await?;
     let new = New { workspace: caller.workspace, name, spec, secret, credential };
     let made = api.subscriptions.create(new).await?;
     let location = [(header::LOCATION, format!("/v1/subscriptions/{}", made.id))];
@@ -170,6 +171,9 @@ pub(super) async fn update_subscription(
     changed.enabled = draft.about.enabled.unwrap_or(changed.enabled);
     let credential = draft.credential.take();
     let spec = draft.spec_over(&changed.spec, &api.deliveries)?;
+    if spec.transform != changed.spec.transform {
+        check_transform(&api.registry, caller.workspace, &spec).await?;
+    }
     api.subscriptions.set_spec(&mut changed, spec, credential);
     let changed = api.subscriptions.update(changed).await?;
     let known = |held: &Held| known.all(held.for_use).any(|before| before.id == held.id);

@@ -101,6 +101,7 @@ fn word(status: DeliveryStatus) -> &'static str {
         DeliveryStatus::Pending => "pending",
         DeliveryStatus::Succeeded => "success",
         DeliveryStatus::Exhausted | DeliveryStatus::Abandoned | DeliveryStatus::Discarded => "failed",
+        DeliveryStatus::Filtered => "filtered",
     }
 }
 

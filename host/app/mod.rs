@@ -32,6 +32,7 @@ use crate::registry::Registry;
 use crate::signature::Secret;
 use crate::store::{self, Key, Store, Workspace};
 use crate::subscription::Subscriptions;
+use crate::transform::Transforms;
 use crate::{server, sweep, telemetry};
 
 /// The workspace that the first start makes.
@@ -224,6 +225,7 @@ impl House {
             queue: queue.clone(),
             hooks: hooks.clone(),
             subscriptions: subscriptions.clone(),
+            transforms: Transforms::new(registry.clone(), engine.clone(), clock.clone(), config.transform.clone()),
             client: client.clone(),
             metrics: metrics.clone(),
         };

@@ -53,7 +53,7 @@ pub(super) struct Named {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct List {
-    /// Only those that stand so: pending, succeeded, exhausted, abandoned, discarded.
+    /// Only those that stand so: pending, succeeded, exhausted, abandoned, discarded, filtered.
     #[arg(long, value_delimiter = ',')]
     status: Vec<String>,
     #[command(flatten)]

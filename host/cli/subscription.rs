@@ -134,6 +134,9 @@ struct Spec {
     /// A dotted path of what is sent of the data; all of it without.
     #[arg(long = "include-field", value_name = "PATH")]
     include_fields: Vec<String>,
+    /// A component that says what is sent instead, by its flow and alias; `live` without.
+    #[arg(long, value_name = "FLOW[@ALIAS]")]
+    transform: Option<String>,
     /// How deliveries are signed; `flowgate signature list` shows all.
     #[arg(long, value_name = "SCHEME")]
     signature: Option<String>,
@@ -168,6 +171,7 @@ const ONE: Columns<'_> = &[
     ("filter", "/filter"),
     ("conditions", "/conditions"),
     ("include fields", "/include_fields"),
+    ("transform", "/transform"),
     ("batch", "/batch"),
     ("order", "/order"),
     ("schedule", "/schedule"),
@@ -333,11 +337,20 @@ impl Spec {
             ("format", self.format.map(Value::from)),
             ("filter", parsed("--filter", &self.filter)?),
             ("include_fields", (!self.include_fields.is_empty()).then(|| json!(self.include_fields))),
+            ("transform", self.transform.as_deref().map(transform)),
             ("signature", signature.map(|scheme| json!(scheme))),
             ("authentication", parsed("--authentication", &self.authentication)?.or(bearer)),
         ];
         members.extend(given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
         Ok(members)
+    }
+}
+
+/// `FLOW[@ALIAS]` as the API has it.
+fn transform(text: &str) -> Value {
+    match text.split_once('@') {
+        Some((flow, alias)) => json!({ "flow": flow, "alias": alias }),
+        None => json!({ "flow": text }),
     }
 }
 

@@ -90,6 +90,12 @@ pub(super) static KEYS: &[(&str, Allowed)] = &[
     ("execution.queued_max", Whole(1, 100 * MANY)),
     ("execution.sync_wall_ms", Whole(1, DAY_MS)),
     ("execution.async_wall_ms", Whole(1, DAY_MS)),
+    ("transform.cpu_ms_max", Whole(1, DAY_MS)),
+    ("transform.wall_ms_max", Whole(1, DAY_MS)),
+    ("transform.memory_bytes_max", Whole(64 << 10, 4 * GIB)),
+    ("transform.message_bytes_max", Whole(1, GIB)),
+    ("transform.log_lines_max", Whole(0, MANY)),
+    ("transform.at_once", Whole(1, 100_000)),
     // Below four, targets that do not answer have no quarter of it.
     ("delivery.at_once", Whole(4, 100_000)),
     ("delivery.in_flight_max", Whole(1, 1_000)),

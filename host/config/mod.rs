@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     capability, delivery, dispatch, egress, engine, execution, ingress, notice, queue, server, store, sweep, telemetry,
+    transform,
 };
 
 /// The commented file that says what holds when nothing is configured.
@@ -43,6 +44,8 @@ pub struct Config {
     pub queue: queue::Options,
     /// Executions.
     pub execution: execution::Options,
+    /// Components that reshape deliveries.
+    pub transform: transform::Options,
     /// Callbacks out.
     pub delivery: delivery::Options,
     /// Events on their way to subscriptions.

@@ -49,6 +49,8 @@ pub(super) enum Wish {
     Abort,
     /// No more at all.
     Disable,
+    /// Nothing that could be given to it: there is no message.
+    GiveUp,
 }
 
 impl Verdict {
@@ -56,6 +58,18 @@ impl Verdict {
     pub(super) fn unsendable(error: String) -> Self {
         let failure = Some(Failure { error, blame: Blame::Host });
         Self { seen: Seen::Nothing, wish: Wish::Nothing, failure, counts: true, asked: None, hold: None }
+    }
+
+    /// Of a message that its transform could not make, and will not make before it is mended. The receiver has no part in it.
+    pub(super) fn untransformed(error: String) -> Self {
+        let failure = Some(Failure { error, blame: Blame::Transform });
+        Self { seen: Seen::Unasked, wish: Wish::GiveUp, failure, counts: true, asked: None, hold: None }
+    }
+
+    /// Of an attempt for which this host is not ready.
+    pub(super) fn not_now(error: String) -> Self {
+        let failure = Some(Failure { error, blame: Blame::Host });
+        Self { seen: Seen::Nothing, wish: Wish::Nothing, failure, counts: false, asked: None, hold: None }
     }
 
     /// Of an answer, or of there being none. The receiver may ask for up to `asked_max`.

@@ -29,6 +29,8 @@ pub(super) enum Seen {
     Failing,
     /// Nothing: the request did not get as far.
     Nothing,
+    /// Nothing: there was no request, for a reason that others to the same target do not share.
+    Unasked,
 }
 
 /// How long a target is spared when the fault is on this side.
@@ -47,6 +49,7 @@ pub(super) fn after(
 ) -> Health {
     let hold = |until: Timestamp| Some(health.held_until.map_or(until, |held| held.max(until)));
     match seen {
+        Seen::Unasked => health,
         Seen::Nothing => Health { held_until: hold(now.after(SETBACK)), ..health },
         Seen::Well => {
             let since = health.proven_since.filter(|_| health.failures == 0).unwrap_or(now);

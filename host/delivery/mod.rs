@@ -31,6 +31,7 @@ use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::store::{self, Attempt, Delivery, DeliveryFilter, DeliveryStatus, Job, Page, Standing, Store, Target};
 use crate::subscription::Subscriptions;
+use crate::transform::Transforms;
 
 mod answer;
 mod breaker;
@@ -38,6 +39,7 @@ mod breaker;
 mod fuzz;
 mod receivers;
 mod recovery;
+mod reshape;
 mod schedule;
 mod send;
 mod stats;
@@ -46,6 +48,7 @@ mod tests;
 mod turn;
 mod turns;
 
+pub use send::Preview;
 pub use stats::{Numbers, Stats};
 
 /// Who has workers of their own, as they are declared.
@@ -157,6 +160,8 @@ pub struct Parts {
     pub hooks: Hooks,
     /// Knows where events go, and what proves them.
     pub subscriptions: Subscriptions,
+    /// Reshapes them.
+    pub transforms: Transforms,
     /// Sends them.
     pub client: Client,
     /// Counts how they end.

@@ -14,7 +14,8 @@ use crate::hook::{self, Callback, Hook, Hooks};
 use crate::id::{HookId, SubscriptionId, WorkspaceId};
 use crate::signature::{self, standard};
 use crate::store::{self, Delivery, Target};
-use crate::subscription::{self, Authentication, Signed, Subscription, Subscriptions};
+use crate::subscription::{self, Authentication, Signed, Subscription, Subscriptions, Transform};
+use crate::transform::Record;
 
 /// Where a target's deliveries go, as it is now.
 #[derive(Debug, Clone)]
@@ -43,12 +44,21 @@ enum Who {
 }
 
 impl Receiver {
+    /// What reshapes its deliveries, and for whom.
+    pub(super) fn transform(&self) -> Option<(&Subscription, &Transform)> {
+        let Who::Subscription(subscription) = &self.who else { return None };
+        Some((subscription, subscription.spec.transform.as_ref()?))
+    }
+
     /// The request that sends a delivery, signed as of `now` with the live secrets. Credentials are marked sensitive.
     pub(super) fn request(&self, delivery: &Delivery, now: Timestamp) -> Result<Signed, signature::Error> {
         let id = delivery.id.to_string();
         match &self.who {
             Who::Subscription(subscription) => {
-                subscription.request(&id, &delivery.body, delivery.attempts.saturating_add(1), now)
+                let record = delivery.transform.as_deref().and_then(Record::parse);
+                let reshaped = record.and_then(|record| record.message);
+                let attempt = delivery.attempts.saturating_add(1);
+                subscription.request(&id, &delivery.body, reshaped.as_ref(), attempt, now)
             }
             Who::Callback(hook) => {
                 let secrets = hook.secrets.live(hook::Use::Callback, now);

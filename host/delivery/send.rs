@@ -8,16 +8,27 @@ use http::{HeaderMap, HeaderValue, Method};
 
 use super::answer::Verdict;
 use super::receivers::Receiver;
+use super::reshape::Shape;
 use super::{Deliveries, Error, Options};
 use crate::clock::{Stopwatch, Timestamp};
 use crate::egress;
 use crate::id::{AttemptId, DeliveryId};
 use crate::signature;
-use crate::store::{Attempt, Delivery, NewDelivery, Target};
+use crate::store::{self, Attempt, Delivery, Lease, NewDelivery, Target};
 use crate::subscription::{Message, Signed, Subscription};
+use crate::transform::{Event, Made, Record};
 
 /// Bytes of all headers of an answer that are recorded.
 const HEADER_BYTES_MAX: usize = 8 << 10;
+
+/// What would be sent.
+#[derive(Debug, Clone)]
+pub struct Preview {
+    /// The request; none where the transform made nothing of it.
+    pub request: Option<(Signed, Bytes)>,
+    /// What the transform did, where the subscription has one.
+    pub transform: Option<Record>,
+}
 
 /// What an attempt came to.
 pub(super) struct Sent {
@@ -26,15 +37,27 @@ pub(super) struct Sent {
 }
 
 impl Deliveries {
-    /// The request that would send a body to a subscription now. Only what the connection adds is not in it, and an access
-    /// token that would have to be fetched.
-    pub fn preview(
+    /// What would be sent to a subscription now. Only what the connection adds is not in it, and an access token that would
+    /// have to be fetched.
+    pub async fn preview(
         &self,
         subscription: &Subscription,
         id: DeliveryId,
-        body: &[u8],
-    ) -> Result<Signed, signature::Error> {
-        subscription.request(&id.to_string(), body, 1, self.0.parts.clock.now()).map(with_agent)
+        message: &Message,
+    ) -> Result<Preview, signature::Error> {
+        let (id, now) = (id.to_string(), self.0.parts.clock.now());
+        let (mut body, mut record) = (message.body.clone(), None);
+        if let Some(transform) = &subscription.spec.transform {
+            let event = Event { id: &id, kind: &message.name, at: now, payload: &body };
+            let (made, ran) = self.0.parts.transforms.run(subscription, transform, event).await;
+            match made {
+                Made::Body(made) => (body, record) = (made, Some(ran)),
+                _ => return Ok(Preview { request: None, transform: Some(ran) }),
+            }
+        }
+        let reshaped = record.as_ref().and_then(|record| record.message.as_ref());
+        let signed = subscription.request(&id, &body, reshaped, 1, now).map(with_agent)?;
+        Ok(Preview { request: Some((signed, body)), transform: record })
     }
 
     /// Sends something to a subscription that tells of no event. What comes of it is on record like any delivery.
@@ -57,8 +80,14 @@ impl Deliveries {
         Ok(())
     }
 
-    /// Sends a delivery once.
-    pub(super) async fn attempt(&self, delivery: &Delivery, receiver: &Receiver) -> Sent {
+    /// Sends a delivery once, reshaped before. None when it has ended without that; an error when it may have been taken
+    /// over, so that nothing was sent.
+    pub(super) async fn attempt(
+        &self,
+        lease: Lease,
+        delivery: &mut Delivery,
+        receiver: &Receiver,
+    ) -> Result<Option<Sent>, store::Error> {
         let (parts, options) = (&self.0.parts, &self.0.options);
         let (at, watch) = (parts.clock.now(), Stopwatch::start());
         let mut attempt = Attempt {
@@ -75,17 +104,21 @@ impl Deliveries {
             duration_ms: 0,
             timings: None,
         };
-        let verdict = match request(delivery, receiver, at, options) {
-            Ok(request) => {
-                attempt.request = pairs(&request.headers, usize::MAX);
-                let sent = match &receiver.credentials {
-                    Some(credentials) => self.0.tokens.send(credentials, request).await,
-                    None => parts.client.send(request).await,
-                };
-                note(&mut attempt, &sent, options);
-                Verdict::of(&sent, parts.clock.now(), Duration::from_secs(options.retry_after_s_max))
-            }
-            Err(error) => Verdict::unsendable(error),
+        let verdict = match self.reshape(lease, delivery, receiver).await? {
+            Shape::Filtered => return Ok(None),
+            Shape::Not(verdict) => verdict,
+            Shape::Ready => match request(delivery, receiver, at, options) {
+                Ok(request) => {
+                    attempt.request = pairs(&request.headers, usize::MAX);
+                    let sent = match &receiver.credentials {
+                        Some(credentials) => self.0.tokens.send(credentials, request).await,
+                        None => parts.client.send(request).await,
+                    };
+                    note(&mut attempt, &sent, options);
+                    Verdict::of(&sent, parts.clock.now(), Duration::from_secs(options.retry_after_s_max))
+                }
+                Err(error) => Verdict::unsendable(error),
+            },
         };
         attempt.duration_ms = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX);
         attempt.error = verdict.failure.as_ref().map(|failure| failure.error.clone());
@@ -93,7 +126,7 @@ impl Deliveries {
         if receiver.confidential {
             forget(&mut attempt);
         }
-        Sent { attempt, verdict }
+        Ok(Some(Sent { attempt, verdict }))
     }
 }
 

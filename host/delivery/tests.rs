@@ -11,12 +11,14 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::engine::{self, Compiler, Engine};
 use crate::hook::{Callback, NewHook, Spec};
 use crate::id::FlowId;
-use crate::queue;
+use crate::registry::Registry;
 use crate::signature::{Scheme, Secret};
 use crate::store::{NewDelivery, Wished};
 use crate::subscription::{self, Authentication, NewSubscription};
+use crate::{capability, queue};
 
 const NOW: Timestamp = Timestamp::from_unix_ms(1_763_654_400_000);
 
@@ -133,7 +135,18 @@ impl House {
         let target = Target::Hook(hooks.create(new).await.unwrap().id);
         let subscriptions = Subscriptions::new(store.clone(), clock.clone());
         let metrics = Metrics::default();
-        let parts = Parts { store, clock: clock.clone(), queue, hooks, subscriptions, client, metrics };
+        let engine = Engine::new(engine::Setup {
+            options: engine::Options { instances_max: 2, ..Default::default() },
+            capability: Default::default(),
+            services: capability::Services { store: store.clone(), client: client.clone() },
+            cache_dir: folder.path().join("cache"),
+            cache_key: [1; 32],
+            compiler: Compiler::InProcess,
+        });
+        let engine = engine.unwrap();
+        let registry = Registry::new(store.clone(), engine.clone(), queue.clone(), clock.clone());
+        let transforms = Transforms::new(registry, engine, clock.clone(), Default::default());
+        let parts = Parts { store, clock: clock.clone(), queue, hooks, subscriptions, transforms, client, metrics };
         let deliveries = Deliveries::new(parts, Options { attempt_ms_max: 600_000, ..Options::default() });
         let (stop, worker) = (CancellationToken::new(), None);
         let mut house = Self { deliveries, clock, workspace, target, made: 0, stop, worker, _folder: folder };

@@ -69,6 +69,8 @@ pub(super) struct Turn {
 /// What happens in a turn.
 enum Event {
     Sent(Box<(Delivery, Sent)>),
+    /// It has ended without an attempt, or was not begun.
+    Unsent(crate::id::DeliveryId, Result<(), Error>),
     Recorded(crate::id::DeliveryId, Result<(), Error>),
 }
 
@@ -192,33 +194,42 @@ impl Turn {
     }
 
     fn start(&mut self, place: OwnedSemaphorePermit) {
-        let (Some(delivery), Some(receiver)) = (self.ready.pop_front(), self.receiver.clone()) else { return };
+        let (Some(mut delivery), Some(receiver)) = (self.ready.pop_front(), self.receiver.clone()) else { return };
         self.look |= self.ready.is_empty();
         self.left -= 1;
         self.sending += 1;
         self.in_flight.insert(delivery.id);
         let pace = receiver.rate_per_s.map(|rate| Duration::from_secs(1) / rate.max(1));
         self.paced_until = self.now().after(pace.unwrap_or_default());
-        let deliveries = self.deliveries.clone();
+        let (deliveries, lease) = (self.deliveries.clone(), self.job.lease);
         self.running.push(Box::pin(async move {
-            let sent = deliveries.attempt(&delivery, &receiver).await;
+            let attempted = deliveries.attempt(lease, &mut delivery, &receiver).await;
             drop(place);
-            Event::Sent(Box::new((delivery, sent)))
+            match attempted {
+                Ok(Some(sent)) => Event::Sent(Box::new((delivery, sent))),
+                unsent => Event::Unsent(delivery.id, unsent.map(drop)),
+            }
         }));
     }
 
     fn on(&mut self, event: Event) {
         match event {
             Event::Sent(sent) => self.sent(sent.0, sent.1),
-            Event::Recorded(id, recorded) => {
-                self.in_flight.remove(&id);
-                // The next one in its lane may be due now.
-                self.look = true;
-                if let Err(error) = recorded {
-                    self.left = 0;
-                    self.failed = Some(error);
-                }
+            Event::Unsent(id, ended) => {
+                self.sending -= 1;
+                self.recorded(id, ended);
             }
+            Event::Recorded(id, recorded) => self.recorded(id, recorded),
+        }
+    }
+
+    fn recorded(&mut self, id: crate::id::DeliveryId, recorded: Result<(), Error>) {
+        self.in_flight.remove(&id);
+        // The next one in its lane may be due now.
+        self.look = true;
+        if let Err(error) = recorded {
+            self.left = 0;
+            self.failed = Some(error);
         }
     }
 
@@ -253,8 +264,10 @@ impl Turn {
         if verdict.failure.is_none() {
             return Step::End(DeliveryStatus::Succeeded);
         }
-        if verdict.wish != Wish::Nothing {
-            return Step::End(DeliveryStatus::Abandoned);
+        match verdict.wish {
+            Wish::Nothing => {}
+            Wish::GiveUp => return Step::End(DeliveryStatus::Exhausted),
+            Wish::Abort | Wish::Disable => return Step::End(DeliveryStatus::Abandoned),
         }
         if !verdict.counts {
             return Step::AgainUncounted(self.health.held_until.unwrap_or(now));

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use wasmtime::component::Component;
 use wit_parser::{InterfaceId, PackageName, Resolve, SourceMap};
 
-use crate::bindings::v0_1;
+use crate::bindings::{transform_v0_1, v0_1};
 
 /// What a component is to the host, by what it exports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,18 +17,31 @@ pub enum Kind {
     Flow01,
     /// It exports `wasi:http/incoming-handler@0.2`.
     WasiHttp02,
+    /// It exports `flowgate:transform/transformer@0.1`: it reshapes deliveries, and nobody triggers it.
+    Transform01,
 }
 
 impl Kind {
     /// Every kind, the preferred one first.
-    pub const ALL: [Self; 2] = [Self::Flow01, Self::WasiHttp02];
+    pub const ALL: [Self; 3] = [Self::Flow01, Self::WasiHttp02, Self::Transform01];
 
     /// The export that makes a component one of this kind.
     pub const fn export(self) -> &'static str {
         match self {
             Self::Flow01 => v0_1::HANDLER,
             Self::WasiHttp02 => "wasi:http/incoming-handler@0.2.12",
+            Self::Transform01 => transform_v0_1::TRANSFORMER,
         }
+    }
+
+    /// Whether it reshapes deliveries, and handles no triggers.
+    pub const fn is_transform(self) -> bool {
+        matches!(self, Self::Transform01)
+    }
+
+    /// Whether the host lends it an interface that it offers. A transform talks to nobody.
+    pub(super) fn may_import(self, name: &str) -> bool {
+        !(self.is_transform() && ["flowgate:flow/", "wasi:http/"].iter().any(|package| name.starts_with(package)))
     }
 
     /// The kind of a compiled component.
@@ -77,12 +90,17 @@ const PACKAGES: &[&[(&str, &str)]] = &[
         ("spans.wit", include_str!("../../wit/flow-0.1.0/spans.wit")),
         ("world.wit", include_str!("../../wit/flow-0.1.0/world.wit")),
     ],
+    &[
+        ("transformer.wit", include_str!("../../wit/transform-0.1.0/transformer.wit")),
+        ("world.wit", include_str!("../../wit/transform-0.1.0/world.wit")),
+    ],
 ];
 
 /// Interfaces that are for guests to export.
-const EXPORTS: [&str; 5] = [
+const EXPORTS: [&str; 6] = [
     "flowgate:flow/handler",
     "flowgate:flow/describe",
+    "flowgate:transform/transformer",
     "wasi:http/incoming-handler",
     "wasi:cli/run",
     "wasi:keyvalue/watcher",

@@ -172,6 +172,8 @@ impl Component<'_> {
             self.import(&name(key), item, &mut mismatches);
         }
         let kind = self.kind(&mut mismatches);
+        let lent = |name: &String| kind.is_none_or(|kind| kind.may_import(name));
+        mismatches.extend(world.imports.keys().map(name).filter(|name| !lent(name)).map(|name| not_lent(&name)));
         let (Some(kind), true) = (kind, mismatches.is_empty()) else {
             mismatches.truncate(MISMATCHES_MAX);
             return Err(Refusal::Mismatch(mismatches));
@@ -294,7 +296,11 @@ impl Component<'_> {
         Mismatch {
             kind: MismatchKind::MissingExport,
             name: wanted.to_owned(),
-            detail: format!("export `{wanted}` (or `{}`) is missing{hint}", Kind::WasiHttp02.export()),
+            detail: format!(
+                "export `{wanted}` (or `{}`, or for a transform `{}`) is missing{hint}",
+                Kind::WasiHttp02.export(),
+                Kind::Transform01.export()
+            ),
             nearest: Some(wanted.to_owned()),
         }
     }
@@ -314,6 +320,13 @@ impl Component<'_> {
             fits(&name).then_some((name, *id))
         })
     }
+}
+
+/// An import of a transform that the host has for others.
+fn not_lent(name: &str) -> Mismatch {
+    let name = shorten(name);
+    let detail = format!("import `{name}`: a transform may use WASI's logging and config, and nothing of a flow's");
+    Mismatch { kind: MismatchKind::NotGranted, name, detail, nearest: None }
 }
 
 /// An import that the host does not have; `{}` in `detail` stands for its name.

@@ -15,6 +15,7 @@ use tempfile::NamedTempFile;
 use wasmtime::component::Component;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
+use crate::bindings::transform_v0_1::TransformPre;
 use crate::bindings::v0_1::FlowPre;
 use crate::capability::Ctx;
 use crate::id::Digest;
@@ -33,6 +34,7 @@ pub struct Loaded {
 pub(super) enum Program {
     Flow(FlowPre<Ctx>),
     Http(ProxyPre<Ctx>),
+    Transform(TransformPre<Ctx>),
 }
 
 impl Loaded {
@@ -46,6 +48,7 @@ impl Loaded {
         match self.program {
             Program::Flow(_) => Kind::Flow01,
             Program::Http(_) => Kind::WasiHttp02,
+            Program::Transform(_) => Kind::Transform01,
         }
     }
 }
@@ -97,6 +100,7 @@ impl Engine {
         let ready = self.0.linker.instantiate_pre(component)?;
         let program = match Kind::of(component) {
             Some(Kind::Flow01) => Program::Flow(FlowPre::new(ready)?),
+            Some(Kind::Transform01) => Program::Transform(TransformPre::new(ready)?),
             _ => Program::Http(ProxyPre::new(ready)?),
         };
         Ok(Loaded { digest, program })

@@ -19,6 +19,7 @@ mod settings;
 #[cfg(test)]
 mod testing;
 mod ticker;
+mod transform;
 mod trap;
 mod warm;
 
@@ -43,6 +44,8 @@ pub use self::inspect::{Inspection, Mismatch, MismatchKind, Refusal, inspect};
 pub use self::load::Loaded;
 pub use self::probe::Probe;
 pub use self::run::{Call, End, Limits, Run, Stop, Usage};
+pub use self::transform::{Given as TransformGiven, Made, Message};
+pub use crate::bindings::transform_v0_1::Event as TransformEvent;
 
 /// Limits on components and on their executions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

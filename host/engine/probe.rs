@@ -60,6 +60,10 @@ async fn describe(store: &mut wasmtime::Store<Ctx>, loaded: &Loaded) -> Result<O
             proxy.instantiate_async(store).await?;
             Ok(None)
         }
+        Program::Transform(transform) => {
+            transform.instantiate_async(store).await?;
+            Ok(None)
+        }
     }
 }
 

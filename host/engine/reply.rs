@@ -29,7 +29,7 @@ pub(super) fn check_failure(failure: &Failure, bytes_max: usize) -> Result<(), S
     weigh("failure", bytes, bytes_max)
 }
 
-fn weigh(what: &str, bytes: usize, bytes_max: usize) -> Result<(), Stop> {
+pub(super) fn weigh(what: &str, bytes: usize, bytes_max: usize) -> Result<(), Stop> {
     if bytes <= bytes_max {
         return Ok(());
     }

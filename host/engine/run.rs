@@ -61,9 +61,9 @@ pub struct Limits {
 
 /// How an execution went.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Run {
+pub struct Run<E = End> {
     /// How it ended.
-    pub end: End,
+    pub end: E,
     /// What it emitted, also when it was stopped.
     pub events: Vec<Emitted>,
     /// What it logged, also when it was stopped.
@@ -200,6 +200,7 @@ impl Engine {
                     call_flow(&mut guest.store, live.begin(), &call.trigger, &about, reply_bytes_max).await
                 }
                 Program::Http(proxy) => http::call(&mut guest.store, proxy, &call.trigger, reply_bytes_max).await,
+                Program::Transform(_) => Err(Stop::OverLimit("a transform handles no triggers".to_owned())),
             }
         });
         let end = tokio::select! {
@@ -250,7 +251,7 @@ pub(super) struct Guest<'a> {
 }
 
 impl Guest<'_> {
-    fn report(&mut self, end: End) -> Run {
+    pub(super) fn report<E>(&mut self, end: E) -> Run<E> {
         let ctx = self.store.data_mut();
         let (logs, logs_dropped) = ctx.logs().take();
         let usage = Usage {
@@ -267,8 +268,19 @@ impl Guest<'_> {
 impl Run {
     /// One that did not take place.
     pub fn not(why: Stop) -> Self {
+        Self::without(End::Stopped(why))
+    }
+
+    fn busy() -> Self {
+        Self::not(Stop::Busy)
+    }
+}
+
+impl<E> Run<E> {
+    /// One without a guest.
+    pub(super) fn without(end: E) -> Self {
         Self {
-            end: End::Stopped(why),
+            end,
             events: Vec::new(),
             logs: Vec::new(),
             logs_dropped: 0,
@@ -276,10 +288,6 @@ impl Run {
             spans_dropped: 0,
             usage: Usage::default(),
         }
-    }
-
-    fn busy() -> Self {
-        Self::not(Stop::Busy)
     }
 }
 

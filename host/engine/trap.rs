@@ -4,6 +4,7 @@ use wasmtime::component::ResourceTableError;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
+use crate::bindings::transform_v0_1::BadMessage;
 use crate::bindings::v0_1::BadReply;
 use crate::capability::OutOfMemory;
 
@@ -54,6 +55,12 @@ impl From<wasmtime::Error> for Stop {
 
 impl From<BadReply> for Stop {
     fn from(bad: BadReply) -> Self {
+        Self::OverLimit(bad.to_string())
+    }
+}
+
+impl From<BadMessage> for Stop {
+    fn from(bad: BadMessage) -> Self {
         Self::OverLimit(bad.to_string())
     }
 }

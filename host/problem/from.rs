@@ -44,7 +44,7 @@ impl From<registry::Error> for Problem {
                 let problem = Self::new(&INVALID_COMPONENT, text);
                 mismatches.into_iter().fold(problem, |problem, one| problem.with(field_of(one)))
             }
-            E::Refused(_) => Self::new(&INVALID_COMPONENT, text),
+            E::Refused(_) | E::OtherSort(_) => Self::new(&INVALID_COMPONENT, text),
             E::Engine(error) => Self::internal(&error),
             E::Store(error) => error.into(),
         }

@@ -29,14 +29,38 @@ pub struct Template {
 }
 
 /// All of them; the first one of a language is what it gets without `--template`.
-pub static TEMPLATES: &[Template] = &[Template {
-    lang: "rust",
-    name: "greeter",
-    about: "greets and remembers; plain cargo",
-    files: include_dir!("$CARGO_MANIFEST_DIR/guests/templates/rust"),
-    beside: &[("flowgate-sdk", include_dir!("$CARGO_MANIFEST_DIR/guests/sdk"))],
-    rule: Some((|name| !name.starts_with(|c: char| c.is_ascii_digit()), "a crate's name begins with a letter")),
-}];
+pub static TEMPLATES: &[Template] = &[
+    Template {
+        lang: "rust",
+        name: "greeter",
+        about: "greets and remembers; plain cargo",
+        files: include_dir!("$CARGO_MANIFEST_DIR/guests/templates/rust"),
+        beside: &[("flowgate-sdk", include_dir!("$CARGO_MANIFEST_DIR/guests/sdk"))],
+        rule: Some((|name| !name.starts_with(|c: char| c.is_ascii_digit()), "a crate's name begins with a letter")),
+    },
+    Template {
+        lang: "js",
+        name: "greeter",
+        about: "the same in JavaScript; TypeScript as well",
+        files: include_dir!("$CARGO_MANIFEST_DIR/guests/templates/js"),
+        beside: &[("flowgate", include_dir!("$CARGO_MANIFEST_DIR/guests/js")), WIT],
+        rule: None,
+    },
+    Template {
+        lang: "python",
+        name: "greeter",
+        about: "the same in Python",
+        files: include_dir!("$CARGO_MANIFEST_DIR/guests/templates/python"),
+        beside: &[("flowgate", include_dir!("$CARGO_MANIFEST_DIR/guests/python/flowgate")), WIT],
+        rule: None,
+    },
+];
+
+/// The contract, where the SDK does not hold it already.
+const WIT: (&str, Dir<'static>) = ("wit", include_dir!("$CARGO_MANIFEST_DIR/wit"));
+
+/// What tools leave in a folder, and what only the SDK's own developers need.
+const LEFT_OUT: [&str; 4] = ["node_modules", "__pycache__", "build", "test"];
 
 impl Template {
     /// The template of a language; its first one when no name is given.
@@ -68,6 +92,9 @@ fn copy(from: &Dir<'_>, under: &Path, folder: &Path, name: &str, written: &mut V
     for entry in from.entries() {
         let relative = under.join(entry.path());
         let path = folder.join(&relative);
+        if relative.file_name().is_some_and(|name| LEFT_OUT.iter().any(|left| name == *left)) {
+            continue;
+        }
         match entry {
             DirEntry::Dir(inner) => copy(inner, under, folder, name, written)?,
             DirEntry::File(one) => {

@@ -37,16 +37,30 @@ fn what_is_embedded_is_what_stands_in_the_repository() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let entry = entry.unwrap();
             let (path, own) = (entry.path(), under.join(entry.file_name()));
-            if path.is_dir() { files(&path, &own, found) } else { found.extend([own]) }
+            let left = ["node_modules", "__pycache__", "build", "test"].iter().any(|left| entry.file_name() == *left);
+            match path.is_dir() {
+                _ if left => {}
+                true => files(&path, &own, found),
+                false => found.extend([own]),
+            }
         }
     }
-    let guests = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests");
-    let mut expected = BTreeSet::new();
-    files(&guests.join("templates/rust"), Path::new(""), &mut expected);
-    files(&guests.join("sdk"), Path::new("flowgate-sdk"), &mut expected);
-    let folder = tempfile::tempdir().unwrap();
-    let written = Template::find("rust", None).unwrap().write("a", &folder.path().join("a")).unwrap();
-    assert_eq!(written.into_iter().collect::<BTreeSet<_>>(), expected, "touch host/project/template.rs");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let beside: [(&str, &[(&str, &str)]); 3] = [
+        ("rust", &[("guests/sdk", "flowgate-sdk")]),
+        ("js", &[("guests/js", "flowgate"), ("wit", "wit")]),
+        ("python", &[("guests/python/flowgate", "flowgate"), ("wit", "wit")]),
+    ];
+    for (lang, beside) in beside {
+        let mut expected = BTreeSet::new();
+        files(&root.join("guests/templates").join(lang), Path::new(""), &mut expected);
+        for (from, to) in beside {
+            files(&root.join(from), Path::new(to), &mut expected);
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let written = Template::find(lang, None).unwrap().write("a", &folder.path().join("a")).unwrap();
+        assert_eq!(written.into_iter().collect::<BTreeSet<_>>(), expected, "touch host/project/template.rs");
+    }
 }
 
 #[test]

@@ -95,6 +95,9 @@ pub enum Error {
     /// The upload is not a component that could run here.
     #[error(transparent)]
     Refused(#[from] engine::Refusal),
+    /// The component is of another sort than the flow: one handles triggers, the other reshapes deliveries.
+    #[error("{0}")]
+    OtherSort(String),
     /// The component cannot be made ready.
     #[error(transparent)]
     Engine(#[from] engine::Error),
@@ -256,6 +259,14 @@ impl Registry {
     /// All versions of a flow, newest first.
     pub async fn versions(&self, flow: FlowId) -> Result<Vec<Version>, Error> {
         Ok(self.0.store.versions(flow).await?)
+    }
+
+    /// Whether a flow's versions are transforms, which reshape deliveries and handle no triggers; none while it has no
+    /// version.
+    pub async fn is_transform(&self, flow: FlowId) -> Result<Option<bool>, Error> {
+        let versions = self.versions(flow).await?;
+        let kind = versions.iter().find_map(|version| Some(Detail::of(version).inspection?.kind));
+        Ok(kind.map(engine::Kind::is_transform))
     }
 
     /// One version of a flow.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{COMPILE, Detail, Error, Registry};
-use crate::engine;
+use crate::engine::{self, Kind};
 use crate::id::Digest;
 use crate::store::{self, Flow, NewVersion, Version};
 
@@ -46,6 +46,7 @@ impl Registry {
         })
         .await
         .unwrap_or(Err(Error::Store(store::Error::Closed)))?;
+        self.check_sort(flow, inspection.kind).await?;
         let new = NewVersion {
             flow: flow.id,
             workspace: flow.workspace,
@@ -56,6 +57,26 @@ impl Registry {
         let (version, new) = self.0.store.version_create(inner, new).await?;
         self.0.queue.wake(COMPILE);
         Ok((version, new))
+    }
+}
+
+impl Registry {
+    /// A flow's versions are all transforms or all none: whoever has put it to one use would find it useless for that.
+    async fn check_sort(&self, flow: &Flow, kind: Kind) -> Result<(), Error> {
+        let (name, is_transform) = (&flow.name, kind.is_transform());
+        let why = match self.is_transform(flow.id).await? {
+            Some(before) if before == is_transform => return Ok(()),
+            Some(true) => "its versions are transforms, and this component handles triggers".to_owned(),
+            Some(false) => "its versions handle triggers, and this component is a transform".to_owned(),
+            None if !is_transform => return Ok(()),
+            None => match self.0.store.flow_hook(flow.id).await? {
+                Some(hook) => format!("hook `{hook}` triggers it, and this component is a transform"),
+                None => return Ok(()),
+            },
+        };
+        Err(Error::OtherSort(format!(
+            "the component does not belong to flow `{name}`: {why}; give it a flow of its own"
+        )))
     }
 }
 

@@ -20,6 +20,8 @@ text_enum! {
         Proxy = "proxy",
         /// Whoever runs this host.
         Host = "host",
+        /// Whoever made the subscription's transform.
+        Transform = "transform",
     }
 }
 

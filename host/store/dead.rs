@@ -86,7 +86,8 @@ impl Store {
                 return Ok(Some(Wished::Not(status)));
             }
             c.prepare_cached(
-                "UPDATE deliveries SET status = 'discarded', next_at = NULL, finished_at = ?, body = x'' WHERE seq = ?",
+                "UPDATE deliveries SET status = 'discarded', next_at = NULL, finished_at = ?, body = x'', transform = NULL
+                 WHERE seq = ?",
             )?
             .execute(params![at, seq])?;
             if has_turn {

@@ -20,6 +20,8 @@ text_enum! {
         Abandoned = "abandoned",
         /// It had failed, and an operator wants no more of it.
         Discarded = "discarded",
+        /// The subscription's transform wants it not sent.
+        Filtered = "filtered",
     }
 }
 
@@ -88,6 +90,8 @@ pub struct Delivery {
     pub error: Option<String>,
     /// The bytes to send.
     pub body: Bytes,
+    /// What a transform made of it, as JSON; none where none has run.
+    pub transform: Option<String>,
 }
 
 /// What an attempt leads to.
@@ -119,7 +123,7 @@ pub struct DeliveryFilter {
 }
 
 pub(super) const DELIVERY: &str = "id, workspace, target, lane, execution, status, attempts, created_at, began_at, began_after, next_at, \
-     finished_at, url, event, error, body, sealed";
+     finished_at, url, event, error, body, sealed, transform";
 
 impl Store {
     /// Makes a delivery that tells of no execution.
@@ -200,6 +204,51 @@ impl Store {
                 Some(lane) if ended => super::lane::advance(c, target, lane, attempt.at),
                 _ => Ok(()),
             }
+        })
+        .await
+    }
+
+    /// Keeps what a transform made of a pending delivery, before anything is sent: `transform` tells of it, and `body`, if
+    /// there is one, takes the place of the body. [`super::Error::LeaseLost`] when another worker has taken over: then nothing is written.
+    pub async fn delivery_reshape(
+        &self,
+        lease: Lease,
+        delivery: &Delivery,
+        body: Option<Bytes>,
+        transform: Option<String>,
+    ) -> Result<()> {
+        let (workspace, id) = (delivery.workspace, delivery.id);
+        self.write(move |c| {
+            super::job::check(c, &lease)?;
+            c.prepare_cached(
+                "UPDATE deliveries SET transform = ?, body = coalesce(?, body)
+                 WHERE workspace = ? AND id = ? AND status = 'pending'",
+            )?
+            .execute(params![transform, body.as_deref(), workspace, id])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Ends a pending delivery that its subscription's transform wants not sent. [`super::Error::LeaseLost`] when another
+    /// worker has taken over: then nothing is written.
+    pub async fn delivery_filter(
+        &self,
+        lease: Lease,
+        delivery: &Delivery,
+        transform: String,
+        at: Timestamp,
+    ) -> Result<()> {
+        let (workspace, id, target) = (delivery.workspace, delivery.id, delivery.target);
+        self.write(move |c| {
+            super::job::check(c, &lease)?;
+            let mut update = c.prepare_cached(
+                "UPDATE deliveries SET status = 'filtered', next_at = NULL, finished_at = ?, error = NULL, transform = ?
+                 WHERE workspace = ? AND id = ? AND status = 'pending' RETURNING lane",
+            )?;
+            let lane: Option<Option<String>> =
+                update.query_row(params![at, transform, workspace, id], |row| row.get(0)).optional()?;
+            lane.map_or(Ok(()), |lane| super::lane::advance(c, target, lane, at))
         })
         .await
     }
@@ -331,5 +380,6 @@ fn with_body(row: &Row<'_>, body: Vec<u8>) -> rusqlite::Result<Delivery> {
         event: row.get(13)?,
         error: row.get(14)?,
         body: body.into(),
+        transform: row.get(17)?,
     })
 }

@@ -193,6 +193,12 @@ impl Store {
                 in_use(c, "SELECT 'hook ' || name FROM hooks WHERE flow = ? LIMIT 1", id)?;
                 in_use(
                     c,
+                    "SELECT 'subscription ' || s.name FROM flows AS f JOIN subscriptions AS s ON s.workspace = f.workspace
+                     WHERE f.id = ? AND s.spec ->> '$.transform.flow' = f.name LIMIT 1",
+                    id,
+                )?;
+                in_use(
+                    c,
                     "SELECT 'an unfinished execution' FROM executions INDEXED BY executions_unfinished
                      WHERE status IN ('queued', 'running', 'waiting') AND finished_at IS NULL AND flow = ? LIMIT 1",
                     id,
@@ -210,6 +216,15 @@ impl Store {
             })
             .await?;
         self.discard_all(digests).await
+    }
+
+    /// The name of a hook that triggers a flow, if there is one.
+    pub async fn flow_hook(&self, id: FlowId) -> Result<Option<String>> {
+        self.read(move |c| {
+            let mut select = c.prepare_cached("SELECT name FROM hooks WHERE flow = ? LIMIT 1")?;
+            Ok(select.query_row([id], |row| row.get(0)).optional()?)
+        })
+        .await
     }
 
     /// Keeps a component and adds the version and the job that compiles it. A version that is there is left as it is,

@@ -15,6 +15,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0007_batches.sql"),
     include_str!("migrations/0008_discarded.sql"),
     include_str!("migrations/0009_authors.sql"),
+    include_str!("migrations/0010_transforms.sql"),
 ];
 
 /// Runs the migrations that the database has not seen. `PRAGMA user_version` counts them.

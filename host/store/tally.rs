@@ -56,10 +56,13 @@ fn tally(c: &Connection, target: Target) -> Result<Tally> {
     let discarded = number(
         "SELECT count(*) FROM deliveries INDEXED BY deliveries_discarded WHERE target = ? AND status = 'discarded'",
     )?;
+    let filtered = number(
+        "SELECT count(*) FROM deliveries INDEXED BY deliveries_filtered WHERE target = ? AND status = 'filtered'",
+    )?;
     let sql = "SELECT max(at) FROM attempts INDEXED BY attempts_by_target WHERE target = ?";
     let last_at = c.prepare_cached(sql)?.query_row([target], |row| row.get(0))?;
     let failed = dead + discarded;
-    Ok(Tally { total, succeeded: total.saturating_sub(failed + pending), failed, pending, last_at })
+    Ok(Tally { total, succeeded: total.saturating_sub(failed + pending + filtered), failed, pending, last_at })
 }
 
 fn last(c: &Connection, delivery: DeliveryId) -> Result<Option<Tried>> {

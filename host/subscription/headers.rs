@@ -58,6 +58,12 @@ const SECRET: &[&str] = &["authorization", "cookie"];
 #[serde(transparent)]
 pub struct Headers(BTreeMap<String, String>);
 
+impl FromIterator<(String, String)> for Headers {
+    fn from_iter<T: IntoIterator<Item = (String, String)>>(fields: T) -> Self {
+        Self(fields.into_iter().collect())
+    }
+}
+
 impl Headers {
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, header};
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::{Order, Subscription, Use};
+use super::{Order, Reshaped, Subscription, Use};
 use crate::clock::Timestamp;
 use crate::event::Event;
 use crate::filter::Why;
@@ -107,11 +107,19 @@ impl Subscription {
         Some(lane.chars().take(LANE_CHARS_MAX).collect())
     }
 
-    /// The request that sends a body: signed as of `now` with the live secrets, under the id of its delivery.
+    /// The request that sends a body: signed as of `now` with the live secrets, under the id of its delivery. `reshaped` is
+    /// what goes with a body that is not JSON of ours.
     ///
     /// A scheme whose header holds one signature takes the newest secret at the first attempt, the one before it at the
     /// second, and so on round the live ones: during a rotation a receiver that knows either gets each message.
-    pub fn request(&self, id: &str, body: &[u8], attempt: u32, now: Timestamp) -> Result<Signed, signature::Error> {
+    pub fn request(
+        &self,
+        id: &str,
+        body: &[u8],
+        reshaped: Option<&Reshaped>,
+        attempt: u32,
+        now: Timestamp,
+    ) -> Result<Signed, signature::Error> {
         let mut secrets = self.secrets.live(Use::Signing, now);
         if !secrets.is_empty() {
             let turn = attempt.saturating_sub(1) as usize % secrets.len();
@@ -119,6 +127,7 @@ impl Subscription {
         }
         let mut headers = self.spec.headers.fields();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.extend(reshaped.map(Reshaped::fields).unwrap_or_default());
         let mut url = self.spec.url.clone();
         let public_url = url.to_string();
         let message = signature::Message {

@@ -22,6 +22,7 @@ use crate::store::{self, Page, Store};
 mod authentication;
 mod headers;
 mod message;
+mod reshaped;
 mod schedule;
 mod spec;
 #[cfg(test)]
@@ -30,8 +31,9 @@ mod tests;
 pub use authentication::{Authentication, ClientAuth};
 pub use headers::Headers;
 pub use message::{Message, Passed, Signed};
+pub use reshaped::Reshaped;
 pub use schedule::{Invalid as BadSchedule, Schedule};
-pub use spec::{Batch, Invalid, Order, Spec};
+pub use spec::{Batch, Invalid, Order, Spec, Transform};
 
 /// Subscriptions of one workspace.
 const PER_WORKSPACE_MAX: u32 = 10_000;
@@ -352,7 +354,7 @@ fn check(subscription: &Subscription, now: Timestamp) -> Result<(), Error> {
     }
     // Whatever cannot sign an empty object can sign nothing.
     if problems.is_empty()
-        && let Err(error) = subscription.request("check", b"{}", 1, now)
+        && let Err(error) = subscription.request("check", b"{}", None, 1, now)
     {
         problems.push(Invalid::new("signature", error));
     }

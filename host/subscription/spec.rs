@@ -10,6 +10,7 @@ use super::headers::Headers;
 use super::schedule::Schedule;
 use crate::event::{Format, Patterns};
 use crate::filter::{self, Filter, Projection};
+use crate::id;
 use crate::signature::Scheme;
 
 /// A subscription's behaviour. JSON with a member for each field; all but `url` and `events` may be left out.
@@ -32,6 +33,9 @@ pub struct Spec {
     /// The part of `data` that is sent; all of it when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub include_fields: Option<Projection>,
+    /// The component that says what is sent instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transform: Option<Transform>,
     /// Several events in one delivery.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<Batch>,
@@ -60,6 +64,27 @@ pub struct Spec {
 
 fn in_flight_max() -> u32 {
     8
+}
+
+/// A component that reshapes deliveries: a flow whose versions are transforms, and the alias of the one that runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Transform {
+    /// The flow's name.
+    pub flow: String,
+    /// `live` unless told otherwise.
+    #[serde(default = "live")]
+    pub alias: String,
+}
+
+fn live() -> String {
+    "live".to_owned()
+}
+
+impl fmt::Display for Transform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.flow, self.alias)
+    }
 }
 
 /// When several events go out as one. Whatever comes first sends them.
@@ -123,6 +148,7 @@ impl Spec {
             filter: None,
             conditions: None,
             include_fields: None,
+            transform: None,
             batch: None,
             order: Order::default(),
             schedule: Schedule::default(),
@@ -163,6 +189,9 @@ impl Spec {
         {
             let allowed = "a JSON pointer such as `/output/data/order_id`";
             problems.push(Invalid::new("order.pointer", format_args!("is `{pointer}`; allowed: {allowed}")));
+        }
+        for (field, name) in self.transform.iter().flat_map(|one| [("flow", &one.flow), ("alias", &one.alias)]) {
+            problems.extend(id::check_name(name).err().map(|why| Invalid::new(format!("transform.{field}"), why)));
         }
         problems.extend(self.authentication.iter().flat_map(Authentication::check));
         let own = self.scheme().redacts().headers;

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result};
 
+use crate::languages;
 use crate::run::{cargo, guest_cargo, root, run};
 
 /// The last release of cargo component; it is no longer developed, and authors still use it.
@@ -23,13 +24,15 @@ pub(crate) fn build() -> Result<()> {
     let mut build = Command::new(component);
     build.current_dir(root().join("guests/templates/cargo-component")).args(["component"]).args(RELEASE);
     build.env_remove("CARGO_TARGET_DIR");
-    run(build)
+    run(build)?;
+    languages::build()
 }
 
 /// Builds the examples only.
 pub(crate) fn examples() -> Result<()> {
     target()?;
-    run(guest_cargo("examples", RELEASE))
+    run(guest_cargo("examples", RELEASE))?;
+    languages::examples()
 }
 
 /// Installs the target where rustup has not.

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 mod demo;
 mod fuzz;
 mod guests;
+mod languages;
 mod receiver;
 mod run;
 mod senders;
@@ -14,7 +15,7 @@ const HELP: &str = "\
 cargo xtask test           installs what is missing, builds the guests, checks and tests everything
 cargo xtask demo [--once]  builds everything, starts a server with the examples, sends triggers, keeps serving
                            (--once: stops afterwards; exit code 1 if an answer was wrong)
-cargo xtask guests         builds the guests, the examples and the templates
+cargo xtask guests         builds the guests, the examples and the templates, in all languages
 cargo xtask senders        installs the programs of others that the tests run
 cargo xtask fuzz [TARGET] [--seconds N]
                            runs the fuzz targets whose path contains TARGET, each for N seconds (60)

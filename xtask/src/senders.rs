@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::run::{root, run};
 
 /// Says by its exit code whether it is recent and whole.
-const PYTHON_FITS: &str = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))";
+const PYTHON_FITS: &str = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))";
 const NODE_FITS: &str = "process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)";
 
 /// Installs what is pinned in `tests/senders`.
@@ -20,11 +20,12 @@ pub(crate) fn install() -> Result<()> {
     node(&root().join("tests/senders/node"), &root().join("target/senders/node"))
 }
 
-fn python(from: &Path, to: &Path) -> Result<()> {
+/// Makes a Python environment of the `requirements.txt` in a folder.
+pub(crate) fn python(from: &Path, to: &Path) -> Result<()> {
     let pins = from.join("requirements.txt");
     once(&pins, to, || {
         if !fits("python3", &["-c", PYTHON_FITS]) {
-            bail!("the tests need `python3`, 3.10 or later, with its module `venv` (Debian: apt install python3-venv)");
+            bail!("the tests need `python3`, 3.11 or later, with its module `venv` (Debian: apt install python3-venv)");
         }
         let mut make = Command::new("python3");
         make.args(["-m", "venv", "--clear"]).arg(to);
@@ -35,7 +36,8 @@ fn python(from: &Path, to: &Path) -> Result<()> {
     })
 }
 
-fn node(from: &Path, to: &Path) -> Result<()> {
+/// Installs the `package-lock.json` in a folder.
+pub(crate) fn node(from: &Path, to: &Path) -> Result<()> {
     once(&from.join("package-lock.json"), to, || {
         if !fits("node", &["-e", NODE_FITS]) || !fits("npm", &["--version"]) {
             bail!("the tests need `node`, 20 or later, and its `npm` (nodejs.org, or the system's packages)");

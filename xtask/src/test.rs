@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::run::{cargo, guest_cargo, run};
-use crate::{guests, senders};
+use crate::{guests, languages, senders};
 
 /// The cheap checks first, so that a slip of the pen is told within seconds.
 pub(crate) fn all() -> Result<()> {
@@ -14,6 +14,7 @@ pub(crate) fn all() -> Result<()> {
     senders::install()?;
     run(guest_cargo("guests", &["test", "--locked", "-p", "flowgate-sdk"]))?;
     run(guest_cargo("examples", &["test", "--locked"]))?;
+    languages::test()?;
     run(cargo(".", &["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     let mut documents = cargo(".", &["doc", "--locked", "--no-deps", "--workspace"]);
     documents.env("RUSTDOCFLAGS", "-D warnings");

@@ -21,6 +21,7 @@ use crate::queue::Queue;
 use crate::registry::LIVE;
 use crate::store::{Key, Workspace};
 use crate::subscription::Subscriptions;
+use crate::transform::Transforms;
 use crate::trigger::{self, Trigger};
 use crate::{capability, delivery, egress, execution, queue, store};
 
@@ -108,6 +109,7 @@ impl House {
             queue: queue.clone(),
             hooks: hooks.clone(),
             subscriptions: subscriptions.clone(),
+            transforms: Transforms::new(registry.clone(), engine.clone(), clock.clone(), Default::default()),
             client,
             metrics: metrics.clone(),
         };

@@ -76,6 +76,8 @@ async fn what_is_wrong_with_a_subscription_is_named() {
         (json!({ "url": URL, "events": ["*"], "conditions": { "a": { "lt": [] } } }), "conditions"),
         (json!({ "url": URL, "events": ["*"], "schedule": "daily" }), "schedule"),
         (json!({ "url": URL, "events": ["*"], "headers": { "Host": "x" } }), "headers"),
+        (json!({ "url": URL, "events": ["*"], "transform": { "flow": "nobody" } }), "transform.flow"),
+        (json!({ "url": URL, "events": ["*"], "transform": { "flow": "a", "alias": "B C" } }), "transform.flow"),
         (json!({ "url": URL, "events": ["*"], "colour": "red" }), "colour"),
         (json!({ "url": URL, "events": ["*"], "name": "" }), "name"),
         (json!({ "url": URL, "events": ["*"], "enabled": false }), "enabled"),

@@ -33,6 +33,19 @@ fn a_server_of_http_is_a_flow_too() {
 }
 
 #[test]
+fn a_transform_is_known_by_its_export_and_talks_to_nobody() {
+    let inspection = inspect(&component("package a:b; world w { include flowgate:transform/transform@0.1.0; }"), MAX);
+    assert_eq!(inspection.unwrap().kind, Kind::Transform01);
+    for forbidden in ["flowgate:flow/output@0.1.0", "flowgate:flow/session@0.1.0", "wasi:http/outgoing-handler@0.2.12"]
+    {
+        let wit = format!("package a:b; world w {{ include flowgate:transform/transform@0.1.0; import {forbidden}; }}");
+        let told = mismatches(&wit);
+        assert!(told.iter().all(|(kind, ..)| *kind == MismatchKind::NotGranted), "{told:?}");
+        assert!(told.iter().any(|(_, detail, _)| detail.contains(forbidden)), "{told:?}");
+    }
+}
+
+#[test]
 fn all_that_wasi_offers_may_be_imported() {
     let wit = "package a:b; world w { include wasi:cli/imports@0.2.12; include flowgate:flow/flow@0.1.0; }";
     assert_eq!(inspect(&component(wit), MAX).unwrap().kind, Kind::Flow01);

@@ -103,7 +103,7 @@ async fn a_number_is_counted_up_within_its_range() {
     set(&store, &bucket, "text", "five").await.unwrap();
     assert_eq!(add("text", 1).await, Err(Refusal::NoNumber("text".into())));
     let sums = futures_util::future::join_all((0..20).map(|_| add("many", 1))).await;
-    assert_eq!(sums.into_iter().map(Result::unwrap).max(), Some(20), "none is lost");
+    assert_eq!(sums.into_iter().map(|sum| sum.unwrap()).max(), Some(20), "none is lost");
 }
 
 #[tokio::test]
