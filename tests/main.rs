@@ -14,6 +14,8 @@ mod confidential;
 mod contract;
 // Power cuts and orderly stops.
 mod crash;
+// A project that changes: swapped under load, tested by cases.
+mod development;
 // Targets that fail, hang, or want less, beside others that do not.
 mod deliveries;
 // What subscribers hear of what happens.
@@ -26,6 +28,8 @@ mod dialects;
 mod envelopes;
 // Senders that ask whether they may send.
 mod handshakes;
+// From nothing to a first reply, in each language.
+mod first_flow;
 // Hostile guests.
 mod limits;
 // The operator hears of what fails.
@@ -36,10 +40,14 @@ mod outputs;
 mod path_ids;
 // Deliveries verified by the programs and libraries that receivers use.
 mod receivers;
+// Components in registries.
+mod registries;
 // Bad requests.
 mod refusals;
 // What came to a hook and what became of it.
 mod requests;
+// Versions on their way to their users.
+mod rollouts;
 // Requests signed by the libraries that senders use.
 mod senders;
 // What an execution's time was spent on.
