@@ -14,7 +14,7 @@ use super::schemas::Name;
 use crate::clock::Timestamp;
 use crate::id::Digest;
 use crate::problem::Problem;
-use crate::store;
+use crate::{registry, store};
 
 /// A movable name for a version.
 #[derive(Debug, Serialize, ToSchema)]
@@ -104,7 +104,13 @@ pub(super) async fn promote_alias(
     let flow = api.registry.flow(caller.workspace, &flow).await?;
     let Promotion { version, percent } = promotion;
     let moved = match percent {
-        Some(percent) => api.registry.try_out(flow.id, &alias, version, percent).await?,
+        Some(percent) => match api.registry.try_out(flow.id, &alias, version, percent).await {
+            Err(registry::Error::UnknownAlias(_)) => {
+                let alone = "the alias stands for no version that the other sessions could stay with";
+                return Err(Problem::field("percent", alone));
+            }
+            tried => tried?,
+        },
         None => api.registry.promote(flow.id, &alias, version).await?,
     };
     Ok(Json(moved.into()))

@@ -74,9 +74,21 @@ pub(crate) async fn run(folder: &Path, house: Option<&House>, words: &[&str]) ->
     tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
 }
 
+/// Runs another command of an author in a folder.
+pub(crate) async fn shell(folder: &Path, line: &str) -> Output {
+    let mut command = at(folder, Command::new("sh"));
+    command.args(["-c", line]);
+    tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+}
+
 fn flowgate(folder: &Path, words: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_flowgate"));
-    command.args(words).current_dir(folder).stdin(Stdio::null());
+    let mut command = at(folder, Command::new(env!("CARGO_BIN_EXE_flowgate")));
+    command.args(words);
+    command
+}
+
+fn at(folder: &Path, mut command: Command) -> Command {
+    command.current_dir(folder).stdin(Stdio::null());
     // What cargo tells the tests about this package is none of an author's business.
     for name in ["FLOWGATE_SECRET", "CARGO_TARGET_DIR", "CARGO_MANIFEST_DIR", "RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"] {
         command.env_remove(name);
