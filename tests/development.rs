@@ -140,7 +140,7 @@ async fn cases_that_fail_are_told_with_a_difference_and_an_exit_code() {
     assert!(told.contains("FAIL  cases/bad.toml") && told.contains("-   \"text\": \"Bye\""), "{told}");
     assert!(told.contains("+   \"text\": \"Hello\"") && told.contains("1 passed, 1 failed"), "{told}");
     let report = std::fs::read_to_string(project.path().join("report.xml")).unwrap();
-    assert!(report.contains("tests=\"2\" errors=\"0\" failures=\"1\"") && report.contains("cases/bad"), "{report}");
+    assert!(report.contains("tests=\"2\" failures=\"1\" errors=\"0\"") && report.contains("cases/bad"), "{report}");
     project.write("cases/bad.toml", "[[turns]]\nmesage = \"Hello\"\n");
     let wrong = project.run(&["test"]).await;
     assert!(stderr(&wrong).contains("did you mean `message`?"), "{}", stderr(&wrong));

@@ -95,7 +95,7 @@ impl Export {
                 turn.headers.insert(name, value);
             }
         }
-        let came = came(execution.clone(), remote).await?;
+        let came = came(execution, remote).await?;
         turn.expect = Expect {
             status: Some(came.status).filter(|status| status != "succeeded"),
             reason: came.reason,

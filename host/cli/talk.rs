@@ -67,12 +67,12 @@ impl Talk<'_> {
             }
             tokio::time::sleep(PERIOD).await;
         };
-        came(execution, remote).await
+        came(&execution, remote).await
     }
 }
 
 /// What came of an execution that has ended, as the API shows it.
-pub(super) async fn came(execution: Value, remote: &Remote) -> anyhow::Result<Came> {
+pub(super) async fn came(execution: &Value, remote: &Remote) -> anyhow::Result<Came> {
     let id = execution["id"].as_str().context("the server's answer has no `id`")?;
     let events = remote.get(&["v1", "executions", id, "events"], &[]).await?;
     let logs = remote.get(&["v1", "executions", id, "logs"], &[]).await?;
