@@ -12,6 +12,8 @@ mod commands;
 mod confidential;
 // The API against its own document.
 mod contract;
+// What receivers ask for beside a signature: tokens, client certificates; and names that lead nowhere.
+mod credentials;
 // Power cuts and orderly stops.
 mod crash;
 // A project that changes: swapped under load, tested by cases.
@@ -30,14 +32,22 @@ mod envelopes;
 mod handshakes;
 // From nothing to a first reply, in each language.
 mod first_flow;
+// Flows in other languages than Rust.
+mod languages;
+// Receivers that do not answer, and what waits for them.
+mod late;
 // Hostile guests.
 mod limits;
+// Language models.
+mod models;
 // The operator hears of what fails.
 mod notices;
 // Outputs delivered as they are said.
 mod outputs;
 // The ids of products in their own paths.
 mod path_ids;
+// Receivers that come and ask.
+mod pulling;
 // Deliveries verified by the programs and libraries that receivers use.
 mod receivers;
 // Components in registries.

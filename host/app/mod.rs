@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{self, Api};
 use crate::capability;
 use crate::clock::{Clock, Timestamp};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::delivery::{self, Deliveries};
 use crate::dispatch::{self, Dispatch};
 use crate::egress::Client;
@@ -25,6 +25,7 @@ use crate::execution::{self, Executions};
 use crate::hook::Hooks;
 use crate::id::{KeyId, WorkspaceId};
 use crate::ingress::{self, Ingress};
+use crate::llm::{self, Ledger, Models};
 use crate::metrics::Metrics;
 use crate::notice::{self, Notices};
 use crate::queue::Queue;
@@ -53,6 +54,9 @@ pub enum Error {
     /// The engine cannot start.
     #[error(transparent)]
     Engine(#[from] engine::Error),
+    /// A language model cannot be used as configured.
+    #[error(transparent)]
+    Model(#[from] llm::Unusable),
     /// Notices cannot be sent as configured.
     #[error(transparent)]
     Notice(#[from] notice::Error),
@@ -205,7 +209,12 @@ impl House {
         let engine = Engine::new(Setup {
             options: config.engine.clone(),
             capability: config.capability.clone(),
-            services: capability::Services { store: store.clone(), client: client.clone() },
+            services: capability::Services {
+                store: store.clone(),
+                client: client.clone(),
+                models: Models::new(&config.models, &config.egress, clock.clone(), config::variable)?,
+                ledger: Ledger::new(store.clone(), clock.clone()),
+            },
             cache_dir: folder.join("compiled"),
             cache_key: store.ring().derive("compiled components"),
             compiler: compiler.map_err(|source| Error::System { what: "find the compiler", source })?,
@@ -287,6 +296,7 @@ impl House {
             registry: self.registry.clone(),
             hooks: self.hooks.clone(),
             subscriptions: self.subscriptions.clone(),
+            dispatch: self.dispatch.clone(),
             executions: self.executions.clone(),
             deliveries: self.deliveries.clone(),
             metrics: self.metrics.clone(),

@@ -22,6 +22,7 @@ mod generated {
         world: "flowgate:flow/flow",
         ownership: Borrowing { duplicate_if_necessary: true },
         imports: {
+            "flowgate:flow/llm": async | trappable,
             "flowgate:flow/output": async | trappable,
             "flowgate:flow/session": async | trappable,
             default: trappable,

@@ -9,6 +9,7 @@ mod events;
 mod grants;
 mod http_grant;
 mod keyvalue;
+mod llm;
 mod logging;
 mod memory;
 mod output;
@@ -29,7 +30,8 @@ use crate::bindings::v0_1;
 use crate::clock::Clock;
 use crate::egress::Client;
 use crate::id::FlowId;
-use crate::store::{Quota, Store};
+use crate::llm::{Ledger, Models, Spent};
+use crate::store::{LlmUsage, Quota, Store};
 use crate::trigger::{Emitted, Output, Span};
 
 pub use self::grants::{BadGrant, GRANTS_MAX, Grants, LlmGrant, MODEL_CHARS_MAX};
@@ -59,6 +61,10 @@ pub struct Options {
     pub event_bytes_max: usize,
     /// Spans kept for one execution; further ones are counted. Default 1,000.
     pub spans_max: usize,
+    /// Calls of language models of one execution. Default 100.
+    pub llm_calls_max: u32,
+    /// Replies of language models that it reads as they come, at one time. Default 8.
+    pub llm_streams_max: usize,
     /// Bytes of their names, attributes and errors together. Default 256 KiB.
     pub span_bytes_max: usize,
     /// Keys that a flow may keep by `wasi:keyvalue`, in all its buckets. Default 10,000.
@@ -95,6 +101,8 @@ impl Default for Options {
             events_max: 100,
             event_bytes_max: 256 << 10,
             spans_max: 1_000,
+            llm_calls_max: 100,
+            llm_streams_max: 8,
             span_bytes_max: 256 << 10,
             keyvalue_keys_max: 10_000,
             keyvalue_bytes_max: 64 << 20,
@@ -130,6 +138,21 @@ pub struct Services {
     pub store: Store,
     /// Sends what flows send.
     pub client: Client,
+    /// The language models.
+    pub models: Models,
+    /// What flows spend on them.
+    pub ledger: Ledger,
+}
+
+#[cfg(test)]
+impl Services {
+    /// Those of a house whose configuration says nothing.
+    pub(crate) fn of(store: Store) -> Self {
+        let (egress, clock) = (crate::egress::Options::default(), Clock::system());
+        let models = Models::new(&Default::default(), &egress, clock.clone(), |_| None).expect("the default is usable");
+        let ledger = Ledger::new(store.clone(), clock);
+        Self { client: Client::new(&egress), models, ledger, store }
+    }
 }
 
 impl fmt::Debug for Services {
@@ -149,6 +172,8 @@ pub struct Given {
     pub config: Arc<BTreeMap<String, String>>,
     /// What the operator permits the flow.
     pub grants: Arc<Grants>,
+    /// What was spent on language models, to be added to.
+    pub spent: Spent,
     /// The conversation, where the trigger names one.
     pub session: Option<Session>,
     /// Takes what the flow says; its bound is how far the flow may run ahead of its reader.
@@ -162,6 +187,7 @@ pub struct Ctx {
     config: config::Config,
     events: events::Events,
     keyvalue: keyvalue::KeyValue,
+    llm: llm::Llm,
     logs: Logs,
     memory: Memory,
     output: output::Outputs,
@@ -175,6 +201,7 @@ impl Ctx {
     /// Prepares the capabilities for one execution.
     pub fn new(options: &Options, services: &Services, given: Given) -> Self {
         let logs = Logs::new(options, given.clock.clone());
+        let (models, ledger) = (services.models.clone(), services.ledger.clone());
         let spans = Spans::new(options);
         let mut table = ResourceTable::new();
         table.set_max_capacity(options.resources_max);
@@ -183,6 +210,7 @@ impl Ctx {
             keyvalue: keyvalue::KeyValue::new(options, store, given.flow, given.clock.clone(), spans.clone()),
             config: config::Config::new(given.config),
             events: events::Events::new(options, given.clock.clone()),
+            llm: llm::Llm::new(options, models, ledger, given.flow, given.grants, given.spent),
             memory: Memory::new(given.memory_bytes_max, options.table_elements_max),
             output: output::Outputs::new(options, given.output, spans.clone()),
             session: session::Conversation::new(options, given.session, given.clock, spans.clone()),
@@ -230,6 +258,16 @@ impl Ctx {
         self.events.take()
     }
 
+    /// What it spent on language models so far.
+    pub fn llm_usage(&self) -> LlmUsage {
+        self.llm.usage()
+    }
+
+    /// Ends the replies of language models that are still on their way.
+    pub fn end_chats(&mut self) {
+        self.llm.end(&mut self.table);
+    }
+
     /// How long its calls took, and how many more there were than are kept.
     pub fn take_spans(&self) -> (Vec<Span>, u64) {
         self.spans.take()
@@ -247,6 +285,10 @@ pub fn add_to_linker(linker: &mut Linker<Ctx>) -> wasmtime::Result<()> {
     v0_1::flow::output::add_to_linker::<Ctx, HasSelf<output::Outputs>>(linker, |ctx| &mut ctx.output)?;
     v0_1::flow::events::add_to_linker::<Ctx, HasSelf<events::Events>>(linker, |ctx| &mut ctx.events)?;
     v0_1::flow::session::add_to_linker::<Ctx, HasSelf<session::Conversation>>(linker, |ctx| &mut ctx.session)?;
+    v0_1::flow::llm::add_to_linker::<Ctx, llm::HasLlm>(linker, |ctx| {
+        let Ctx { llm, output, spans, table, .. } = ctx;
+        llm::View { llm, output, spans, table }
+    })?;
     keyvalue::add_to_linker(linker)?;
     v0_1::flow::spans::add_to_linker::<Ctx, spans::HasSpans>(linker, |ctx| spans::View {
         spans: &ctx.spans,

@@ -55,7 +55,7 @@ impl Outputs {
         }
     }
 
-    async fn say(&mut self, text: Option<String>, data: Option<String>) -> Result<(), Error> {
+    pub(super) async fn say(&mut self, text: Option<String>, data: Option<String>) -> Result<(), Error> {
         if text.is_none() && data.is_none() {
             return Err(Error::Invalid("give `text`, `data` or both".to_owned()));
         }

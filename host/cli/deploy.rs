@@ -135,7 +135,13 @@ impl Deploy {
             let flow = &wanted.flow;
             out.hint(format_args!("next: flowgate flow promote {flow} {digest}, or flowgate flow rollback {flow}"))?;
         } else if created && !self.no_promote {
-            out.hint(format_args!("next: flowgate hook create NAME --flow {} --auth SCHEME", wanted.flow))?;
+            let is_transform = version["inspection"]["kind"] == "transform01";
+            let next = if is_transform {
+                "subscription create URL --transform"
+            } else {
+                "hook create NAME --auth SCHEME --flow"
+            };
+            out.hint(format_args!("next: flowgate {next} {}", self.flow))?;
         }
         Ok(())
     }

@@ -36,6 +36,7 @@ mod serve;
 mod signature;
 mod spec;
 mod subscription;
+mod subscription_pull;
 mod talk;
 mod test;
 #[cfg(test)]

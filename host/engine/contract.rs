@@ -39,9 +39,11 @@ impl Kind {
         matches!(self, Self::Transform01)
     }
 
-    /// Whether the host lends it an interface that it offers. A transform talks to nobody.
+    /// Whether the host lends it an interface that it offers to some. A transform talks to nobody: beside its log and its
+    /// config it gets what every language brings in by itself.
     pub(super) fn may_import(self, name: &str) -> bool {
-        !(self.is_transform() && ["flowgate:flow/", "wasi:http/"].iter().any(|package| name.starts_with(package)))
+        let package = name.split('/').next().unwrap_or_default();
+        !self.is_transform() || OF_TRANSFORMS.contains(&package)
     }
 
     /// The kind of a compiled component.
@@ -94,6 +96,18 @@ const PACKAGES: &[&[(&str, &str)]] = &[
         ("transformer.wit", include_str!("../../wit/transform-0.1.0/transformer.wit")),
         ("world.wit", include_str!("../../wit/transform-0.1.0/world.wit")),
     ],
+];
+
+/// Packages of which a transform may import.
+const OF_TRANSFORMS: [&str; 8] = [
+    "wasi:logging",
+    "wasi:config",
+    "wasi:cli",
+    "wasi:clocks",
+    "wasi:filesystem",
+    "wasi:io",
+    "wasi:random",
+    "wasi:sockets",
 ];
 
 /// Interfaces that are for guests to export.

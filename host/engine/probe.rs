@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use crate::bindings::v0_1;
 use crate::capability::{Ctx, Given};
 use crate::clock::Clock;
+use crate::llm::Spent;
 use crate::trigger::Json;
 
 use super::load::{Loaded, Program};
@@ -37,6 +38,7 @@ impl Engine {
             flow: None,
             config: Arc::new(BTreeMap::new()),
             grants: Arc::default(),
+            spent: Spent::default(),
             session: None,
             output: mpsc::channel(1).0,
             memory_bytes_max: self.0.options.memory_bytes_max,

@@ -12,6 +12,8 @@ use crate::bindings::v0_1::{self, About, Flow};
 use crate::capability::{Ctx, Given, Grants, Session};
 use crate::clock::{Clock, Timestamp};
 use crate::id::{Digest, ExecutionId, FlowId};
+use crate::llm::Spent;
+use crate::store::LlmUsage;
 use crate::trigger::{Emitted, Failure, LogLine, Output, Reply, Span, Trigger};
 
 use super::load::{Loaded, Program};
@@ -40,6 +42,8 @@ pub struct Call {
     pub config: Arc<BTreeMap<String, String>>,
     /// What the operator permits the flow.
     pub grants: Arc<Grants>,
+    /// What was spent on language models before, and by those that this execution is a part of.
+    pub spent: Spent,
     /// Decides when the deadline has come, and tells the time of log lines.
     pub clock: Clock,
     /// The flow's own limits.
@@ -89,6 +93,8 @@ pub struct Usage {
     pub peak_memory_bytes: u64,
     /// Outputs that it gave.
     pub outputs: u32,
+    /// What it spent on language models.
+    pub llm: LlmUsage,
 }
 
 /// How an execution ended.
@@ -165,6 +171,7 @@ impl Engine {
             flow: Some(call.flow),
             config: call.config,
             grants: call.grants,
+            spent: call.spent,
             session,
             output,
             memory_bytes_max: tighter(options.memory_bytes_max, call.limits.memory_bytes_max),
@@ -253,12 +260,15 @@ pub(super) struct Guest<'a> {
 impl Guest<'_> {
     pub(super) fn report<E>(&mut self, end: E) -> Run<E> {
         let ctx = self.store.data_mut();
+        // First, so that what they have taken is in the report.
+        ctx.end_chats();
         let (logs, logs_dropped) = ctx.logs().take();
         let usage = Usage {
             cpu_us: micros(self.meter.used()),
             wall_us: micros(self.meter.wall()),
             peak_memory_bytes: ctx.memory().peak_bytes() as u64,
             outputs: ctx.outputs(),
+            llm: ctx.llm_usage(),
         };
         let (spans, spans_dropped) = ctx.take_spans();
         Run { end, events: ctx.take_events(), logs, logs_dropped, spans, spans_dropped, usage }
@@ -348,6 +358,7 @@ mod tests {
             trigger: Arc::default(),
             config: Arc::default(),
             grants: Arc::default(),
+            spent: Spent::default(),
             clock,
             limits: Limits::default(),
             reuse_max: 1,

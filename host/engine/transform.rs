@@ -46,6 +46,7 @@ impl Engine {
             flow: None,
             config,
             grants: Arc::default(),
+            spent: crate::llm::Spent::default(),
             session: None,
             output: mpsc::channel(1).0,
             memory_bytes_max: given.memory_bytes_max.min(self.0.options.memory_bytes_max),

@@ -315,7 +315,7 @@ impl Executions {
             trigger_kept: super::attempt::kept(&order.trigger),
         };
         let trigger = Arc::new(order.trigger);
-        (new, Attempt { id, n: 1, target: order.target, hook: order.hook, trigger, wall })
+        (new, Attempt { id, n: 1, target: order.target, hook: order.hook, trigger, wall, llm_tokens_before: 0 })
     }
 }
 

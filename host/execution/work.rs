@@ -68,6 +68,7 @@ impl Executions {
             hook,
             trigger: Arc::new(stored_trigger(execution).map_err(|error| error.to_string())?),
             wall: Duration::from_millis(execution.deadline_ms),
+            llm_tokens_before: execution.llm.tokens(),
         })
     }
 }

@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension as _, Row, ToSql, params, params_from_iter};
 use serde::Serialize;
 
 use super::event::About;
-use super::{Page, Result, Store, count, text_enum};
+use super::{LlmUsage, Page, Result, Store, count, text_enum};
 use crate::clock::Timestamp;
 use crate::id::{self, Digest, ExecutionId, FlowId, HookId, RequestId, WorkspaceId};
 
@@ -109,6 +109,8 @@ pub struct Execution {
     pub cpu_us: u64,
     /// What the guest used at its peak.
     pub memory_bytes: u64,
+    /// What it spent on language models, all attempts together.
+    pub llm: LlmUsage,
     /// Where the outcome is to be delivered.
     pub callback: Option<String>,
     /// The reply or failure, as JSON. None in lists.
@@ -164,13 +166,17 @@ pub struct ExecutionFilter {
 }
 
 pub(super) const SLIM: &str = "id, workspace, flow, hook, version, status, reason, mode, attempt, session, replay_of, created_at, \
-                    started_at, finished_at, deadline_ms, cpu_us, memory_bytes, callback";
+                    started_at, finished_at, deadline_ms, cpu_us, memory_bytes, callback, llm_calls, llm_input_tokens, \
+                    llm_output_tokens, llm_cached_tokens, llm_micro_usd";
 
 /// The columns of one whole execution: what a list leaves out comes last.
 pub(super) const WIDE: &str = "outcome, trigger, body";
 
+/// The place of the first column after the slim ones.
+pub(super) const AFTER_SLIM: usize = 23;
+
 /// The place of the column `sealed` after all these.
-pub(super) const SEALED: usize = 21;
+pub(super) const SEALED: usize = AFTER_SLIM + 3;
 
 impl Store {
     /// Cancels an execution that no worker has. `None` when there is no such execution, else where it stands now and
@@ -365,6 +371,13 @@ pub(super) fn slim(row: &Row<'_>) -> rusqlite::Result<Execution> {
         cpu_us: count(row.get(15)?),
         memory_bytes: count(row.get(16)?),
         callback: row.get(17)?,
+        llm: LlmUsage {
+            calls: count(row.get(18)?),
+            input_tokens: count(row.get(19)?),
+            output_tokens: count(row.get(20)?),
+            cached_tokens: count(row.get(21)?),
+            micro_usd: count(row.get(22)?),
+        },
         outcome: None,
         trigger: String::new(),
         body: Bytes::new(),
@@ -372,8 +385,8 @@ pub(super) fn slim(row: &Row<'_>) -> rusqlite::Result<Execution> {
 }
 
 pub(super) fn whole(row: &Row<'_>) -> rusqlite::Result<Execution> {
-    let body: Vec<u8> = row.get(20)?;
-    Ok(Execution { outcome: row.get(18)?, trigger: row.get(19)?, body: body.into(), ..slim(row)? })
+    let body: Vec<u8> = row.get(AFTER_SLIM + 2)?;
+    Ok(Execution { outcome: row.get(AFTER_SLIM)?, trigger: row.get(AFTER_SLIM + 1)?, body: body.into(), ..slim(row)? })
 }
 
 /// A whole execution without what is sealed.

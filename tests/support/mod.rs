@@ -189,6 +189,16 @@ impl House {
         digest
     }
 
+    /// Runs `flowgate` as somebody at a shell would, with no end to their patience, and returns what it printed.
+    pub(crate) async fn typed(&self, words: &[&str], secret: Option<&str>) -> String {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_flowgate"));
+        command.args(words).env("FLOWGATE_URL", self.url.as_str()).env("FLOWGATE_KEY", &self.key);
+        command.env_remove("FLOWGATE_SECRET").envs(secret.map(|secret| ("FLOWGATE_SECRET", secret)));
+        let done = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        assert!(done.status.success(), "{words:?}: {}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap()
+    }
+
     /// Makes a hook for a flow. `spec` has the members of a hook beside its name and flow.
     pub(crate) async fn hook(&self, flow: &str, spec: Value) -> Hook {
         let mut body = json!({ "name": format!("{flow}-hook-{}", rand::random::<u32>()), "flow": flow });
@@ -297,7 +307,10 @@ pub(crate) fn component(name: &str) -> Bytes {
         return wat::parse_file(text).unwrap().into();
     }
     let built = |workspace: &str| root.join(format!("{workspace}/target/wasm32-wasip2/release/{name}.wasm"));
-    let found = [built("guests"), built("examples")].into_iter().find(|path| path.exists());
+    // Those in other languages, and those that were not written for this host.
+    let others = ["target/components/{}.wasm", "target/foreign/wasm32-wasip2/release/examples/{}.wasm"];
+    let others = others.map(|path| root.join(path.replace("{}", name)));
+    let found = [built("guests"), built("examples")].into_iter().chain(others).find(|path| path.exists());
     let found: PathBuf =
         found.unwrap_or_else(|| panic!("there is no guest `{name}`; `cargo xtask guests` builds them"));
     std::fs::read(found).unwrap().into()

@@ -111,18 +111,18 @@ pub(crate) fn stderr(output: &Output) -> String {
 /// A running `flowgate dev --json`. Dropped, it is killed.
 pub(crate) struct Dev {
     child: Child,
-    events: mpsc::UnboundedReceiver<Value>,
+    events: mpsc::Receiver<Value>,
 }
 
 impl Dev {
     pub(crate) fn start(project: &Project) -> Self {
         let mut command = flowgate(project.path(), &["dev", "--json", "--listen", "127.0.0.1:0"]);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        let (tell, events) = mpsc::unbounded_channel();
+        let (tell, events) = mpsc::channel(10_000);
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
-                let _ = tell.send(serde_json::from_str(&line).unwrap());
+                let _ = tell.blocking_send(serde_json::from_str(&line).unwrap());
             }
         });
         Self { child, events }
