@@ -59,6 +59,7 @@ impl Dev {
     }
 
     async fn open(&self, mut config: Config, project: &Project) -> anyhow::Result<Server> {
+        project.models(&project.manifest.models, &mut config.models.0);
         let data = project.scratch().join("data");
         let usual = LISTEN.parse().expect("an address");
         config.server.listen = self.listen.unwrap_or(usual);

@@ -1,5 +1,6 @@
 //! `flowgate test`: the project's cases, each on a new flow of a server in this process.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use anyhow::Context as _;
 use http::Method;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use serde_json::json;
+use tempfile::TempDir;
 
 use super::build::{At, told};
 use super::local::Local;
@@ -18,6 +20,7 @@ use crate::app::Server;
 use crate::clock::Stopwatch;
 use crate::config::Config;
 use crate::egress::Client;
+use crate::llm::Spec;
 use crate::project::case::{Case, find};
 use crate::project::{Manifest, Project};
 
@@ -78,25 +81,25 @@ impl Test {
         if !self.no_build {
             out.hint(told(&project.build().await?))?;
         }
-        let folder = tempfile::tempdir()?;
-        let responder = Responder::default();
-        let client = Client::instead(responder.start().await?, &config.egress);
-        let local = Local::run(Server::sending_by(client, config, folder.path()).await?).await?;
-        let keeper = Manifest { name: KEEPER.to_owned(), ..project.manifest.clone() };
-        local.flow(&keeper).await?;
-        local.live(KEEPER, &project.component()).await?;
+        let shared = Bench::open(project, &BTreeMap::new(), config.clone()).await?;
         let mut tried = Vec::with_capacity(cases.len());
         for (path, case) in &cases {
             let name = path.strip_prefix(&project.folder).unwrap_or(path).display().to_string();
-            let (watch, trial) = (Stopwatch::start(), Trial { project, local: &local, case });
-            responder.begin(&case.http);
-            let mut faults = trial.run().await.with_context(|| name.clone())?;
-            faults.extend(responder.faults());
+            let watch = Stopwatch::start();
+            // Models are a matter of the whole server.
+            let own = match case.models.is_empty() {
+                true => None,
+                false => Some(Bench::open(project, &case.models, config.clone()).await?),
+            };
+            let faults = own.as_ref().unwrap_or(&shared).run(case).await.with_context(|| name.clone())?;
+            if let Some(own) = own {
+                own.local.stop().await;
+            }
             let one = Tried { name, faults, took: watch.elapsed() };
             out.done(shown(&one))?;
             tried.push(one);
         }
-        local.stop().await;
+        shared.local.stop().await;
         Ok(tried)
     }
 
@@ -111,26 +114,41 @@ impl Test {
     }
 }
 
-/// One case on its way.
-struct Trial<'a> {
+/// A server for cases, and whoever their flows call.
+struct Bench<'a> {
     project: &'a Project,
-    local: &'a Local,
-    case: &'a Case,
+    local: Local,
+    responder: Responder,
+    _folder: TempDir,
 }
 
-impl Trial<'_> {
+impl<'a> Bench<'a> {
+    async fn open(project: &'a Project, models: &BTreeMap<String, Spec>, mut config: Config) -> anyhow::Result<Self> {
+        let (folder, responder) = (tempfile::tempdir()?, Responder::default());
+        project.models(models, &mut config.models.0);
+        project.models(&project.manifest.models, &mut config.models.0);
+        let client = Client::instead(responder.start().await?, &config.egress);
+        let local = Local::run(Server::sending_by(client, config, folder.path()).await?).await?;
+        let keeper = Manifest { name: KEEPER.to_owned(), ..project.manifest.clone() };
+        local.flow(&keeper).await?;
+        local.live(KEEPER, &project.component()).await?;
+        Ok(Self { project, local, responder, _folder: folder })
+    }
+
     /// Runs all turns, on a flow that is made for them and removed after. Returns all that is not as it has to be.
-    async fn run(&self) -> anyhow::Result<Vec<String>> {
+    async fn run(&self, case: &Case) -> anyhow::Result<Vec<String>> {
         let (mut manifest, remote) = (self.project.manifest.clone(), &self.local.remote);
-        manifest.config.extend(self.case.config.clone());
+        manifest.config.extend(case.config.clone());
         self.local.flow(&manifest).await?;
         self.local.live(&manifest.name, &self.project.component()).await?;
+        self.responder.begin(&case.http);
         let spec = json!({
-            "name": manifest.name, "flow": manifest.name, "dialect": self.case.dialect, "auth": [{ "scheme": "none" }],
+            "name": manifest.name, "flow": manifest.name, "dialect": case.dialect, "auth": [{ "scheme": "none" }],
             "deduplicate": "off",
         });
         let hook = remote.send(Method::POST, &["v1", "hooks"], &spec).await?;
-        let faults = Talk { case: self.case, hook: &hook, remote, sessions: "" }.hold().await?;
+        let mut faults = Talk { case, hook: &hook, remote, sessions: "" }.hold().await?;
+        faults.extend(self.responder.faults());
         remote.act(Method::DELETE, &["v1", "hooks", &manifest.name]).await?;
         remote.act(Method::DELETE, &["v1", "flows", &manifest.name]).await?;
         Ok(faults)

@@ -26,6 +26,7 @@ use serde_json::{Map, Value};
 use super::{Error, file, nearest};
 use crate::dialect::Dialect;
 use crate::filter::Filter;
+use crate::llm::Spec;
 
 /// A conversation with a new flow, which remembers nothing of the cases before.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -40,6 +41,10 @@ pub struct Case {
     /// What the flow reads by `wasi:config`, beside and before what the project says.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub config: BTreeMap<String, String>,
+    /// What stands for the models, beside and before what the project says; a mock that echoes unless it says more. Paths
+    /// begin in the project's folder.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub models: BTreeMap<String, Spec>,
     /// Requests that the flow sends, each once, and the answers that it gets. Any other request fails the case.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub http: Vec<Exchange>,

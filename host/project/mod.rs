@@ -16,6 +16,7 @@ use serde::Deserialize;
 
 use crate::capability::Grants;
 use crate::id::{self, BadName};
+use crate::llm::Spec;
 
 pub use build::{Build, Built};
 pub use template::{TEMPLATES, Template};
@@ -118,6 +119,10 @@ pub struct Manifest {
     /// What it asks the operator for; granted while it is developed and tested.
     #[serde(default)]
     pub grants: Grants,
+    /// What stands for the models that it asks, while it is developed and tested; a mock that echoes unless it says more.
+    /// Paths begin in the project's folder.
+    #[serde(default)]
+    pub models: BTreeMap<String, Spec>,
 }
 
 /// How a flow is tested.
@@ -147,6 +152,21 @@ impl Project {
     /// The component, where the build puts it.
     pub fn component(&self) -> PathBuf {
         self.folder.join(&self.manifest.build.component)
+    }
+
+    /// The models of a server for this project: the operator's, and for each alias that those have not, the project's.
+    pub fn models(&self, own: &BTreeMap<String, Spec>, configured: &mut BTreeMap<String, Spec>) {
+        for (alias, spec) in own {
+            configured.entry(alias.clone()).or_insert_with(|| {
+                let mut spec = spec.clone();
+                for path in [&mut spec.script, &mut spec.folder, &mut spec.key_file] {
+                    if !path.as_os_str().is_empty() {
+                        *path = self.folder.join(&path);
+                    }
+                }
+                spec
+            });
+        }
     }
 
     /// The folder of what need not be kept: the development server's data.
