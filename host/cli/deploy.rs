@@ -141,7 +141,7 @@ impl Deploy {
             } else {
                 "hook create NAME --auth SCHEME --flow"
             };
-            out.hint(format_args!("next: flowgate {next} {}", self.flow))?;
+            out.hint(format_args!("next: flowgate {next} {}", wanted.flow))?;
         }
         Ok(())
     }
