@@ -117,6 +117,10 @@ struct Trigger {
     session_id: Option<String>,
     data: Json,
     metadata: Json,
+    /// Whether the content was not recorded, as its sender wanted.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    confidential: bool,
     request: Request,
 }
 
@@ -185,6 +189,7 @@ impl Trigger {
             session_id: trigger.session_id,
             data: trigger.data,
             metadata: trigger.metadata,
+            confidential: trigger.confidential,
             request: Request::new(trigger.request, body),
         }
     }

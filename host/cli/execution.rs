@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::Paging;
 use super::events;
+use super::execution_export;
 use super::out::{Columns, Out, fields, line, lines};
 use super::remote::Remote;
 use super::waterfall;
@@ -23,6 +24,8 @@ pub(super) enum Execution {
     Tail(Named),
     /// Stop an execution.
     Cancel(Named),
+    /// Write it, with its conversation before, as a case for `flowgate test`.
+    Export(execution_export::Export),
     /// Give the same trigger to a flow again, as a new execution.
     Replay {
         /// `exe_…`
@@ -112,6 +115,7 @@ impl Execution {
                 let answer = remote.act(Method::POST, &["v1", "executions", &execution, "cancel"]).await?;
                 out.answer(&answer, |answer| format!("{}\n", events::status_told(answer)))?;
             }
+            Self::Export(export) => export.run(remote, out).await?,
             Self::Replay { execution, version } => {
                 let body = version.map_or_else(|| json!({}), |version| json!({ "version": version }));
                 let answer = remote.send(Method::POST, &["v1", "executions", &execution, "replay"], &body).await?;

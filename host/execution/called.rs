@@ -47,11 +47,12 @@ impl Executions {
     /// What is to be executed for a caller.
     async fn called(&self, caller: &Caller, invocation: Invocation) -> Result<Order, Refusal> {
         let Invocation { flow, message, data, session_id } = invocation;
+        let session = session_id.as_deref();
         let target = async {
             let registry = &self.0.parts.registry;
             let workspace = registry.flow_by_id(caller.flow).await?.workspace;
             let flow = registry.flow(workspace, &flow).await?;
-            registry.resolve(flow.id, &Arc::from(LIVE)).await
+            registry.resolve(flow.id, &Arc::from(LIVE), session).await
         };
         let target = target.await.map_err(|error| refusal(&error.into()))?;
         let trigger = Trigger {

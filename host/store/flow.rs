@@ -7,6 +7,9 @@ use super::{Error, Page, Result, Store, count, stored, taken, text_enum};
 use crate::clock::Timestamp;
 use crate::id::{self, Digest, FlowId, WorkspaceId};
 
+/// The columns of an alias, as `alias` reads them.
+const ALIAS: &str = "name, digest, history, updated_at, canary, canary_percent";
+
 /// Digests that an alias remembers for rollback.
 const ALIAS_HISTORY_MAX: usize = 20;
 
@@ -84,8 +87,19 @@ pub struct Alias {
     pub digest: Digest,
     /// What it stood for before, oldest first.
     pub history: Vec<Digest>,
+    /// What is tried beside it.
+    pub canary: Option<Canary>,
     /// When it was last moved.
     pub updated_at: Timestamp,
+}
+
+/// A version that is tried with a part of an alias's sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Canary {
+    /// The version.
+    pub digest: Digest,
+    /// How many sessions of a hundred, 1 to 99.
+    pub percent: u8,
 }
 
 const FLOW: &str = "id, workspace, name, config, grants, reuse_max, created_at, updated_at";
@@ -289,7 +303,7 @@ impl Store {
         let (found, digests) = self
             .write(move |c| {
                 let alias = c
-                    .prepare_cached("SELECT name FROM aliases WHERE flow = ? AND digest = ?")?
+                    .prepare_cached("SELECT name FROM aliases WHERE flow = ?1 AND (digest = ?2 OR canary = ?2)")?
                     .query_row(params![flow, digest], |row| row.get::<_, String>(0))
                     .optional()?;
                 if let Some(alias) = alias {
@@ -337,16 +351,31 @@ impl Store {
             }
             let surplus = history.len().saturating_sub(ALIAS_HISTORY_MAX);
             history.drain(..surplus);
-            alias_put(c, flow, Alias { name, digest, history, updated_at: at }).map(Some)
+            alias_put(c, flow, Alias { name, digest, history, canary: None, updated_at: at }).map(Some)
         })
         .await
     }
 
-    /// Moves an alias back to what it stood for before and is still there. None when there is nothing to go back to.
+    /// Tries a version with a part of an alias's sessions. None when the version is not ready or there is no such alias.
+    pub async fn alias_try(&self, flow: FlowId, name: &str, canary: Canary, at: Timestamp) -> Result<Option<Alias>> {
+        let name = name.to_owned();
+        self.write(move |c| {
+            let tried = version_find(c, flow, canary.digest)?;
+            let ready = tried.is_some_and(|version| version.state == VersionState::Ready);
+            let Some(alias) = alias_find(c, flow, &name)?.filter(|_| ready) else { return Ok(None) };
+            alias_put(c, flow, Alias { canary: Some(canary), updated_at: at, ..alias }).map(Some)
+        })
+        .await
+    }
+
+    /// Ends what is tried with a part of an alias's sessions, or else moves it back to what it stood for before and is still there. None when there is nothing to go back to.
     pub async fn alias_rollback(&self, flow: FlowId, name: &str, at: Timestamp) -> Result<Option<Alias>> {
         let name = name.to_owned();
         self.write(move |c| {
             let Some(mut alias) = alias_find(c, flow, &name)? else { return Ok(None) };
+            if alias.canary.take().is_some() {
+                return alias_put(c, flow, Alias { updated_at: at, ..alias }).map(Some);
+            }
             while let Some(digest) = alias.history.pop() {
                 let ready = version_find(c, flow, digest)?.is_some_and(|version| version.state == VersionState::Ready);
                 if ready {
@@ -367,8 +396,7 @@ impl Store {
     /// All aliases of a flow, by name.
     pub async fn aliases(&self, flow: FlowId) -> Result<Vec<Alias>> {
         self.read(move |c| {
-            let mut select =
-                c.prepare_cached("SELECT name, digest, history, updated_at FROM aliases WHERE flow = ? ORDER BY name")?;
+            let mut select = c.prepare_cached(&format!("SELECT {ALIAS} FROM aliases WHERE flow = ? ORDER BY name"))?;
             Ok(select.query_map([flow], alias)?.collect::<rusqlite::Result<_>>()?)
         })
         .await
@@ -414,8 +442,8 @@ fn version_find(c: &Connection, flow: FlowId, digest: Digest) -> Result<Option<V
 }
 
 fn alias_find(c: &Connection, flow: FlowId, name: &str) -> Result<Option<Alias>> {
-    let sql = "SELECT name, digest, history, updated_at FROM aliases WHERE flow = ? AND name = ?";
-    Ok(c.prepare_cached(sql)?.query_row(params![flow, name], alias).optional()?)
+    let sql = format!("SELECT {ALIAS} FROM aliases WHERE flow = ? AND name = ?");
+    Ok(c.prepare_cached(&sql)?.query_row(params![flow, name], alias).optional()?)
 }
 
 fn alias_put(c: &Connection, flow: FlowId, alias: Alias) -> Result<Alias> {
@@ -425,10 +453,17 @@ fn alias_put(c: &Connection, flow: FlowId, alias: Alias) -> Result<Alias> {
         tell(c, "flow.promoted", flow, &facts, alias.updated_at)?;
     }
     let history = alias.history.iter().flat_map(|digest| *digest.as_bytes()).collect::<Vec<u8>>();
-    c.prepare_cached(
-        "INSERT OR REPLACE INTO aliases (flow, name, digest, history, updated_at) VALUES (?, ?, ?, ?, ?)",
-    )?
-    .execute(params![flow, alias.name, alias.digest, history, alias.updated_at])?;
+    let (canary, percent) = (alias.canary.map(|one| one.digest), alias.canary.map_or(0, |one| one.percent));
+    let sql = format!("INSERT OR REPLACE INTO aliases (flow, {ALIAS}) VALUES (?, ?, ?, ?, ?, ?, ?)");
+    c.prepare_cached(&sql)?.execute(params![
+        flow,
+        alias.name,
+        alias.digest,
+        history,
+        alias.updated_at,
+        canary,
+        percent
+    ])?;
     Ok(alias)
 }
 
@@ -463,6 +498,11 @@ fn alias(row: &Row<'_>) -> rusqlite::Result<Alias> {
         name: row.get(0)?,
         digest: row.get(1)?,
         history: digests.iter().map(|bytes| Digest::from_bytes(*bytes)).collect(),
+        canary: canary(row.get(4)?, row.get(5)?),
         updated_at: row.get(3)?,
     })
+}
+
+fn canary(digest: Option<Digest>, percent: u8) -> Option<Canary> {
+    Some(Canary { digest: digest?, percent })
 }

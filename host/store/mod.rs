@@ -66,7 +66,7 @@ pub use dead::{Recovery, Wished};
 pub use delivery::{Delivery, DeliveryFilter, DeliveryStatus, NewDelivery, Step};
 pub use event::{Event, Place, SessionEnd};
 pub use execution::{Execution, ExecutionFilter, Logs, Origin, OutputRow, Spans, Status};
-pub use flow::{Alias, Flow, NewVersion, Version, VersionState};
+pub use flow::{Alias, Canary, Flow, NewVersion, Version, VersionState};
 pub use flow_secret::FlowSecret;
 pub use hook::Hook;
 pub use job::{Claim, Job, Lease};

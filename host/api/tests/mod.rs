@@ -217,7 +217,7 @@ impl House {
         };
         let request = trigger::Request { method: "POST".to_owned(), body: "hello".into(), ..Default::default() };
         let order = Order {
-            target: self.api.registry.resolve(flow.id, &Arc::from(LIVE)).await.unwrap(),
+            target: self.api.registry.resolve(flow.id, &Arc::from(LIVE), None).await.unwrap(),
             hook,
             trigger: Trigger { message: Some("hi".to_owned()), request, ..Trigger::default() },
             claims: Vec::new(),

@@ -4,6 +4,10 @@ ALTER TABLE flows ADD COLUMN grants TEXT NOT NULL DEFAULT '{}';
 -- Executions that one instance may run, one after the other.
 ALTER TABLE flows ADD COLUMN reuse_max INTEGER NOT NULL DEFAULT 1;
 
+-- A version that is tried with a part of an alias's sessions.
+ALTER TABLE aliases ADD COLUMN canary BLOB;
+ALTER TABLE aliases ADD COLUMN canary_percent INTEGER NOT NULL DEFAULT 0;
+
 CREATE TABLE flow_secrets (
   flow BLOB NOT NULL,
   name TEXT NOT NULL,
