@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -25,7 +26,7 @@ pub struct House {
 }
 
 /// A management API.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Api {
     address: SocketAddr,
     authorization: String,
@@ -128,6 +129,23 @@ impl Api {
             ensure!(begin.elapsed() < PATIENCE, "the queue does not run empty");
             sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// Grants a flow what it may call.
+    pub async fn grant(&self, flow: &str, grants: &Value) -> Result<()> {
+        self.send("PUT", &format!("/v1/flows/{flow}/grants"), grants).await.map(|_| ())
+    }
+
+    /// Whether the server answers.
+    pub async fn answers(&self) -> Result<()> {
+        self.call("GET", "/v1/flows?limit=1", "text/plain", b"").await.map(|_| ())
+    }
+
+    /// The bytes of an authorized request, after which the connection is closed.
+    pub fn request(&self, method: &str, path: &str, content_type: &str, body: &[u8]) -> Bytes {
+        let authorization = ("authorization", self.authorization.as_str());
+        let headers = [authorization, ("content-type", content_type), ("connection", "close")];
+        wire::request(method, path, &headers, body)
     }
 
     async fn send(&self, method: &str, path: &str, body: &Value) -> Result<Value> {

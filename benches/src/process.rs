@@ -103,10 +103,27 @@ impl Server {
 
     /// The bytes of memory that it has now.
     pub fn resident_bytes(&self) -> Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-        let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
-        Ok(kib << 10)
+        status_bytes(&self.pid.to_string(), "VmRSS:")
+    }
+
+    /// The bytes of memory that it and the processes that it started have now.
+    pub fn family_bytes(&self) -> Result<u64> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid))?;
+        let children = tasks.flatten().filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+        let children = children.collect::<Vec<_>>().join(" ");
+        // A child may have ended since.
+        let theirs = children.split_whitespace().filter_map(|pid| status_bytes(pid, "VmRSS:").ok());
+        Ok(self.resident_bytes()? + theirs.sum::<u64>())
+    }
+
+    /// The most bytes of memory that it has had so far.
+    pub fn peak_bytes(&self) -> Result<u64> {
+        status_bytes(&self.pid.to_string(), "VmHWM:")
+    }
+
+    /// Whether it still runs.
+    pub fn runs(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
     }
 
     /// Asks it to stop and waits until it has.
@@ -140,6 +157,14 @@ fn cpu(pid: &str) -> Result<Duration> {
     let fields = stat.rsplit_once(')').context("no name in stat")?.1;
     let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<f64>).sum::<Result<f64, _>>()?;
     Ok(Duration::from_secs_f64(ticks / TICKS))
+}
+
+/// One of the sizes in `/proc/PID/status`.
+fn status_bytes(pid: &str, name: &str) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).with_context(|| format!("no {name}"))?;
+    let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
+    Ok(kib << 10)
 }
 
 fn run(program: &str, arguments: &[&str]) -> Result<()> {

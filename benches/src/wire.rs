@@ -42,7 +42,12 @@ impl Connection {
     pub async fn open(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, received: Vec::with_capacity(16 << 10) })
+        Ok(Self::over(stream))
+    }
+
+    /// Goes on over a stream that is connected.
+    pub fn over(stream: TcpStream) -> Self {
+        Self { stream, received: Vec::with_capacity(16 << 10) }
     }
 
     /// Sends the bytes of one request and reads its answer to the end. Not cancel safe: the connection is then of no use.

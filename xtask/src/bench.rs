@@ -18,6 +18,12 @@ pub(crate) fn measure(args: &[&str]) -> Result<()> {
     measured_by("bench", args)
 }
 
+/// Lets hostile guests, clients and uploads loose on a server, and writes `docs/abuse.*`.
+pub(crate) fn abuse(args: &[&str]) -> Result<()> {
+    guests::build()?;
+    measured_by("abuse", args)
+}
+
 fn measured_by(program: &str, args: &[&str]) -> Result<()> {
     run(cargo(".", &["build", "--release", "--locked", "-p", "flowgate", "-p", "flowgate-benches"]))?;
     let mut measure = Command::new(root().join("target/release").join(program));

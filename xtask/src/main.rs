@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask test`, `demo`, `guests`, `senders`, `fuzz`, `bench`.
+//! The project's own commands: `cargo xtask test`, `demo`, `guests`, `senders`, `fuzz`, `bench`, `abuse`.
 
 use std::process::ExitCode;
 
@@ -21,6 +21,7 @@ cargo xtask senders        installs the programs of others that the tests run
 cargo xtask fuzz [TARGET] [--seconds N]
                            runs the fuzz targets whose path contains TARGET, each for N seconds (60)
 cargo xtask bench [ARGS]   measures a release build beside a bare server and wasmtime, and writes docs/benchmarks/latest.*
+cargo xtask abuse [ARGS]   lets hostile guests, clients and uploads loose on a release build, and writes docs/abuse.*
 ";
 
 #[expect(clippy::print_stderr, reason = "a command line tool talks to whoever started it")]
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         ["senders"] => senders::install(),
         ["fuzz", ref args @ ..] => fuzz::targets(args),
         ["bench", ref args @ ..] => bench::measure(args),
+        ["abuse", ref args @ ..] => bench::abuse(args),
         _ => {
             eprint!("{HELP}");
             return ExitCode::from(2);

@@ -1,4 +1,4 @@
-//! Asks for more random bytes than anybody needs. `data`: `{"bytes": 1099511627776}`.
+//! Asks for more random bytes than anybody needs. `data`: `{"bytes": 1099511627776, "times": 1}`.
 #![cfg(target_family = "wasm")]
 
 use flowgate::{Result, Trigger};
@@ -16,15 +16,22 @@ wit_bindgen::generate!({
 struct Input {
     #[serde(default = "terabyte")]
     bytes: u64,
+    #[serde(default = "once")]
+    times: u64,
 }
 
 fn terabyte() -> u64 {
     1 << 40
 }
 
+fn once() -> u64 {
+    1
+}
+
 fn handle(trigger: Trigger) -> Result<String> {
-    let bytes = get_random_bytes(trigger.data::<Input>()?.bytes);
-    Ok(format!("got {}", bytes.len()))
+    let input: Input = trigger.data()?;
+    let got: usize = (0..input.times).map(|_| get_random_bytes(input.bytes).len()).sum();
+    Ok(format!("got {got}"))
 }
 
 flowgate::flow!(handle);
