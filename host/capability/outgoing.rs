@@ -201,7 +201,7 @@ impl Outgoing {
         if let Some(secret) = vault.named_in(url.as_str().as_bytes()) {
             return Err(headers_only("URL", &secret));
         }
-        let granted = |secret: &str| grants.iter().any(|grant| grant.secrets.iter().any(|name| name == secret));
+        let granted = |name: &str| grants.iter().any(|grant| grant.secrets.iter().any(|own| own == name));
         for (name, value) in &mut wanted.headers {
             match vault.fill(name, value, granted) {
                 Ok(filled) => *value = filled.unwrap_or_else(|| value.clone()),
