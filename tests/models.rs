@@ -149,6 +149,30 @@ async fn the_caller_reads_the_words_while_they_come() {
     assert!(said.len() > 3, "in pieces: {said:?}");
 }
 
+#[tokio::test]
+async fn a_stream_that_is_let_go_of_costs_what_has_come() {
+    let house = House::start().await;
+    house.deploy("listener", "listener").await;
+    let grants = json!({ "llm": { "models": ["mock", "none"] } });
+    house.api(Method::PUT, "/v1/flows/listener/grants", Some(grants)).await.expect(200);
+    let hook = house.hook("listener", json!({ "auth": [hmac()] })).await;
+    let words = "word ".repeat(300);
+    let heard = async |data: Value| {
+        let ended = execution(&house, &hook, json!({ "message": words, "data": data })).await;
+        (ended["reply"]["data"].clone(), ended["usage"]["llm"].clone())
+    };
+    let (whole, cost) = heard(json!({ "embed": ["a", "b"] })).await;
+    assert_eq!((whole["pieces"].as_array().unwrap().len(), &whole["finish"]), (300, &json!("stop")));
+    assert_eq!((&whole["models"], &cost["calls"], &cost["output_tokens"]), (&json!(["mock"]), &json!(2), &json!(500)));
+    assert_eq!(whole["vectors"].as_array().unwrap().len(), 2);
+    assert_ne!(whole["vectors"][0], whole["vectors"][1]);
+    for keep in [false, true] {
+        let (some, cost) = heard(json!({ "stop_after": 3, "keep": keep })).await;
+        assert_eq!((some["pieces"].as_array().unwrap().len(), &some["finish"]), (3, &Value::Null));
+        assert_eq!((&cost["calls"], &cost["output_tokens"]), (&json!(1), &json!(5)), "15 bytes: {cost}");
+    }
+}
+
 /// What a provider was sent, by the header `authorization` and the body.
 type Seen = Arc<Mutex<Vec<(String, Value)>>>;
 
