@@ -12,6 +12,7 @@ use crate::bindings::v0_1::{self, About, Flow};
 use crate::capability::{Ctx, Given, Grants, Session};
 use crate::clock::{Clock, Timestamp};
 use crate::id::{Digest, ExecutionId, FlowId};
+use crate::store::Speaker;
 use crate::trigger::{Emitted, Failure, LogLine, Output, Reply, Span, Trigger};
 
 use super::load::{Loaded, Program};
@@ -155,10 +156,11 @@ impl Engine {
     pub async fn run(&self, loaded: &Loaded, call: Call, output: mpsc::Sender<Output>, stop: CancellationToken) -> Run {
         let Ok(_slot) = self.0.slots.try_acquire() else { return Run::busy() };
         let options = &self.0.options;
-        let session = call.trigger.session_id.clone().map(|id| Session {
-            store: self.0.services.store.clone(),
-            flow: call.flow,
-            id,
+        let session = call.trigger.session_id.clone().map(|id| {
+            let Trigger { hook, user_id, confidential, .. } = &*call.trigger;
+            let (execution, confidential) = (call.execution, *confidential);
+            let speaker = Speaker { execution, hook: *hook, user_id: user_id.clone(), confidential };
+            Session { store: self.0.services.store.clone(), flow: call.flow, id, speaker }
         });
         let given = Given {
             clock: call.clock.clone(),
