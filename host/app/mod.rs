@@ -246,7 +246,6 @@ impl House {
             store: store.clone(),
             clock: clock.clone(),
             queue: queue.clone(),
-            hooks: hooks.clone(),
             subscriptions: subscriptions.clone(),
             deliveries: deliveries.clone(),
         };

@@ -15,7 +15,7 @@ use crate::capability::{Ctx, Given, Grants, Secrets, Session};
 use crate::clock::{Clock, Timestamp};
 use crate::id::{Digest, ExecutionId, FlowId};
 use crate::llm::Spent;
-use crate::store::LlmUsage;
+use crate::store::{LlmUsage, Speaker};
 use crate::trigger::{Emitted, Failure, LogLine, Output, Reply, Span, Trigger};
 
 use super::load::{Loaded, Program};
@@ -169,10 +169,11 @@ impl Engine {
     pub async fn run(&self, loaded: &Loaded, call: Call, output: mpsc::Sender<Output>, stop: CancellationToken) -> Run {
         let Ok(_slot) = self.0.slots.try_acquire() else { return Run::busy() };
         let options = &self.0.options;
-        let session = call.trigger.session_id.clone().map(|id| Session {
-            store: self.0.services.store.clone(),
-            flow: call.flow,
-            id,
+        let session = call.trigger.session_id.clone().map(|id| {
+            let Trigger { hook, user_id, confidential, .. } = &*call.trigger;
+            let (execution, confidential) = (call.execution, *confidential);
+            let speaker = Speaker { execution, hook: *hook, user_id: user_id.clone(), confidential };
+            Session { store: self.0.services.store.clone(), flow: call.flow, id, speaker }
         });
         let cpu_max = Duration::from_millis(tighter(options.cpu_ms_max, call.limits.cpu_ms_max));
         let meter = Arc::new(Meter::new(tighter(cpu_max, call.budget.as_ref().map(|budget| budget.left()))));

@@ -253,7 +253,7 @@ impl Registry {
 
     /// Removes a flow and its versions. [`Error::InUse`] while a hook or an unfinished execution needs it.
     pub async fn delete(&self, flow: &Flow) -> Result<(), Error> {
-        self.0.store.flow_delete(flow.id).await?;
+        self.0.store.flow_delete(flow.id, self.0.clock.now()).await?;
         self.forget(flow.id);
         Ok(())
     }

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde_json::json;
 
-use super::{Error, Page, Result, Store, count, stored, taken, text_enum};
+use super::{Error, Page, Result, Store, count, departed, stored, taken, text_enum};
 use crate::clock::Timestamp;
 use crate::id::{self, Digest, FlowId, WorkspaceId};
 
@@ -185,8 +185,9 @@ impl Store {
     }
 
     /// Removes a flow with its versions, aliases, sessions and state. [`Error::InUse`] while a hook uses it or an
-    /// execution of it is not finished. Executions that are finished stay until they are too old.
-    pub async fn flow_delete(&self, id: FlowId) -> Result<()> {
+    /// execution of it is not finished. Executions that are finished stay until they are too old, and so do messages while
+    /// the workspace has anybody to tell of them.
+    pub async fn flow_delete(&self, id: FlowId, at: Timestamp) -> Result<()> {
         let _components = self.0.components.lock().await;
         let digests = self
             .write(move |c| {
@@ -207,11 +208,17 @@ impl Store {
                     .prepare_cached("DELETE FROM versions WHERE flow = ? RETURNING digest")?
                     .query_map([id], |row| row.get(0))?
                     .collect::<rusqlite::Result<Vec<Digest>>>()?;
-                for table in ["aliases", "messages", "state", "flow_secrets", "keyvalue", "keyvalue_kept", "llm_usage"]
-                {
+                for table in ["aliases", "state", "flow_secrets", "keyvalue", "keyvalue_kept", "llm_usage"] {
                     c.prepare_cached(&format!("DELETE FROM {table} WHERE flow = ?"))?.execute([id])?;
                 }
-                c.prepare_cached("DELETE FROM flows WHERE id = ?")?.execute([id])?;
+                let gone = c
+                    .prepare_cached("DELETE FROM flows WHERE id = ? RETURNING workspace, name")?
+                    .query_row([id], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))
+                    .optional()?;
+                let kept = gone.map_or(Ok(false), |(workspace, name)| departed::keep(c, workspace, id, &name, at))?;
+                if !kept {
+                    departed::forget(c, id, u32::MAX)?;
+                }
                 unreferenced(c, digests)
             })
             .await?;
@@ -250,7 +257,13 @@ impl Store {
             ])?;
             let subject = [&new.flow.as_bytes()[..], digest.as_bytes()].concat();
             super::job::put(c, new.job, new.workspace, &subject, new.created_at)?;
-            tell(c, "flow.version.created", new.flow, &json!({"version": digest}), new.created_at)?;
+            tell(
+                c,
+                "flow.version.created",
+                new.flow,
+                &json!({"version": digest, "size_bytes": size_bytes}),
+                new.created_at,
+            )?;
             let version = version_find(c, new.flow, digest)?;
             Ok((version.ok_or(Error::Corrupt("version"))?, true))
         })
@@ -284,14 +297,23 @@ impl Store {
     ) -> Result<()> {
         self.write(move |c| {
             super::job::done(c, &lease)?;
-            c.prepare_cached("UPDATE versions SET state = ?, detail = ? WHERE flow = ? AND digest = ?")?
-                .execute(params![state, detail, flow, digest])?;
+            let facts = c
+                .prepare_cached(
+                    "UPDATE versions SET state = ?, detail = ? WHERE flow = ? AND digest = ?
+                     RETURNING size_bytes, detail ->> '$.failure'",
+                )?
+                .query_row(params![state, detail, flow, digest], |row| {
+                    let (size_bytes, failure): (i64, Option<String>) = (row.get(0)?, row.get(1)?);
+                    Ok(json!({"version": digest, "size_bytes": size_bytes, "failure": failure}))
+                })
+                .optional()?;
+            let Some(facts) = facts else { return Ok(()) };
             let kind = match state {
                 VersionState::Compiling => return Ok(()),
                 VersionState::Ready => "flow.version.ready",
                 VersionState::Failed => "flow.version.failed",
             };
-            tell(c, kind, flow, &json!({"version": digest}), at)
+            tell(c, kind, flow, &facts, at)
         })
         .await
     }

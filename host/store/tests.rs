@@ -53,6 +53,11 @@ async fn house() -> House {
 }
 
 impl House {
+    fn speaker(&self) -> Speaker {
+        let new = self.execution();
+        Speaker { execution: new.id, hook: new.hook, user_id: None, confidential: false }
+    }
+
     fn execution(&self) -> NewExecution {
         NewExecution {
             id: ExecutionId::at(NOW.unix_ms_unsigned()),
@@ -406,10 +411,10 @@ async fn what_is_in_use_is_not_removed() {
     let refused = house.store.version_delete(house.flow, digest).await;
     assert!(matches!(refused, Err(Error::InUse(why)) if why.contains("`live`")));
     let hook = house.hook("orders").await;
-    let refused = house.store.flow_delete(house.flow).await;
+    let refused = house.store.flow_delete(house.flow, NOW).await;
     assert!(matches!(refused, Err(Error::InUse(why)) if why.contains("orders")));
     house.store.hook_delete(house.workspace, hook.id, NOW).await.unwrap();
-    house.store.flow_delete(house.flow).await.unwrap();
+    house.store.flow_delete(house.flow, NOW).await.unwrap();
     assert!(!house.store.component_path(&digest).exists());
 }
 
@@ -551,7 +556,7 @@ async fn a_session_keeps_messages_in_order_and_state_by_version() {
     let (store, flow) = (&house.store, house.flow);
     for n in 1..=5 {
         let message = NewMessage { at: NOW, role: "user".into(), text: n.to_string(), data: None };
-        assert_eq!(store.session_append(flow, "s", message).await.unwrap(), n);
+        assert_eq!(store.session_append(flow, "s", message, house.speaker()).await.unwrap(), n);
     }
     let texts = |messages: Vec<Message>| messages.into_iter().map(|m| m.text).collect::<String>();
     assert_eq!(texts(store.session_messages(flow, "s", 2, None).await.unwrap()), "45");

@@ -30,6 +30,7 @@ mod document;
 mod executions;
 mod grants;
 mod hooks;
+mod pulling;
 mod reading;
 mod subscriptions;
 mod versions;
@@ -131,7 +132,6 @@ impl House {
             store: store.clone(),
             clock: clock.clone(),
             queue,
-            hooks: hooks.clone(),
             subscriptions: subscriptions.clone(),
             deliveries: deliveries.clone(),
         };
