@@ -9,7 +9,6 @@ pub mod cache;
 
 pub mod clock;
 
-pub mod transform;
 pub mod trigger;
 
 pub mod filter;
@@ -30,6 +29,8 @@ pub mod metrics;
 
 pub mod store;
 
+pub mod llm;
+
 pub mod bindings;
 
 pub mod capability;
@@ -43,6 +44,8 @@ pub mod subscription;
 pub mod queue;
 
 pub mod registry;
+
+pub mod transform;
 
 pub mod delivery;
 

@@ -1,6 +1,6 @@
 //! An execution as Server-Sent Events (WHATWG HTML §9.2): what it says, as it says it, then how it ended.
 //!
-//! Events are `say`, `progress` and `end`, each with an id to resume from (`Last-Event-ID`). A comment every 15 seconds
+//! Events are `say`, `progress`, `delta` (a part of the reply's text) and `end`, each with an id to resume from (`Last-Event-ID`). A comment every 15 seconds
 //! keeps proxies from closing a quiet stream.
 
 use std::convert::Infallible;

@@ -221,7 +221,7 @@ pub struct Emitted {
     pub data: Json,
 }
 
-/// What a flow says before its reply. JSON: `{"kind":"say",…}` or `{"kind":"progress",…}`.
+/// What a flow says before its reply. JSON: `{"kind":"say",…}`, `{"kind":"progress",…}` or `{"kind":"delta",…}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", from = "Flat")]
 pub enum Output {
@@ -242,12 +242,18 @@ pub enum Output {
         /// For a person.
         message: String,
     },
+    /// A part of the reply's text, as it comes. The reply has the whole.
+    Delta {
+        /// The part.
+        text: String,
+    },
 }
 
 /// An [`Output`] as it is read: JSON that is kept as written cannot stand behind a tag.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Flat {
+    kind: String,
     text: Option<String>,
     data: Option<Json>,
     percent: Option<u8>,
@@ -255,10 +261,11 @@ struct Flat {
 }
 
 impl From<Flat> for Output {
-    fn from(Flat { text, data, percent, message }: Flat) -> Self {
-        match message {
-            Some(message) => Self::Progress { percent, message },
-            None => Self::Say { text, data },
+    fn from(Flat { kind, text, data, percent, message }: Flat) -> Self {
+        match kind.as_str() {
+            "progress" => Self::Progress { percent, message: message.unwrap_or_default() },
+            "delta" => Self::Delta { text: text.unwrap_or_default() },
+            _ => Self::Say { text, data },
         }
     }
 }
@@ -364,7 +371,8 @@ mod tests {
     fn what_was_said_is_read_again() {
         let data = Some(Json::parse("[1.0]".to_owned()).unwrap());
         let said = Output::Say { text: Some("hi".to_owned()), data };
-        for output in [said, Output::Progress { percent: Some(5), message: "slowly".to_owned() }] {
+        let progress = Output::Progress { percent: Some(5), message: "slowly".to_owned() };
+        for output in [said, progress, Output::Delta { text: "h".to_owned() }] {
             let text = serde_json::to_string(&output).unwrap();
             assert_eq!(serde_json::from_str::<Output>(&text).unwrap(), output);
         }
@@ -405,6 +413,7 @@ mod fuzz {
         r#"{"kind":"retry","after_ms":5,"message":"busy"}"#,
         r#"{"kind":"say","text":"hi","data":{"a":null}}"#,
         r#"{"kind":"progress","percent":5,"message":"half"}"#,
+        r#"{"kind":"delta","text":"ha"}"#,
         r#"{"at_ms":1,"level":"info","source":"stdout","message":"hi"}"#,
     ];
 

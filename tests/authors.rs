@@ -66,6 +66,48 @@ async fn a_solved_ticket_notifies_those_concerned() {
 }
 
 #[tokio::test]
+async fn a_slash_command_is_answered_in_slacks_own_words() {
+    let house = House::start().await;
+    house.deploy("slack-command", "slack-command").await;
+    let hook = house.hook("slack-command", json!({ "auth": [{ "scheme": "slack" }] })).await;
+    let path = format!("{}/examples/slack-command/request.form", env!("CARGO_MANIFEST_DIR"));
+    let form = String::from_utf8(std::fs::read(path).unwrap()).unwrap();
+    let kind = [("content-type", "application/x-www-form-urlencoded")];
+    let answer = house.send_with(&hook, &kind, Bytes::from(form.clone())).await;
+    assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, "application/json"), "{}", answer.text());
+    let told = answer.json();
+    assert_eq!(told["text"], "Lunch &amp; tea? (Pizza, Sushi)");
+    assert_eq!(
+        (&told["response_type"], &told["blocks"][1]["elements"][1]["value"]),
+        (&json!("in_channel"), &json!("Sushi"))
+    );
+    let answer = house.send_with(&hook, &kind, Bytes::from(form.replace("%7C", ""))).await.expect(200);
+    assert_eq!(answer["response_type"], "ephemeral");
+    let mut forger = hook.clone();
+    forger.secret = "another".to_owned();
+    assert_eq!(house.send_with(&forger, &kind, Bytes::from(form)).await.problem(401), "unauthenticated");
+}
+
+#[tokio::test]
+async fn a_push_is_summarised() {
+    let house = House::start().await;
+    let component = format!("{}/target/components/push-summary.wasm", env!("CARGO_MANIFEST_DIR"));
+    house.typed(&["deploy", "push-summary", &component], None).await;
+    let hook = house.hook("push-summary", json!({ "auth": [{ "scheme": "github" }] })).await;
+    let path = format!("{}/examples/push-summary/request.json", env!("CARGO_MANIFEST_DIR"));
+    let push = Bytes::from(std::fs::read(path).unwrap());
+    let told = house.send_with(&hook, &[("x-github-event", "push")], push.clone()).await.expect(200)["reply"].clone();
+    let text = told["text"].as_str().unwrap();
+    assert!(
+        text.starts_with("ada pushed 2 commits to main of lovelace/engine:\n- 1481a2d Carry the tens (Ada"),
+        "{text}"
+    );
+    assert_eq!((&told["data"]["files"], &told["data"]["folders"][0]), (&json!(6), &json!("mill/")), "{told}");
+    let ping = house.send_with(&hook, &[("x-github-event", "ping")], push).await.expect(200);
+    assert_eq!(ping["reply"]["text"], "Nothing to tell of a ping.");
+}
+
+#[tokio::test]
 async fn both_templates_build_components_that_run() {
     let house = House::start().await;
     for template in ["cargo", "cargo-component"] {

@@ -1,6 +1,7 @@
 //! The command line against a running house: what an operator types, and what comes of it.
 
-use std::process::{Command, Output};
+use std::io::Write as _;
+use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
@@ -99,4 +100,39 @@ async fn a_path_id_is_set_changed_and_taken_away() {
     );
     assert_eq!(told(&house, &["hook", "update", "agent", "--path-id", "xyz"]).await["url_path"], "/agents/xyz/webhook");
     assert_eq!(told(&house, &["hook", "update", "agent", "--path-id", ""]).await["path_id"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_flow_is_granted_what_it_needs_and_its_secrets_are_on_no_command_line() {
+    let house = House::start().await;
+    house.deploy("bot", "echo").await;
+    let grant = ["flow", "grant", "bot", "http", "https://api.example.com/v1/*", "--method", "get", "--secret", "KEY"];
+    let granted = run(&house, &grant, None).await;
+    let (out, err) = (String::from_utf8_lossy(&granted.stdout), String::from_utf8_lossy(&granted.stderr));
+    assert_eq!(out, "http api.example.com --method GET --path /v1/* --secret KEY\n", "{err}");
+    assert!(err.contains("flowgate flow secret bot set KEY"), "{err}");
+
+    let mut set = Command::new(env!("CARGO_BIN_EXE_flowgate"));
+    set.args(["flow", "secret", "bot", "set", "KEY"]);
+    set.env("FLOWGATE_URL", house.url.as_str()).env("FLOWGATE_KEY", &house.key);
+    let mut set = set.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    set.stdin.take().unwrap().write_all(b"sk-from-a-file\n").unwrap();
+    let set = tokio::task::spawn_blocking(move || set.wait_with_output().unwrap()).await.unwrap();
+    assert!(set.status.success());
+    let listed = told(&house, &["flow", "secret", "bot", "list"]).await;
+    assert_eq!(listed["data"][0]["name"], "KEY");
+
+    told(&house, &["flow", "grant", "bot", "reveal", "KEY"]).await;
+    told(&house, &["flow", "grant", "bot", "llm", "fast", "--tokens-per-day", "5"]).await;
+    let all = told(&house, &["flow", "grant", "bot", "call", "other"]).await;
+    let http = json!([{ "host": "api.example.com", "methods": ["GET"], "paths": ["/v1/*"], "secrets": ["KEY"] }]);
+    let llm = json!({ "models": ["fast"], "tokens_per_day": 5 });
+    assert_eq!(all, json!({ "http": http, "reveal": ["KEY"], "llm": llm, "flows": ["other"] }));
+    assert_eq!(told(&house, &["flow", "grant", "bot"]).await, all);
+
+    told(&house, &["flow", "revoke", "bot", "http", "api.example.com"]).await;
+    assert!(!run(&house, &["flow", "revoke", "bot", "http", "api.example.com"], None).await.status.success());
+    assert_eq!(told(&house, &["flow", "revoke", "bot", "all"]).await, json!({}));
+    let wrong = run(&house, &["flow", "grant", "bot", "http", "API.example.com"], None).await;
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("write `api.example.com`"));
 }

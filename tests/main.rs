@@ -2,6 +2,8 @@
 
 // Who may send to a hook, and what bodies.
 mod admission;
+// Flows of the asynchronous world, beside synchronous ones.
+mod asynchronous;
 // Examples and templates.
 mod authors;
 // Outcomes delivered to a receiver.
@@ -12,6 +14,8 @@ mod commands;
 mod confidential;
 // The API against its own document.
 mod contract;
+// What receivers ask for beside a signature: tokens, client certificates; and names that lead nowhere.
+mod credentials;
 // Power cuts and orderly stops.
 mod crash;
 // Targets that fail, hang, or want less, beside others that do not.
@@ -30,14 +34,26 @@ mod handshakes;
 mod keyvalue;
 // Flows that call flows.
 mod flows;
+// Components of the first release, as they were uploaded then.
+mod kept;
+// Flows in other languages than Rust.
+mod languages;
+// Receivers that do not answer, and what waits for them.
+mod late;
 // Hostile guests.
 mod limits;
+// Language models.
+mod models;
 // The operator hears of what fails.
 mod notices;
+// Where requests of flows may go, and how long.
+mod outgoing;
 // Outputs delivered as they are said.
 mod outputs;
 // The ids of products in their own paths.
 mod path_ids;
+// Receivers that come and ask.
+mod pulling;
 // Deliveries verified by the programs and libraries that receivers use.
 mod receivers;
 // Bad requests.
@@ -54,6 +70,8 @@ mod spans;
 mod subscriptions;
 // A running house, and what is needed to talk to it.
 mod support;
+// A guest that wants to know its secret.
+mod thief;
 // The repository keeps its own rules: floor plan, pages, tests, prose.
 mod tidy;
 // Deliveries reshaped by components, honest and hostile.

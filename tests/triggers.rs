@@ -213,6 +213,15 @@ async fn a_wasi_http_component_runs_behind_a_hook() {
 }
 
 #[tokio::test]
+async fn a_component_that_was_not_written_for_this_host_runs_behind_a_hook() {
+    let house = House::start().await;
+    house.deploy("foreign", "http_proxy").await;
+    let hook = house.hook("foreign", json!({ "auth": [hmac()] })).await;
+    let answer = house.send(&hook, json!({})).await;
+    assert_eq!((answer.status.as_u16(), answer.text().as_str()), (200, "Hello, WASI!"));
+}
+
+#[tokio::test]
 async fn a_flow_reads_its_configuration() {
     let house = House::start().await;
     let hook = house.flow("settings").await;

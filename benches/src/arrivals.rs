@@ -21,6 +21,7 @@ pub struct Receiver {
     pub address: SocketAddr,
     arrivals: mpsc::Receiver<(String, Instant)>,
     first: HashMap<String, Instant>,
+    count: usize,
 }
 
 impl Receiver {
@@ -36,14 +37,21 @@ impl Receiver {
             }
         };
         let address = serve(Router::new().fallback(receive)).await?;
-        Ok(Self { address, arrivals, first: HashMap::new() })
+        Ok(Self { address, arrivals, first: HashMap::new(), count: 0 })
+    }
+
+    /// How many deliveries came.
+    pub fn count(&mut self) -> usize {
+        while let Ok((id, at)) = self.arrivals.try_recv() {
+            self.first.entry(id).or_insert(at);
+            self.count += 1;
+        }
+        self.count
     }
 
     /// When an execution's event came first; none when it has not come yet.
     pub fn came(&mut self, execution: &str) -> Option<Instant> {
-        while let Ok((id, at)) = self.arrivals.try_recv() {
-            self.first.entry(id).or_insert(at);
-        }
+        self.count();
         self.first.get(execution).copied()
     }
 }

@@ -1,7 +1,7 @@
 //! A Flowgate server with one flow and one hook, made over its management API.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use crate::process::Server;
-use crate::sample::{PREFIX, SIGNATURE};
+use crate::sample;
 use crate::wire::{self, Connection};
 
 /// How long a queue may take to run empty.
@@ -20,7 +20,38 @@ const PATIENCE: Duration = Duration::from_secs(600);
 pub struct House {
     /// The program.
     pub server: Server,
+    /// Its management API.
+    pub api: Api,
+}
+
+/// A management API.
+#[derive(Debug)]
+pub struct Api {
+    address: SocketAddr,
     authorization: String,
+}
+
+/// A flow and its hook.
+#[derive(Debug)]
+pub struct Furniture {
+    /// The flow's component.
+    pub component: PathBuf,
+    /// Executions that an instance may run.
+    pub reuse_max: u32,
+    /// Of the hook.
+    pub dialect: &'static str,
+    /// The hook's schemes.
+    pub auth: Value,
+    /// The hook's secret, where its schemes want one.
+    pub secret: Option<&'static str>,
+}
+
+impl Furniture {
+    /// A flow of fresh instances behind the proof of [`sample`].
+    pub fn plain(component: &Path, secret: &'static str) -> Self {
+        let (component, auth) = (component.to_owned(), sample::auth());
+        Self { component, reuse_max: 1, dialect: "native", auth, secret: Some(secret) }
+    }
 }
 
 impl House {
@@ -41,18 +72,41 @@ impl House {
         let arguments = ["serve", "--data", folder, "--listen", "127.0.0.1:0"];
         let server = Server::start_with(flowgate, &arguments, core, environment).await?;
         let key = server.key.as_deref().or(key).context("the server said no key")?;
-        Ok(Self { authorization: format!("Bearer {key}"), server })
+        let api = Api { address: server.address, authorization: format!("Bearer {key}") };
+        Ok(Self { server, api })
     }
 
-    /// Makes a flow of `component`, live, and a hook to it that wants the proof of [`crate::sample`]. Returns the hook's path.
-    pub async fn furnish(&self, component: &Path, secret: &str) -> Result<String> {
-        let component = std::fs::read(component).with_context(|| format!("cannot read {}", component.display()))?;
-        self.send("POST", "/v1/flows", &json!({ "name": "echo" })).await?;
-        let version = self.call("POST", "/v1/flows/echo/versions?wait=300", "application/wasm", &component).await?;
+    /// Makes a flow, live, and a hook to it. Returns the hook's path.
+    pub async fn furnish(&self, furniture: &Furniture) -> Result<String> {
+        self.api.flow("bench", furniture).await?;
+        self.api.hook("bench", furniture).await
+    }
+}
+
+impl Api {
+    /// Makes a flow, live.
+    pub async fn flow(&self, name: &str, furniture: &Furniture) -> Result<()> {
+        let file = &furniture.component;
+        let component = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+        self.send("POST", "/v1/flows", &json!({ "name": name })).await?;
+        let versions = format!("/v1/flows/{name}/versions?wait=300");
+        let version = self.call("POST", &versions, "application/wasm", &component).await?;
         let promotion = json!({ "version": version["digest"] });
-        self.send("PUT", "/v1/flows/echo/aliases/live", &promotion).await?;
-        let auth = json!([{ "scheme": "hmac-sha256", "header": SIGNATURE, "prefix": PREFIX }]);
-        let hook = json!({ "name": "echo", "flow": "echo", "auth": auth, "secret": secret });
+        self.send("PUT", &format!("/v1/flows/{name}/aliases/live"), &promotion).await?;
+        if furniture.reuse_max > 1 {
+            let change = json!({ "reuse_max": furniture.reuse_max });
+            self.send("PATCH", &format!("/v1/flows/{name}"), &change).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes a hook to a flow of the same name, and returns its path.
+    pub async fn hook(&self, flow: &str, furniture: &Furniture) -> Result<String> {
+        let Furniture { dialect, auth, secret, .. } = furniture;
+        let mut hook = json!({ "name": flow, "flow": flow, "dialect": dialect, "auth": auth });
+        if let Some(secret) = secret {
+            hook["secret"] = json!(secret);
+        }
         let hook = self.send("POST", "/v1/hooks", &hook).await?;
         hook["url_path"].as_str().map(str::to_owned).context("the hook has no path")
     }
@@ -82,7 +136,7 @@ impl House {
 
     async fn call(&self, method: &str, path: &str, content_type: &str, body: &[u8]) -> Result<Value> {
         let headers = [("authorization", self.authorization.as_str()), ("content-type", content_type)];
-        let mut connection = Connection::open(self.server.address).await?;
+        let mut connection = Connection::open(self.address).await?;
         let answer = connection.call(&wire::request(method, path, &headers, body)).await?;
         let text = connection.body(&answer);
         let refused = || format!("{method} {path}: {} {}", answer.status, String::from_utf8_lossy(text));

@@ -5,9 +5,13 @@
 
 pub mod arrivals;
 
+pub mod case;
+
 pub mod house;
 
 pub mod load;
+
+pub mod machine;
 
 pub mod process;
 

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 /// What a server says when it is ready.
 const READY: &str = "listening on http://";
@@ -48,14 +49,7 @@ impl Server {
         core: Option<usize>,
         environment: &[(&str, &str)],
     ) -> Result<Self> {
-        let mut command = match core {
-            Some(core) => {
-                let mut taskset = Command::new("taskset");
-                taskset.args(["--cpu-list", &core.to_string()]).arg(program);
-                taskset
-            }
-            None => Command::new(program),
-        };
+        let mut command = on_core(program, core);
         let begin = Instant::now();
         command.envs(environment.iter().copied());
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
@@ -81,6 +75,27 @@ impl Server {
         Ok(Self { child, pid, address, key, started_in })
     }
 
+    /// Starts a program that says nothing, and waits until something listens at `address`.
+    pub async fn start_at(
+        program: &Path,
+        arguments: &[&str],
+        core: Option<usize>,
+        address: SocketAddr,
+    ) -> Result<Self> {
+        let begin = Instant::now();
+        let mut command = on_core(program, core);
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+        let child = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
+        let pid = child.id().context("the server ended at once")?;
+        let listens = async {
+            while TcpStream::connect(address).await.is_err() {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(PATIENCE, listens).await.context("the server does not listen")?;
+        Ok(Self { child, pid, address, key: None, started_in: begin.elapsed() })
+    }
+
     /// The processor time that it has used.
     pub fn cpu(&self) -> Result<Duration> {
         cpu(&self.pid.to_string())
@@ -100,6 +115,13 @@ impl Server {
         timeout(PATIENCE, self.child.wait()).await.context("the server does not stop")??;
         Ok(())
     }
+}
+
+fn on_core(program: &Path, core: Option<usize>) -> Command {
+    let Some(core) = core else { return Command::new(program) };
+    let mut taskset = Command::new("taskset");
+    taskset.args(["--cpu-list", &core.to_string()]).arg(program);
+    taskset
 }
 
 /// The processor time that this program has used.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::Sha256;
 
 use crate::wire;
@@ -18,15 +18,20 @@ const BODY_BYTES: usize = 1 << 10;
 
 /// A `POST` of 1 KiB of JSON in Flowgate's native envelope, signed with `key`.
 pub fn request(path: &str, key: &[u8], more: &[(&str, &str)]) -> Bytes {
-    signed(path, key, &body(), more)
+    signed(path, key, more, &body())
 }
 
-/// A `POST` of JSON, signed with `key`.
-pub fn signed(path: &str, key: &[u8], body: &[u8], more: &[(&str, &str)]) -> Bytes {
+/// A `POST` of any JSON, signed with `key`.
+pub fn signed(path: &str, key: &[u8], more: &[(&str, &str)], body: &[u8]) -> Bytes {
     let signature = format!("{PREFIX}{}", hex::encode(mac(key, body).finalize().into_bytes()));
     let mut headers = vec![("content-type", "application/json"), (SIGNATURE, signature.as_str())];
     headers.extend_from_slice(more);
     wire::request("POST", path, &headers, body)
+}
+
+/// The schemes of a hook that wants this proof.
+pub fn auth() -> Value {
+    json!([{ "scheme": "hmac-sha256", "header": SIGNATURE, "prefix": PREFIX }])
 }
 
 /// Whether `given`, the header's value, proves `body`.
@@ -41,18 +46,20 @@ fn mac(key: &[u8], body: &[u8]) -> Hmac<Sha256> {
     mac
 }
 
-fn body() -> Vec<u8> {
-    let with = |filling: usize| {
-        let body = json!({
-            "message": "Where is my order?",
-            "user_id": "usr_20871",
-            "data": { "order": { "id": "48213", "lines": [{ "sku": "A-1", "quantity": 2 }, { "sku": "B-7", "quantity": 1 }] },
-                      "note": "x".repeat(filling) },
-            "metadata": { "channel": "web" },
-        });
-        serde_json::to_vec(&body).expect("a value has a JSON form")
+/// 1 KiB of JSON in Flowgate's native envelope.
+pub fn body() -> Vec<u8> {
+    filled(json!({ "message": "Where is my order?", "user_id": "usr_20871", "metadata": { "channel": "web" } }))
+}
+
+/// 1 KiB of JSON: an object with these members and an order as `data`.
+pub fn filled(mut members: Value) -> Vec<u8> {
+    let lines = json!([{ "sku": "A-1", "quantity": 2 }, { "sku": "B-7", "quantity": 1 }]);
+    let mut with = |filling: usize| {
+        members["data"] = json!({ "order": { "id": "48213", "lines": lines }, "note": "x".repeat(filling) });
+        serde_json::to_vec(&members).expect("a value has a JSON form")
     };
-    with(BODY_BYTES - with(0).len())
+    let empty = with(0).len();
+    with(BODY_BYTES - empty)
 }
 
 #[cfg(test)]

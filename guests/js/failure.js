@@ -43,8 +43,10 @@ export function ask(from, call) {
   try {
     return call();
   } catch (error) {
-    if (error instanceof Error) throw error;
-    throw typeof error === "string" ? new HostError(from, error, null) : new HostError(from, error.tag, error.val ?? null);
+    // The engine puts the case into an Error of its own.
+    const { payload } = error;
+    if (payload === undefined) throw error;
+    throw typeof payload === "string" ? new HostError(from, payload, null) : new HostError(from, payload.tag, payload.val ?? null);
   }
 }
 

@@ -229,6 +229,22 @@ export namespace flows {
   function start(flow: string, what?: Invocation): string;
 }
 
+export namespace keyvalue {
+  interface Store {
+    get<T = any>(key: string): T | undefined;
+    set(key: string, value: unknown): void;
+    remove(key: string): void;
+    has(key: string): boolean;
+    /** Adds to a number and returns the sum. */
+    increment(key: string, by?: number): number;
+    keys(): Iterable<string>;
+    /** Writes what `change` makes of the value, again if another execution came between, and returns it. */
+    update<T>(key: string, initial: T, change: (value: T) => T | void): T;
+  }
+  /** Opens a store of the flow's own, for all its executions. */
+  function open(name?: string): Store;
+}
+
 export namespace llm {
   type Role = "system" | "user" | "assistant" | "tool";
   interface ToolCall {

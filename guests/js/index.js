@@ -11,6 +11,7 @@ export { span } from "./spans.js";
 export * as config from "./config.js";
 export * as events from "./events.js";
 export * as flows from "./flows.js";
+export * as keyvalue from "./keyvalue.js";
 export * as llm from "./llm.js";
 export * as log from "./log.js";
 export * as secrets from "./secrets.js";

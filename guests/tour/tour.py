@@ -7,7 +7,7 @@ import uuid
 from dataclasses import dataclass
 
 from flowgate import Failed, HostError, HttpReply, InvalidInput, Reply, Retry, Trigger, flow
-from flowgate import config, events, output, schema, session
+from flowgate import config, events, keyvalue, output, schema, session, spans
 
 
 @dataclass
@@ -81,6 +81,18 @@ def conflict(trigger):
         return {"code": error.code, "detail": error.detail, "kept": session.get("once")}
 
 
+def keep(trigger):
+    store = keyvalue.Store()
+    places = store.update("places", [], lambda places: [*places, "Oslo"])
+    return {"places": places, "count": store.increment("count"), "keys": sorted(store.keys()), "none": store.get("none")}
+
+
+def work(trigger):
+    with spans.span("work") as span:
+        span.set("n", "7")
+        return {"seven": session.get("none", 7)}
+
+
 def log(trigger):
     logging.warning('a warning {"n":%s}', 1)
     print("to the console")
@@ -100,5 +112,7 @@ STEPS = {
     "config": lambda trigger: {"mood": config.get("mood"), "other": config.get("other", "none"), "all": config.all()},
     "log": log,
     "event": lambda trigger: events.emit("visited", {"place": "Oslo"}),
+    "keep": keep,
+    "span": work,
     "chance": lambda trigger: {"number": random.random(), "id": str(uuid.uuid4())},
 }

@@ -1,6 +1,6 @@
 // Shows what the SDK offers, one step for each `data.step`. `tour.py` does the same and is held to the same answers.
 
-import { Failure, HostError, config, events, flow, log, progress, reply, s, say, session } from "flowgate";
+import { Failure, HostError, config, events, flow, keyvalue, log, progress, reply, s, say, session, span } from "flowgate";
 import type { Trigger } from "flowgate";
 
 /** What the flow is. */
@@ -64,6 +64,18 @@ const steps: Record<string, (trigger: Trigger) => unknown> = {
     console.log("to the console");
   },
   event: () => events.emit("visited", { place: "Oslo" }),
+  keep: () => {
+    const store = keyvalue.open();
+    const places = store.update<string[]>("places", [], (places) => [...places, "Oslo"]);
+    return { places, count: store.increment("count"), keys: [...store.keys()].sort(), none: store.get("none") ?? null };
+  },
+  span: async () => {
+    const seven = await span("work", async (set) => {
+      set("n", 7);
+      return session.get("none") ?? 7;
+    });
+    return { seven };
+  },
   chance: () => ({ number: Math.random(), id: crypto.randomUUID() }),
 };
 

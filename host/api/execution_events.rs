@@ -31,7 +31,7 @@ pub(super) struct After {
 pub(super) struct Event {
     /// Rising; what to resume after.
     id: String,
-    /// `say`, `progress` or `end`.
+    /// `say`, `progress`, `delta` or `end`.
     event: &'static str,
     data: Option<RawJson>,
 }

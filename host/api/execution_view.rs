@@ -63,6 +63,30 @@ struct Usage {
     cpu_us: u64,
     /// At its peak.
     memory_bytes: u64,
+    /// What it spent on language models, all attempts together; absent when it asked none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    llm: Option<LlmUsage>,
+}
+
+/// What an execution spent on language models.
+#[derive(Serialize, ToSchema)]
+struct LlmUsage {
+    calls: u64,
+    /// Tokens in, those cached included.
+    input_tokens: u64,
+    output_tokens: u64,
+    /// Tokens in that the provider had cached.
+    cached_tokens: u64,
+    /// Millionths of a US dollar, where the models have prices.
+    cost_micro_usd: u64,
+}
+
+impl LlmUsage {
+    fn of(usage: store::LlmUsage) -> Option<Self> {
+        let store::LlmUsage { calls, input_tokens, output_tokens, cached_tokens, micro_usd } = usage;
+        let shown = Self { calls, input_tokens, output_tokens, cached_tokens, cost_micro_usd: micro_usd };
+        (calls > 0).then_some(shown)
+    }
 }
 
 /// Why the host stopped an execution.
@@ -123,7 +147,7 @@ impl Execution {
             started_at: row.started_at,
             finished_at: row.finished_at,
             deadline_ms: row.deadline_ms,
-            usage: Usage { cpu_us: row.cpu_us, memory_bytes: row.memory_bytes },
+            usage: Usage { cpu_us: row.cpu_us, memory_bytes: row.memory_bytes, llm: LlmUsage::of(row.llm) },
             callback_url: row.callback,
             reply: None,
             failure: None,

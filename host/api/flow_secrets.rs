@@ -36,7 +36,7 @@ impl From<store::FlowSecret> for FlowSecret {
 #[serde(deny_unknown_fields)]
 pub(super) struct SecretValue {
     /// Neither its first nor its last character is white space, and none is NUL.
-    #[schema(min_length = 8, max_length = 8192, pattern = r"^[^\x00-\x20\x7f][^\x00]*[^\x00-\x20\x7f]$")]
+    #[schema(min_length = 8, max_length = 4096, pattern = r"^[^\x00-\x20\x7f][^\x00]*[^\x00-\x20\x7f]$")]
     value: String,
 }
 

@@ -38,6 +38,8 @@ leads! {
     "create_subscription" "201" "/id" => "/v1/subscriptions/{subscription}";
     "get_subscription" "200" "/secrets/0/id" => "/v1/subscriptions/{subscription}/secrets/{secret}";
     "rotate_subscription_secret" "201" "/id" => "/v1/subscriptions/{subscription}/secrets/{secret}";
+    "list_subscription_consumers" "200" "/data/0/name" => "/v1/subscriptions/{subscription}/consumers/{consumer}";
+    "commit_subscription_events" "200" "/name" => "/v1/subscriptions/{subscription}/consumers/{consumer}";
     "list_hook_requests" "200" "/data/0/id" => "/v1/requests/{id}";
     "list_stray_requests" "200" "/data/0/id" => "/v1/requests/{id}";
     "replay_request" "202" "/execution_id" => "/v1/executions/{id}";

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::delivery::Deliveries;
 use crate::dialect::Dialect;
+use crate::dispatch::Dispatch;
 use crate::execution::Executions;
 use crate::hook::Hooks;
 use crate::metrics::Metrics;
@@ -34,6 +35,7 @@ mod execution_view;
 mod executions;
 mod flow_grants;
 mod flow_secrets;
+mod flow_usage;
 mod flows;
 #[cfg(test)]
 mod fuzz;
@@ -54,6 +56,7 @@ mod request;
 mod request_view;
 mod schemas;
 mod subscription_draft;
+mod subscription_events;
 mod subscription_schema;
 mod subscription_secrets;
 mod subscription_test;
@@ -80,6 +83,8 @@ pub struct Api {
     pub hooks: Hooks,
     /// Outgoing webhooks.
     pub subscriptions: Subscriptions,
+    /// Tells subscriptions of events.
+    pub dispatch: Dispatch,
     /// Executions.
     pub executions: Executions,
     /// Deliveries.
@@ -142,6 +147,7 @@ endpoints! {
     delete "/v1/flows/{flow}" flows::delete_flow;
     get "/v1/flows/{flow}/config" flows::get_flow_config;
     put "/v1/flows/{flow}/config" flows::replace_flow_config;
+    get "/v1/flows/{flow}/usage" flow_usage::get_flow_usage;
     get "/v1/flows/{flow}/grants" flow_grants::get_flow_grants;
     put "/v1/flows/{flow}/grants" flow_grants::replace_flow_grants;
     get "/v1/flows/{flow}/secrets" flow_secrets::list_flow_secrets;
@@ -184,6 +190,10 @@ endpoints! {
     patch "/v1/subscriptions/{subscription}" subscriptions::update_subscription;
     delete "/v1/subscriptions/{subscription}" subscriptions::delete_subscription;
     post "/v1/subscriptions/{subscription}/test" subscription_test::test_subscription;
+    get "/v1/subscriptions/{subscription}/events" subscription_events::list_subscription_events;
+    post "/v1/subscriptions/{subscription}/events/commit" subscription_events::commit_subscription_events;
+    get "/v1/subscriptions/{subscription}/consumers" subscription_events::list_subscription_consumers;
+    delete "/v1/subscriptions/{subscription}/consumers/{consumer}" subscription_events::delete_subscription_consumer;
     post "/v1/subscriptions/{subscription}/secrets" subscription_secrets::rotate_subscription_secret;
     delete "/v1/subscriptions/{subscription}/secrets/{secret}" subscription_secrets::revoke_subscription_secret;
 

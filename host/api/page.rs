@@ -43,6 +43,13 @@ impl Default for Limit {
     }
 }
 
+impl Limit {
+    /// The number.
+    pub(super) fn get(self) -> usize {
+        self.0 as usize
+    }
+}
+
 impl<'de> Deserialize<'de> for Limit {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         bounded(deserializer, 1, 200).map(Self)

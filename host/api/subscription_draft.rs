@@ -60,8 +60,8 @@ impl Draft {
         let spec: Spec = read(Value::Object(members))?;
         let reachable =
             |field, url| deliveries.check(url).map_err(|refusal| Problem::field(field, refusal.to_string()));
-        if says_url {
-            reachable("url", &spec.url)?;
+        if let (true, Some(url)) = (says_url, &spec.url) {
+            reachable("url", url)?;
         }
         if let (true, Some(Authentication::OAuth2 { token_url, .. })) = (says_authentication, &spec.authentication) {
             reachable("authentication.token_url", token_url)?;

@@ -43,7 +43,7 @@ schemas! {
 fn new() -> Value {
     let mut schema = spec_and(
         "A subscription to be made; null stands for a member's default.",
-        &["url", "events"],
+        &["events"],
         &json!({
             "name": name(),
             "secret": {
@@ -89,7 +89,7 @@ fn spec() -> Value {
         })
     };
     json!({
-        "url": { "type": "string", "format": "uri", "description": "The receiver." },
+        "url": { "type": "string", "format": "uri", "description": "The receiver; without one, nothing is sent, and the events are pulled." },
         "events": texts("Names and wildcards, such as `execution.*`; GET /v1/events lists them."),
         "format": {
             "type": "string", "enum": ["native", "agenticflow"], "default": "native",

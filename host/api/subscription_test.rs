@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use url::Url;
 use utoipa::ToSchema;
 
 use super::Api;
@@ -104,7 +105,15 @@ pub(super) async fn send(
     if !subscription.enabled {
         return Err(Problem::field("enabled", "is false; enable the subscription first, or ask for a `dry_run`"));
     }
-    Ok(api.deliveries.send_trial(subscription, id, message).await?)
+    Ok(api.deliveries.send_trial(subscription, receiver(subscription)?, id, message).await?)
+}
+
+/// Where it would go.
+fn receiver(subscription: &Subscription) -> Result<&Url, Problem> {
+    let url = subscription.spec.url.as_ref();
+    url.ok_or_else(|| {
+        Problem::field("url", "is missing: nothing is sent to this subscription, whose events are pulled")
+    })
 }
 
 /// The delivery's id, what is in it, and why a filter would have kept it back.
@@ -142,11 +151,12 @@ async fn preview(
     message: &Message,
     filtered: Option<String>,
 ) -> Result<Preview, Problem> {
-    let preview = api.deliveries.preview(subscription, id, message).await;
+    let receiver = receiver(subscription)?;
+    let preview = api.deliveries.preview(subscription, receiver, id, message).await;
     let preview = preview.map_err(|error| Problem::field("signature", error.to_string()))?;
     let unwanted = preview.request.is_none() && preview.transform.as_ref().is_some_and(|ran| ran.error.is_none());
     let (signed, body) = preview.request.unwrap_or_else(|| {
-        let (url, headers) = (subscription.spec.url.clone(), Default::default());
+        let (url, headers) = (receiver.clone(), Default::default());
         (Signed { url, headers }, Default::default())
     });
     let shown = |value: &axum::http::HeaderValue| match value.is_sensitive() {

@@ -9,6 +9,7 @@ use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use url::Url;
 
 use super::auth::Caller;
 use super::request::{At, JsonBody};
@@ -40,7 +41,7 @@ pub(super) fn routes() -> Router<House> {
 struct Webhook {
     id: SubscriptionId,
     name: String,
-    url: String,
+    url: Option<Url>,
     events: Patterns,
     status: &'static str,
     created_at: String,
@@ -217,7 +218,7 @@ impl Webhook {
             secret: secret.map(|held| held.secret.expose().to_owned()),
             id: one.id,
             name: one.name,
-            url: one.spec.url.to_string(),
+            url: one.spec.url,
             events: one.spec.events,
             status: if one.enabled { "active" } else { "inactive" },
             created_at: one.created_at.whole_seconds(),

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{self, Api};
 use crate::capability::{self, flows::Door};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::delivery::{self, Deliveries};
 use crate::dispatch::{self, Dispatch};
 use crate::egress::Client;
@@ -22,6 +22,7 @@ use crate::execution::{self, Executions};
 use crate::hook::Hooks;
 use crate::id::{KeyId, WorkspaceId};
 use crate::ingress::{self, Ingress};
+use crate::llm::{self, Ledger, Models};
 use crate::metrics::Metrics;
 use crate::notice::{self, Notices};
 use crate::queue::Queue;
@@ -50,6 +51,9 @@ pub enum Error {
     /// The engine cannot start.
     #[error(transparent)]
     Engine(#[from] engine::Error),
+    /// A language model cannot be used as configured.
+    #[error(transparent)]
+    Model(#[from] llm::Unusable),
     /// Notices cannot be sent as configured.
     #[error(transparent)]
     Notice(#[from] notice::Error),
@@ -140,7 +144,13 @@ impl House {
         let engine = Engine::new(Setup {
             options: config.engine.clone(),
             capability: config.capability.clone(),
-            services: capability::Services { store: store.clone(), client: client.clone(), flows: door.clone() },
+            services: capability::Services {
+                store: store.clone(),
+                client: client.clone(),
+                flows: door.clone(),
+                models: Models::new(&config.models, &config.egress, clock.clone(), config::variable)?,
+                ledger: Ledger::new(store.clone(), clock.clone()),
+            },
             cache_dir: folder.join("compiled"),
             cache_key: store.ring().derive("compiled components"),
             compiler: compiler.map_err(|source| Error::System { what: "find the compiler", source })?,
@@ -224,6 +234,7 @@ impl House {
             registry: self.registry.clone(),
             hooks: self.hooks.clone(),
             subscriptions: self.subscriptions.clone(),
+            dispatch: self.dispatch.clone(),
             executions: self.executions.clone(),
             deliveries: self.deliveries.clone(),
             quota: self.quota,

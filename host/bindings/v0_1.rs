@@ -4,12 +4,12 @@
 //! the lifted values, so a body is copied once in each direction.
 
 use wasmtime::AsContextMut;
-use wasmtime::component::Instance;
 
 use crate::trigger::{self, Header, HttpReply, Json, Level};
 
 use self::generated::flowgate::flow::flow_types;
 use self::generated::wasi::logging::logging::Level as GuestLevel;
+use super::{About, BadReply};
 
 pub use self::generated::flowgate::flow;
 pub use self::generated::wasi;
@@ -22,6 +22,8 @@ mod generated {
         world: "flowgate:flow/flow",
         ownership: Borrowing { duplicate_if_necessary: true },
         imports: {
+            "flowgate:flow/http": async | trappable,
+            "flowgate:flow/llm": async | trappable,
             "flowgate:flow/output": async | trappable,
             "flowgate:flow/flows": async | trappable,
             "flowgate:flow/session": async | trappable,
@@ -37,29 +39,6 @@ pub const HANDLER: &str = "flowgate:flow/handler@0.1.0";
 
 /// The name of the optional interface by which a flow describes itself.
 pub const DESCRIBE: &str = "flowgate:flow/describe@0.1.0";
-
-/// What a guest is told beside the trigger.
-#[derive(Debug, Clone, Copy)]
-pub struct About<'a> {
-    /// The execution's id.
-    pub execution: &'a str,
-    /// The flow's name.
-    pub flow: &'a str,
-    /// The digest of the running version.
-    pub version: &'a str,
-    /// 1 for the first attempt.
-    pub attempt: u32,
-    /// Unix time in milliseconds.
-    pub deadline_ms: u64,
-}
-
-/// A flow gave something that its types allow and its contract does not.
-#[derive(Debug, thiserror::Error)]
-#[error("{member} of the reply is not one JSON text: {reason}")]
-pub struct BadReply {
-    member: &'static str,
-    reason: serde_json::Error,
-}
 
 /// Calls the flow's `handle`. The outer error is a trap; the middle one a reply that breaks the contract.
 ///
@@ -103,19 +82,6 @@ where
         Ok(reply) => reply.try_into().map(Ok),
         Err(failure) => Ok(Err(failure.into())),
     })
-}
-
-/// Calls the optional export `describe`; none when the component has no such export.
-pub async fn describe<S>(instance: &Instance, mut store: S) -> wasmtime::Result<Option<String>>
-where
-    S: AsContextMut,
-    S::Data: Send,
-{
-    let Some(interface) = instance.get_export_index(&mut store, None, DESCRIBE) else { return Ok(None) };
-    let Some(function) = instance.get_export_index(&mut store, Some(&interface), "describe") else { return Ok(None) };
-    let describe = instance.get_typed_func::<(), (String,)>(&mut store, function)?;
-    let (text,) = describe.call_async(&mut store, ()).await?;
-    Ok(Some(text))
 }
 
 fn borrow_header(header: &Header) -> flow_types::HeaderParam<'_> {

@@ -3,6 +3,7 @@
 //! They are kept until the execution has ended, and become true with its end.
 
 use crate::bindings::v0_1::flow::events::{Error, Host};
+use crate::bindings::v0_2;
 use crate::clock::Clock;
 use crate::event::CustomName;
 use crate::trigger::{Emitted, Json};
@@ -49,6 +50,12 @@ impl Events {
 impl Host for Events {
     fn emit(&mut self, name: String, data: String) -> wasmtime::Result<Result<(), Error>> {
         Ok(self.emit(&name, data))
+    }
+}
+
+impl v0_2::flow::events::Host for Events {
+    fn emit(&mut self, name: String, data: String) -> wasmtime::Result<Result<(), v0_2::flow::events::Error>> {
+        Ok(self.emit(&name, data).map_err(Into::into))
     }
 }
 

@@ -75,6 +75,11 @@ impl Logs {
         (std::mem::take(&mut buffer.lines), std::mem::take(&mut buffer.dropped))
     }
 
+    /// A line of the host's own.
+    pub(super) fn say(&self, level: Level, message: &str) {
+        self.lock().line(level, "host", message);
+    }
+
     /// A stream whose lines are of level `info`.
     pub(super) fn stdout(&self) -> impl StdoutStream + use<> {
         Stream { logs: self.clone(), stdio: Stdio::Out }
@@ -93,13 +98,7 @@ impl Logs {
 
 impl Host for Logs {
     fn log(&mut self, level: GuestLevel, context: String, message: String) -> wasmtime::Result<()> {
-        let mut buffer = self.lock();
-        if buffer.is_full() {
-            buffer.dropped += 1;
-        } else {
-            let message = cut(&message, buffer.line_bytes_max).to_owned();
-            buffer.push(level.into(), cut(&context, SOURCE_BYTES_MAX).to_owned(), message);
-        }
+        self.lock().line(level.into(), &context, &message);
         Ok(())
     }
 }
@@ -107,6 +106,15 @@ impl Host for Logs {
 impl Buffer {
     fn is_full(&self) -> bool {
         self.lines.len() >= self.lines_max
+    }
+
+    fn line(&mut self, level: Level, source: &str, message: &str) {
+        if self.is_full() {
+            self.dropped += 1;
+        } else {
+            let message = cut(message, self.line_bytes_max).to_owned();
+            self.push(level, cut(source, SOURCE_BYTES_MAX).to_owned(), message);
+        }
     }
 
     fn push(&mut self, level: Level, source: String, message: String) {

@@ -8,15 +8,20 @@ mod config;
 mod events;
 pub mod flows;
 mod grants;
+mod http;
 mod http_grant;
 mod keyvalue;
+mod llm;
 mod logging;
 mod memory;
+mod outgoing;
 mod output;
+mod redact;
 mod secrets;
 mod session;
 mod spans;
 mod wasi;
+mod wasi_http;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -26,11 +31,12 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 
-use crate::bindings::v0_1;
+use crate::bindings::{v0_1, v0_2};
 use crate::clock::Clock;
 use crate::egress::Client;
 use crate::id::FlowId;
-use crate::store::{Quota, Store};
+use crate::llm::{Ledger, Models, Spent};
+use crate::store::{LlmUsage, Quota, Store};
 use crate::trigger::{Emitted, Output, Span};
 
 pub use self::grants::{BadGrant, GRANTS_MAX, Grants, LlmGrant, MODEL_CHARS_MAX};
@@ -38,7 +44,8 @@ pub use self::http_grant::{HttpGrant, METHODS, PATTERN_BYTES_MAX, Scheme};
 pub use self::keyvalue::is_bucket;
 pub use self::logging::Logs;
 pub use self::memory::{Memory, OutOfMemory};
-pub use self::secrets::{SECRET_CHARS_MAX, SECRET_CHARS_MIN, SECRETS_MAX, check_secret_name};
+pub use self::redact::{Redactor, Scrubber};
+pub use self::secrets::{SECRET_CHARS_MAX, SECRET_CHARS_MIN, SECRETS_MAX, Secrets, check_secret_name};
 pub use self::session::Session;
 pub use self::spans::{Open, Spans};
 
@@ -60,6 +67,10 @@ pub struct Options {
     pub event_bytes_max: usize,
     /// Spans kept for one execution; further ones are counted. Default 1,000.
     pub spans_max: usize,
+    /// Calls of language models of one execution. Default 100.
+    pub llm_calls_max: u32,
+    /// Replies of language models that it reads as they come, at one time. Default 8.
+    pub llm_streams_max: usize,
     /// Bytes of their names, attributes and errors together. Default 256 KiB.
     pub span_bytes_max: usize,
     /// Calls of other flows that one execution may make. Default 100.
@@ -84,6 +95,16 @@ pub struct Options {
     pub session_text_bytes_max: usize,
     /// Bytes of one request for random numbers. Default 64 KiB.
     pub random_bytes_max: u64,
+    /// Requests that an execution may send by HTTP. Default 100.
+    pub http_requests_max: u32,
+    /// Requests of an execution under way at one time; further ones wait. Default 32.
+    pub http_concurrent_max: usize,
+    /// Milliseconds for a request with its whole answer. Default 30,000.
+    pub http_ms_max: u64,
+    /// Bytes of a request's body. Default 1 MiB.
+    pub http_request_bytes_max: usize,
+    /// Bytes of an answer's body. Default 1 MiB.
+    pub http_answer_bytes_max: usize,
     /// Streams, pollables, HTTP bodies and the like held at one time. Default 1,000.
     pub resources_max: usize,
     /// Bytes of one set of HTTP header fields as it lies in the host's memory. Default 64 KiB.
@@ -102,6 +123,8 @@ impl Default for Options {
             events_max: 100,
             event_bytes_max: 256 << 10,
             spans_max: 1_000,
+            llm_calls_max: 100,
+            llm_streams_max: 8,
             span_bytes_max: 256 << 10,
             calls_max: 100,
             call_depth_max: 5,
@@ -114,6 +137,11 @@ impl Default for Options {
             session_value_bytes_max: 64 << 10,
             session_text_bytes_max: 64 << 10,
             random_bytes_max: 64 << 10,
+            http_requests_max: 100,
+            http_concurrent_max: 32,
+            http_ms_max: 30_000,
+            http_request_bytes_max: 1 << 20,
+            http_answer_bytes_max: 1 << 20,
             resources_max: 1_000,
             header_bytes_max: 64 << 10,
             table_elements_max: 20_000,
@@ -142,6 +170,21 @@ pub struct Services {
     pub client: Client,
     /// Where flows that are called come to run.
     pub flows: flows::Door,
+    /// The language models.
+    pub models: Models,
+    /// What flows spend on them.
+    pub ledger: Ledger,
+}
+
+#[cfg(test)]
+impl Services {
+    /// Those of a house whose configuration says nothing.
+    pub(crate) fn of(store: Store) -> Self {
+        let (egress, clock) = (crate::egress::Options::default(), Clock::system());
+        let models = Models::new(&Default::default(), &egress, clock.clone(), |_| None).expect("the default is usable");
+        let ledger = Ledger::new(store.clone(), clock);
+        Self { client: Client::new(&egress), flows: flows::Door::default(), models, ledger, store }
+    }
 }
 
 impl fmt::Debug for Services {
@@ -163,6 +206,10 @@ pub struct Given {
     pub config: Arc<BTreeMap<String, String>>,
     /// What the operator permits the flow.
     pub grants: Arc<Grants>,
+    /// What was spent on language models, to be added to.
+    pub spent: Spent,
+    /// The secrets that the flow may use.
+    pub secrets: Secrets,
     /// The conversation, where the trigger names one.
     pub session: Option<Session>,
     /// Takes what the flow says; its bound is how far the flow may run ahead of its reader.
@@ -176,13 +223,16 @@ pub struct Ctx {
     config: config::Config,
     events: events::Events,
     flows: flows::Flows,
+    http: http::Http,
     keyvalue: keyvalue::KeyValue,
+    llm: llm::Llm,
     logs: Logs,
     memory: Memory,
     output: output::Outputs,
     session: session::Conversation,
     spans: Spans,
     table: ResourceTable,
+    vault: secrets::Vault,
     wasi: wasi::Wasi,
 }
 
@@ -190,21 +240,39 @@ impl Ctx {
     /// Prepares the capabilities for one execution.
     pub fn new(options: &Options, services: &Services, given: Given) -> Self {
         let logs = Logs::new(options, given.clock.clone());
+        Self::logging(options, services, given, logs)
+    }
+
+    fn logging(options: &Options, services: &Services, given: Given, logs: Logs) -> Self {
+        let (models, ledger) = (services.models.clone(), services.ledger.clone());
         let spans = Spans::new(options);
+        let redactor = given.secrets.redactor().clone();
+        let vault = secrets::Vault::new(given.secrets, given.grants.clone(), spans.clone());
+        let outgoing = outgoing::Outgoing::new(
+            options,
+            services.client.clone(),
+            given.grants.clone(),
+            vault.clone(),
+            logs.clone(),
+            spans.clone(),
+        );
         let mut table = ResourceTable::new();
         table.set_max_capacity(options.resources_max);
         let store = services.store.clone();
         Self {
             keyvalue: keyvalue::KeyValue::new(options, store, given.flow, given.clock.clone(), spans.clone()),
-            flows: flows::Flows::new(options, services, given.caller, given.grants, spans.clone()),
+            flows: flows::Flows::new(options, services, given.caller, given.grants.clone(), spans.clone()),
             config: config::Config::new(given.config),
             events: events::Events::new(options, given.clock.clone()),
+            http: http::Http::new(outgoing.clone()),
+            llm: llm::Llm::new(options, models, ledger, given.flow, given.grants, given.spent),
             memory: Memory::new(given.memory_bytes_max, options.table_elements_max),
-            output: output::Outputs::new(options, given.output, spans.clone()),
-            session: session::Conversation::new(options, given.session, given.clock, spans.clone()),
+            output: output::Outputs::new(options, given.output, spans.clone(), redactor.clone()),
+            session: session::Conversation::new(options, given.session, given.clock, spans.clone(), redactor),
             spans,
             table,
-            wasi: wasi::Wasi::new(options, &logs),
+            vault,
+            wasi: wasi::Wasi::new(options, &logs, outgoing),
             logs,
         }
     }
@@ -213,8 +281,8 @@ impl Ctx {
     /// of the host, such as its standard streams, stays its own.
     pub fn renew(&mut self, options: &Options, services: &Services, given: Given) {
         let bytes_max = given.memory_bytes_max;
-        let old = std::mem::replace(self, Self::new(options, services, given));
-        self.logs = old.logs;
+        let renewed = Self::logging(options, services, given, self.logs.clone());
+        let old = std::mem::replace(self, renewed);
         self.memory = old.memory;
         self.table = old.table;
         self.keyvalue.inherit(&old.keyvalue);
@@ -222,9 +290,10 @@ impl Ctx {
         self.memory.renew(bytes_max);
     }
 
-    /// Whether what the guest has is within another limit of memory.
-    pub fn fits(&self, memory_bytes_max: usize) -> bool {
-        self.memory.bytes() <= memory_bytes_max
+    /// Whether an instance that has run before may have another execution: it is within that one's limit of memory, and
+    /// has seen no secret that is not looked for any more in what leaves.
+    pub fn fits(&self, given: &Given) -> bool {
+        self.memory.bytes() <= given.memory_bytes_max && self.vault.has_those_of(&given.secrets)
     }
 
     /// The log, which outlives this value: clones share their lines.
@@ -247,9 +316,34 @@ impl Ctx {
         self.events.take()
     }
 
+    /// What it spent on language models so far.
+    pub fn llm_usage(&self) -> LlmUsage {
+        self.llm.usage()
+    }
+
+    /// Ends the replies of language models that are still on their way.
+    pub fn end_chats(&mut self) {
+        self.llm.end(&mut self.table);
+    }
+
+    /// What takes outputs, for a reply whose text comes in parts.
+    pub fn output(&self) -> &mpsc::Sender<Output> {
+        self.output.sender()
+    }
+
+    /// How many outputs may still be given.
+    pub fn outputs_left(&self) -> u32 {
+        self.output.left()
+    }
+
     /// How long its calls took, and how many more there were than are kept.
     pub fn take_spans(&self) -> (Vec<Span>, u64) {
         self.spans.take()
+    }
+
+    /// Finds the flow's secrets in what leaves.
+    pub fn redactor(&self) -> &Redactor {
+        self.vault.redactor()
     }
 
     /// Drops all that the guest holds of the host: its streams end, its bodies are closed.
@@ -263,8 +357,15 @@ pub fn add_to_linker(linker: &mut Linker<Ctx>) -> wasmtime::Result<()> {
     wasi::add_to_linker(linker)?;
     v0_1::flow::output::add_to_linker::<Ctx, HasSelf<output::Outputs>>(linker, |ctx| &mut ctx.output)?;
     v0_1::flow::events::add_to_linker::<Ctx, HasSelf<events::Events>>(linker, |ctx| &mut ctx.events)?;
+    v0_1::flow::http::add_to_linker::<Ctx, HasSelf<http::Http>>(linker, |ctx| &mut ctx.http)?;
+    v0_1::flow::secrets::add_to_linker::<Ctx, HasSelf<secrets::Vault>>(linker, |ctx| &mut ctx.vault)?;
+    v0_1::flow::secrets_reveal::add_to_linker::<Ctx, HasSelf<secrets::Vault>>(linker, |ctx| &mut ctx.vault)?;
     v0_1::flow::session::add_to_linker::<Ctx, HasSelf<session::Conversation>>(linker, |ctx| &mut ctx.session)?;
     v0_1::flow::flows::add_to_linker::<Ctx, HasSelf<flows::Flows>>(linker, |ctx| &mut ctx.flows)?;
+    v0_1::flow::llm::add_to_linker::<Ctx, llm::HasLlm>(linker, |ctx| {
+        let Ctx { llm, output, spans, table, .. } = ctx;
+        llm::View { llm, output, spans, table }
+    })?;
     keyvalue::add_to_linker(linker)?;
     v0_1::flow::spans::add_to_linker::<Ctx, spans::HasSpans>(linker, |ctx| spans::View {
         spans: &ctx.spans,
@@ -272,4 +373,19 @@ pub fn add_to_linker(linker: &mut Linker<Ctx>) -> wasmtime::Result<()> {
     })?;
     v0_1::wasi::logging::logging::add_to_linker::<Ctx, HasSelf<Logs>>(linker, |ctx| &mut ctx.logs)?;
     v0_1::wasi::config::store::add_to_linker::<Ctx, HasSelf<config::Config>>(linker, |ctx| &mut ctx.config)
+}
+
+/// Adds to these what only asynchronous guests can call, in an engine that supports concurrency.
+pub fn add_concurrent_to_linker(linker: &mut Linker<Ctx>) -> wasmtime::Result<()> {
+    wasi::add_concurrent_to_linker(linker)?;
+    v0_2::flow::output::add_to_linker::<Ctx, HasSelf<output::Outputs>>(linker, |ctx| &mut ctx.output)?;
+    v0_2::flow::events::add_to_linker::<Ctx, HasSelf<events::Events>>(linker, |ctx| &mut ctx.events)?;
+    v0_2::flow::http::add_to_linker::<Ctx, HasSelf<http::Http>>(linker, |ctx| &mut ctx.http)?;
+    v0_2::flow::secrets::add_to_linker::<Ctx, HasSelf<secrets::Vault>>(linker, |ctx| &mut ctx.vault)?;
+    v0_2::flow::secrets_reveal::add_to_linker::<Ctx, HasSelf<secrets::Vault>>(linker, |ctx| &mut ctx.vault)?;
+    v0_2::flow::session::add_to_linker::<Ctx, HasSelf<session::Conversation>>(linker, |ctx| &mut ctx.session)?;
+    v0_2::flow::spans::add_to_linker::<Ctx, spans::HasSpans>(linker, |ctx| spans::View {
+        spans: &ctx.spans,
+        table: &mut ctx.table,
+    })
 }

@@ -4,15 +4,18 @@
 
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
+use wasmtime::component::{Accessor, HasSelf};
 
 use crate::bindings::v0_1::flow::output::{Error, Host};
+use crate::bindings::v0_2;
 use crate::trigger::{Json, Output};
 
-use super::{Options, Spans};
+use super::{Options, Redactor, Spans};
 
 pub(super) struct Outputs {
     sender: mpsc::Sender<Output>,
     spans: Spans,
+    redactor: Redactor,
     count_max: u32,
     bytes_max: u64,
     count: u32,
@@ -20,8 +23,17 @@ pub(super) struct Outputs {
 }
 
 impl Outputs {
-    pub(super) fn new(options: &Options, sender: mpsc::Sender<Output>, spans: Spans) -> Self {
-        Self { sender, spans, count_max: options.outputs_max, bytes_max: options.output_bytes_max, count: 0, bytes: 0 }
+    pub(super) fn new(options: &Options, sender: mpsc::Sender<Output>, spans: Spans, redactor: Redactor) -> Self {
+        let (count_max, bytes_max) = (options.outputs_max, options.output_bytes_max);
+        Self { sender, spans, redactor, count_max, bytes_max, count: 0, bytes: 0 }
+    }
+
+    pub(super) fn sender(&self) -> &mpsc::Sender<Output> {
+        &self.sender
+    }
+
+    pub(super) fn left(&self) -> u32 {
+        self.count_max - self.count
     }
 
     pub(super) fn count(&self) -> u32 {
@@ -42,36 +54,50 @@ impl Outputs {
         Ok(())
     }
 
-    async fn send(&mut self, output: Output) -> Result<(), Error> {
-        match self.sender.try_send(output) {
-            Ok(()) => Ok(()),
-            Err(TrySendError::Closed(_)) => Err(Error::Gone),
-            Err(TrySendError::Full(output)) => {
-                // Only waiting for the reader takes time that is worth a line.
-                let span = self.spans.open("output.wait");
-                let sent = self.sender.send(output).await;
-                sent.inspect_err(|_| span.fail("gone")).map_err(|_| Error::Gone)
-            }
-        }
+    pub(super) async fn say(&mut self, text: Option<String>, data: Option<String>) -> Result<(), Error> {
+        let said = self.said(text, data)?;
+        send(&self.sender, &self.spans, said).await
     }
 
-    async fn say(&mut self, text: Option<String>, data: Option<String>) -> Result<(), Error> {
+    async fn progress(&mut self, percent: Option<u8>, message: String) -> Result<(), Error> {
+        let progress = self.made(percent, message)?;
+        send(&self.sender, &self.spans, progress).await
+    }
+
+    fn said(&mut self, mut text: Option<String>, data: Option<String>) -> Result<Output, Error> {
         if text.is_none() && data.is_none() {
             return Err(Error::Invalid("give `text`, `data` or both".to_owned()));
         }
         let bytes = text.as_ref().map_or(0, String::len) + data.as_ref().map_or(0, String::len);
         let data = data.map(Json::parse).transpose();
-        let data = data.map_err(|error| Error::Invalid(format!("`data` is not one JSON text: {error}")))?;
+        let mut data = data.map_err(|error| Error::Invalid(format!("`data` is not one JSON text: {error}")))?;
         self.charge(bytes)?;
-        self.send(Output::Say { text, data }).await
+        text.iter_mut().for_each(|text| self.redactor.text(text));
+        data.iter_mut().for_each(|data| self.redactor.json(data));
+        Ok(Output::Say { text, data })
     }
 
-    async fn progress(&mut self, percent: Option<u8>, message: String) -> Result<(), Error> {
+    fn made(&mut self, percent: Option<u8>, mut message: String) -> Result<Output, Error> {
         if let Some(percent) = percent.filter(|percent| *percent > 100) {
             return Err(Error::Invalid(format!("`percent` is 0 to 100, and not {percent}")));
         }
         self.charge(message.len())?;
-        self.send(Output::Progress { percent, message }).await
+        self.redactor.text(&mut message);
+        Ok(Output::Progress { percent, message })
+    }
+}
+
+/// Waits while the reader is slow. Cancel safe: what was not sent is lost.
+async fn send(sender: &mpsc::Sender<Output>, spans: &Spans, output: Output) -> Result<(), Error> {
+    match sender.try_send(output) {
+        Ok(()) => Ok(()),
+        Err(TrySendError::Closed(_)) => Err(Error::Gone),
+        Err(TrySendError::Full(output)) => {
+            // Only waiting for the reader takes time that is worth a line.
+            let span = spans.open("output.wait");
+            let sent = sender.send(output).await;
+            sent.inspect_err(|_| span.fail("gone")).map_err(|_| Error::Gone)
+        }
     }
 }
 
@@ -85,6 +111,41 @@ impl Host for Outputs {
     }
 }
 
+/// Each output is admitted when it is called for, and waits for its reader beside the others.
+async fn concurrently<T: Send>(
+    store: &Accessor<T, HasSelf<Outputs>>,
+    admit: impl FnOnce(&mut Outputs) -> Result<Output, Error>,
+) -> wasmtime::Result<Result<(), v0_2::flow::output::Error>> {
+    let admitted = store.with(|mut store| {
+        let outputs = store.get();
+        admit(outputs).map(|output| (output, outputs.sender.clone(), outputs.spans.clone()))
+    });
+    Ok(match admitted {
+        Ok((output, sender, spans)) => send(&sender, &spans, output).await.map_err(Into::into),
+        Err(error) => Err(error.into()),
+    })
+}
+
+impl v0_2::flow::output::Host for Outputs {}
+
+impl<T: Send> v0_2::flow::output::HostWithStore<T> for HasSelf<Outputs> {
+    async fn say(
+        store: &Accessor<T, Self>,
+        text: Option<String>,
+        data: Option<String>,
+    ) -> wasmtime::Result<Result<(), v0_2::flow::output::Error>> {
+        concurrently(store, |outputs| outputs.said(text, data)).await
+    }
+
+    async fn progress(
+        store: &Accessor<T, Self>,
+        percent: Option<u8>,
+        message: String,
+    ) -> wasmtime::Result<Result<(), v0_2::flow::output::Error>> {
+        concurrently(store, |outputs| outputs.made(percent, message)).await
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,7 +154,7 @@ mod tests {
         let (sender, receiver) = mpsc::channel(4);
         let options = Options { outputs_max, output_bytes_max, ..Options::default() };
         let spans = Spans::new(&options);
-        (Outputs::new(&options, sender, spans), receiver)
+        (Outputs::new(&options, sender, spans, Redactor::default()), receiver)
     }
 
     #[tokio::test]

@@ -1,12 +1,15 @@
 //! `flowgate:flow/session`: messages and state of the conversation that an execution belongs to.
 
+use wasmtime::component::{Accessor, HasSelf};
+
 use crate::bindings::v0_1::flow::session::{Entry, Error, Host, Message, Role};
+use crate::bindings::v0_2::flow::session as v0_2;
 use crate::clock::Clock;
 use crate::id::FlowId;
 use crate::store::{self, Store};
 use crate::trigger::Json;
 
-use super::{Open, Options, Spans};
+use super::{Open, Options, Redactor, Spans};
 
 /// The most messages that one call returns, as the WIT says.
 const MESSAGES_MAX: u32 = 1_000;
@@ -22,21 +25,30 @@ pub struct Session {
     pub id: String,
 }
 
+#[derive(Clone)]
 pub(super) struct Conversation {
     session: Option<Session>,
     clock: Clock,
     spans: Spans,
+    redactor: Redactor,
     key_bytes_max: usize,
     value_bytes_max: usize,
     text_bytes_max: usize,
 }
 
 impl Conversation {
-    pub(super) fn new(options: &Options, session: Option<Session>, clock: Clock, spans: Spans) -> Self {
+    pub(super) fn new(
+        options: &Options,
+        session: Option<Session>,
+        clock: Clock,
+        spans: Spans,
+        redactor: Redactor,
+    ) -> Self {
         Self {
             session,
             clock,
             spans,
+            redactor,
             key_bytes_max: options.session_key_bytes_max,
             value_bytes_max: options.session_value_bytes_max,
             text_bytes_max: options.session_text_bytes_max,
@@ -56,9 +68,10 @@ impl Conversation {
         Ok(messages.into_iter().map(Message::from).collect())
     }
 
-    async fn append(&self, role: Role, text: String, data: Option<String>) -> Result<u64, Error> {
+    async fn append(&self, role: Role, mut text: String, data: Option<String>) -> Result<u64, Error> {
         let Session { store, flow, id } = self.session()?;
         within("text", text.len(), self.text_bytes_max)?;
+        self.redactor.text(&mut text);
         let data = data.map(|data| self.json(data)).transpose()?;
         let message = store::NewMessage { at: self.clock.now(), role: role_name(role).to_owned(), text, data };
         let span = self.spans.open("session.append");
@@ -97,8 +110,9 @@ impl Conversation {
 
     fn json(&self, data: String) -> Result<String, Error> {
         within("data", data.len(), self.text_bytes_max)?;
-        let data =
-            Json::parse(data).map_err(|error| Error::Invalid(format!("`data` is not one JSON text: {error}")))?;
+        let data = Json::parse(data);
+        let mut data = data.map_err(|error| Error::Invalid(format!("`data` is not one JSON text: {error}")))?;
+        self.redactor.json(&mut data);
         Ok(data.into_string())
     }
 }
@@ -122,6 +136,50 @@ impl Host for Conversation {
 
     async fn delete(&mut self, key: String) -> wasmtime::Result<Result<(), Error>> {
         Ok((*self).delete(&key).await)
+    }
+}
+
+impl v0_2::Host for Conversation {}
+
+/// A copy for a call that others do not wait for.
+fn copy<T: Send>(store: &Accessor<T, HasSelf<Conversation>>) -> Conversation {
+    store.with(|mut store| store.get().clone())
+}
+
+impl<T: Send> v0_2::HostWithStore<T> for HasSelf<Conversation> {
+    async fn messages(
+        store: &Accessor<T, Self>,
+        limit: u32,
+        before: Option<u64>,
+    ) -> wasmtime::Result<Result<Vec<v0_2::Message>, v0_2::Error>> {
+        let messages = copy(store).messages(limit, before).await;
+        Ok(messages.map(|all| all.into_iter().map(Into::into).collect()).map_err(Into::into))
+    }
+
+    async fn append(
+        store: &Accessor<T, Self>,
+        role: v0_2::Role,
+        text: String,
+        data: Option<String>,
+    ) -> wasmtime::Result<Result<u64, v0_2::Error>> {
+        Ok(copy(store).append(role.into(), text, data).await.map_err(Into::into))
+    }
+
+    async fn get(store: &Accessor<T, Self>, key: String) -> wasmtime::Result<Result<Option<v0_2::Entry>, v0_2::Error>> {
+        Ok(copy(store).get(&key).await.map(|entry| entry.map(Into::into)).map_err(Into::into))
+    }
+
+    async fn set(
+        store: &Accessor<T, Self>,
+        key: String,
+        value: Vec<u8>,
+        expect: Option<u64>,
+    ) -> wasmtime::Result<Result<u64, v0_2::Error>> {
+        Ok(copy(store).set(&key, value, expect).await.map_err(Into::into))
+    }
+
+    async fn delete(store: &Accessor<T, Self>, key: String) -> wasmtime::Result<Result<(), v0_2::Error>> {
+        Ok(copy(store).delete(&key).await.map_err(Into::into))
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use wasmtime::component::{HasData, Resource, ResourceTable};
 
 use crate::bindings::v0_1::flow::spans::{Host, HostSpan, Span as GuestSpan};
+use crate::bindings::v0_2::flow::spans as v0_2;
 use crate::clock::Stopwatch;
 use crate::trigger::Span;
 
@@ -214,6 +215,26 @@ impl HostSpan for View<'_> {
     fn drop(&mut self, span: Resource<GuestSpan>) -> wasmtime::Result<()> {
         self.table.delete(Resource::<Held>::new_own(span.rep()))?;
         Ok(())
+    }
+}
+
+impl v0_2::Host for View<'_> {}
+
+impl v0_2::HostSpan for View<'_> {
+    fn new(&mut self, name: String) -> wasmtime::Result<Resource<GuestSpan>> {
+        HostSpan::new(self, name)
+    }
+
+    fn set(&mut self, span: Resource<GuestSpan>, key: String, value: String) -> wasmtime::Result<()> {
+        HostSpan::set(self, span, key, value)
+    }
+
+    fn end(&mut self, span: Resource<GuestSpan>, error: Option<String>) -> wasmtime::Result<()> {
+        HostSpan::end(self, span, error)
+    }
+
+    fn drop(&mut self, span: Resource<GuestSpan>) -> wasmtime::Result<()> {
+        HostSpan::drop(self, span)
     }
 }
 

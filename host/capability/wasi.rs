@@ -3,20 +3,20 @@
 
 use wasmtime::component::Linker;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
-use wasmtime_wasi_http::{
-    Error, RequestOptions, Result, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
-};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
+use super::outgoing::Outgoing;
+use super::wasi_http::Hooks;
 use super::{Ctx, Logs, Options};
 
 pub(super) struct Wasi {
     ctx: WasiCtx,
     http: WasiHttpCtx,
-    hooks: Denied,
+    hooks: Hooks,
 }
 
 impl Wasi {
-    pub(super) fn new(options: &Options, logs: &Logs) -> Self {
+    pub(super) fn new(options: &Options, logs: &Logs, outgoing: Outgoing) -> Self {
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(options.header_bytes_max);
         let mut wasi = WasiCtx::builder();
@@ -26,7 +26,7 @@ impl Wasi {
             .allow_tcp(false)
             .allow_udp(false)
             .allow_ip_name_lookup(false);
-        Self { ctx: wasi.build(), http, hooks: Denied }
+        Self { ctx: wasi.build(), http, hooks: Hooks::new(outgoing) }
     }
 }
 
@@ -42,6 +42,12 @@ pub(super) fn add_to_linker(linker: &mut Linker<Ctx>) -> wasmtime::Result<()> {
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)
 }
 
+/// WASI 0.3 beside it: clocks, random numbers, stdio and `wasi:http`, and the rest as empty as in 0.2.
+pub(super) fn add_concurrent_to_linker(linker: &mut Linker<Ctx>) -> wasmtime::Result<()> {
+    wasmtime_wasi::p3::add_to_linker(linker)?;
+    wasmtime_wasi_http::p3::add_to_linker(linker)
+}
+
 impl WasiView for Ctx {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView { ctx: &mut self.wasi.ctx, table: &mut self.table }
@@ -51,21 +57,5 @@ impl WasiView for Ctx {
 impl WasiHttpView for Ctx {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
         WasiHttpCtxView { hooks: &mut self.wasi.hooks, table: &mut self.table, ctx: &mut self.wasi.http }
-    }
-}
-
-/// The `wasi:http` client of a flow that was not granted any: each request is answered with `HTTP-request-denied`.
-struct Denied;
-
-type Exchange = Result<(http::Response<WasiBody>, Box<dyn Future<Output = Result<()>> + Send>)>;
-
-impl WasiHttpHooks for Denied {
-    fn send_request(
-        &mut self,
-        _: http::Request<WasiBody>,
-        _: Option<RequestOptions>,
-        _: Box<dyn Future<Output = Result<()>> + Send>,
-    ) -> Box<dyn Future<Output = Exchange> + Send> {
-        Box::new(std::future::ready(Err(Error::HttpRequestDenied)))
     }
 }

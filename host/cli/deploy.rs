@@ -76,7 +76,13 @@ impl Deploy {
         if out.is_json() {
             out.data(&report)?;
         } else if created && !self.no_promote {
-            out.hint(format_args!("next: flowgate hook create NAME --flow {} --auth SCHEME", self.flow))?;
+            let is_transform = version["inspection"]["kind"] == "transform01";
+            let next = if is_transform {
+                "subscription create URL --transform"
+            } else {
+                "hook create NAME --auth SCHEME --flow"
+            };
+            out.hint(format_args!("next: flowgate {next} {}", self.flow))?;
         }
         Ok(())
     }

@@ -82,14 +82,14 @@ pub(super) async fn show(
     remote: &Remote,
     out: Out,
 ) -> anyhow::Result<()> {
-    let (mut last, mut resumes) = (None::<String>, 0);
+    let (mut last, mut resumes, mut begun) = (None::<String>, 0, false);
     let mut open = match stream.take() {
         Some(open) => open,
         None => resume(execution, None, remote).await?,
     };
     loop {
         let before = last.clone();
-        if let Some(end) = follow(open, &mut last, out).await? {
+        if let Some(end) = follow(open, &mut last, &mut begun, out).await? {
             return outcome(&end);
         }
         resumes = if last == before { resumes } else { 0 };
@@ -114,14 +114,20 @@ async fn resume(execution: &str, last: Option<&str>, remote: &Remote) -> anyhow:
     remote.events(&["v1", "executions", execution, "events"], last).await
 }
 
-/// Shows what comes until the end, which it returns, or until the stream breaks.
-async fn follow(mut stream: Streaming, last: &mut Option<String>, out: Out) -> anyhow::Result<Option<Value>> {
+/// Shows what comes until the end, which it returns, or until the stream breaks. `begun` is whether a part of the reply's
+/// text is shown already.
+async fn follow(
+    mut stream: Streaming,
+    last: &mut Option<String>,
+    begun: &mut bool,
+    out: Out,
+) -> anyhow::Result<Option<Value>> {
     let mut parser = Parser::default();
     while let Some(Ok(piece)) = stream.body.next().await {
         for event in parser.push(&piece)? {
             *last = Some(event.id.clone()).filter(|id| !id.is_empty()).or(last.take());
             let data = serde_json::from_str(&event.data).unwrap_or(Value::Null);
-            tell(&event, &data, out)?;
+            tell(&event, &data, begun, out)?;
             if event.name == "end" {
                 return Ok(Some(data));
             }
@@ -130,14 +136,20 @@ async fn follow(mut stream: Streaming, last: &mut Option<String>, out: Out) -> a
     Ok(None)
 }
 
-fn tell(event: &Event, data: &Value, out: Out) -> std::io::Result<()> {
+fn tell(event: &Event, data: &Value, begun: &mut bool, out: Out) -> std::io::Result<()> {
     if out.is_json() {
         return out.data_line(&json!({ "id": event.id, "event": event.name, "data": data }));
     }
     match event.name.as_str() {
+        "delta" => {
+            *begun = true;
+            out.text(&said(data))
+        }
         "end" => {
             if let Some(reply) = data.get("reply") {
-                out.text(&reply_told(reply))?;
+                // Whoever has seen the text come needs only its end.
+                let text = if *begun { "\n".to_owned() } else { text_told(reply) };
+                out.text(&(text + &data_told(reply)))?;
             }
             out.hint(status_told(data))
         }
@@ -164,14 +176,15 @@ fn progress_told(data: &Value) -> String {
 
 /// A reply's text, then its data.
 pub(super) fn reply_told(reply: &Value) -> String {
-    let mut told = String::new();
-    if let Some(text) = reply["text"].as_str() {
-        told += &format!("{}\n", lines(text));
-    }
-    if !reply["data"].is_null() {
-        told += &format!("{:#}\n", reply["data"]);
-    }
-    told
+    text_told(reply) + &data_told(reply)
+}
+
+fn text_told(reply: &Value) -> String {
+    reply["text"].as_str().map(|text| format!("{}\n", lines(text))).unwrap_or_default()
+}
+
+fn data_told(reply: &Value) -> String {
+    if reply["data"].is_null() { String::new() } else { format!("{:#}\n", reply["data"]) }
 }
 
 /// `execution exe_… succeeded`.

@@ -63,6 +63,14 @@ pub(super) enum Flow {
         #[command(subcommand)]
         act: KeyValue,
     },
+    /// Show what a flow spent on language models, by day and model.
+    Usage {
+        /// The flow.
+        flow: String,
+        /// How many UTC days back, today included.
+        #[arg(long, default_value_t = 30)]
+        days: u32,
+    },
     /// Let an instance run several executions, one after the other, instead of one.
     ///
     /// That is faster, and what the guest leaves in its memory its next execution finds.
@@ -138,6 +146,14 @@ const VERSIONS: Columns<'_> = &[
     ("CREATED", "/created_at"),
     ("FAILURE", "/failure"),
 ];
+const USAGE: Columns<'_> = &[
+    ("DAY", "/day"),
+    ("MODEL", "/model"),
+    ("CALLS", "/calls"),
+    ("TOKENS_IN", "/input_tokens"),
+    ("TOKENS_OUT", "/output_tokens"),
+    ("MICRO_USD", "/micro_usd"),
+];
 const ALIASES: Columns<'_> = &[("ALIAS", "/name"), ("VERSION", "/version"), ("UPDATED", "/updated_at")];
 
 impl Flow {
@@ -159,6 +175,10 @@ impl Flow {
             }
             Self::Config { flow, change } => config(&flow, change.unwrap_or(Change::Get), remote, out).await?,
             Self::KeyValue { flow, act } => act.run(&flow, remote, out).await?,
+            Self::Usage { flow, days } => {
+                let query = [("days", days.to_string())];
+                out.list(&remote.get(&["v1", "flows", &flow, "usage"], &query).await?, USAGE)?;
+            }
             Self::Reuse { flow, executions } => {
                 let body = json!({ "reuse_max": executions });
                 let changed = remote.send(Method::PATCH, &["v1", "flows", &flow], &body).await?;

@@ -29,6 +29,7 @@ mod serve;
 mod signature;
 mod spec;
 mod subscription;
+mod subscription_pull;
 #[cfg(test)]
 mod tests;
 mod waterfall;

@@ -12,6 +12,7 @@ use super::Paging;
 use super::out::{Columns, Out, fields, line, table};
 use super::remote::Remote;
 use super::secret;
+use super::subscription_pull::{Consumers, Forget, Pull};
 use crate::signature::Scheme;
 
 #[derive(Debug, Subcommand)]
@@ -37,6 +38,12 @@ pub(super) enum Subscription {
         /// The secret's id; `show` lists them.
         secret_id: String,
     },
+    /// Read the next events of a subscription, as a receiver behind a firewall does.
+    Pull(Pull),
+    /// List who reads a subscription's events, and how far each has come.
+    Consumers(Consumers),
+    /// Forget how far a consumer has come.
+    Forget(Forget),
     /// Send an example of an event to a subscription, or show the request that would.
     Test(Test),
     /// Delete a subscription.
@@ -58,9 +65,10 @@ pub(super) struct Named {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Create {
-    /// The receiver. Not called `url`, which is the server's.
+    /// The receiver; without one, nothing is sent, and the events are read by `flowgate subscription pull`.
+    // Not called `url`, which is the server's.
     #[arg(value_name = "URL")]
-    receiver: Url,
+    receiver: Option<Url>,
     /// For people.
     #[arg(long)]
     name: Option<String>,
@@ -214,6 +222,9 @@ impl Subscription {
                 remote.act(Method::DELETE, &path).await?;
                 out.done(format_args!("secret {secret_id} of subscription {subscription} revoked"))?;
             }
+            Self::Pull(pull) => pull.run(remote, out).await?,
+            Self::Consumers(consumers) => consumers.run(remote, out).await?,
+            Self::Forget(forget) => forget.run(remote, out).await?,
             Self::Test(test) => test.run(remote, out).await?,
             Self::Delete(Named { subscription }) => {
                 remote.act(Method::DELETE, &at(&subscription)).await?;
@@ -235,7 +246,7 @@ impl Create {
     pub(super) fn body(self) -> anyhow::Result<Value> {
         let mut body = self.spec.members()?;
         body.entry("events").or_insert_with(|| json!(["*"]));
-        body.insert("url".to_owned(), json!(self.receiver));
+        body.extend(self.receiver.map(|url| ("url".to_owned(), json!(url))));
         body.extend(self.name.map(|name| ("name".to_owned(), json!(name))));
         body.extend(secret::given(self.secret, self.secret_file)?.map(|secret| ("secret".to_owned(), json!(secret))));
         Ok(Value::Object(body))

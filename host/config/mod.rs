@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    capability, delivery, dispatch, egress, engine, execution, ingress, notice, queue, server, store, sweep, telemetry,
-    transform,
+    capability, delivery, dispatch, egress, engine, execution, ingress, llm, notice, queue, server, store, sweep,
+    telemetry, transform,
 };
 
 /// The commented file that says what holds when nothing is configured.
@@ -56,6 +56,14 @@ pub struct Config {
     pub egress: egress::Options,
     /// How long things are kept.
     pub retention: sweep::Options,
+    /// Language models by their aliases.
+    pub models: llm::Options,
+}
+
+/// A variable that the configuration names, such as one with a key; none when it is not set, or no text.
+pub fn variable(name: &str) -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "this room is where the environment is read")]
+    std::env::var(name).ok()
 }
 
 /// Why there is no configuration.

@@ -10,6 +10,10 @@ use toml::{Table, Value};
 use super::allowed::allowed;
 use super::{Config, Error, Invalid};
 use crate::engine::nearest;
+use crate::llm;
+
+/// The section whose keys are the operator's own, each a section of what an alias stands for.
+const MODELS: &str = "models";
 
 /// What a variable of ours begins with.
 const PREFIX: &str = "FLOWGATE_";
@@ -51,6 +55,10 @@ impl Reading {
             match (self.names(&section), value) {
                 (Some(_), Value::Table(keys)) => {
                     for (key, value) in keys {
+                        if section == MODELS {
+                            self.model(&key, origin, value);
+                            continue;
+                        }
                         self.set(&section, &key, origin, vec![value]);
                     }
                 }
@@ -69,6 +77,12 @@ impl Reading {
     /// since not all that begins with our prefix is ours, unless they look like a slip of the pen.
     fn variable(&mut self, origin: &str, name: &str, value: &str) {
         let Some((section, key)) = name.split_once('_') else { return };
+        if section == MODELS {
+            // Written as in a file: `{ provider = "ollama", model = "llama3.2" }`.
+            let table = format!("model = {value}").parse::<Table>().ok();
+            let value = table.filter(|table| table.len() == 1).and_then(|mut table| table.remove("model"));
+            return self.model(key, origin, value.unwrap_or_else(|| Value::String("no table".to_owned())));
+        }
         if let Some(default) = self.names(section).map(|keys| keys.get(key)) {
             let candidates = candidates(default, value);
             self.set(section, key, origin, candidates);
@@ -97,6 +111,25 @@ impl Reading {
         }
     }
 
+    /// Sets what an alias stands for.
+    fn model(&mut self, alias: &str, origin: &str, value: Value) {
+        let path = format!("{MODELS}.{alias}");
+        let wrong = match value.clone().try_into::<llm::Spec>() {
+            Ok(spec) => match spec.check(alias) {
+                Ok(()) => {
+                    let models = self.table.get_mut(MODELS).and_then(Value::as_table_mut);
+                    models.expect("there is a model by default").insert(alias.to_owned(), value);
+                    return;
+                }
+                Err(("", reason)) => (path, reason),
+                Err((key, reason)) => (format!("{path}.{key}"), reason),
+            },
+            // The reason is told without the value, which might be a key that was put in the wrong place.
+            Err(error) => (path, format!("is refused: {}", error.message().trim())),
+        };
+        self.wrong(&wrong.0, origin, wrong.1);
+    }
+
     /// Whether the configuration can be read with this value and all others at their defaults.
     fn fits(&self, section: &str, key: &str, value: &Value) -> bool {
         let mut table = self.defaults.clone();
@@ -115,11 +148,15 @@ impl Reading {
     }
 
     fn finish(self) -> Result<Config, Error> {
-        if self.problems.is_empty() {
-            Ok(self.table.try_into().expect("every value was tried before"))
-        } else {
-            Err(Error::Invalid(self.problems))
+        if !self.problems.is_empty() {
+            return Err(Error::Invalid(self.problems));
         }
+        let config: Config = self.table.try_into().expect("every value was tried before");
+        config.models.check().map_err(|(alias, key, message)| {
+            let (key, origin) = (format!("{MODELS}.{alias}.{key}"), "all together".to_owned());
+            Error::Invalid(vec![Invalid { key, origin, message }])
+        })?;
+        Ok(config)
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is read, what is refused, and that the reference says the truth.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use toml::{Table, Value};
@@ -92,6 +93,28 @@ fn the_password_of_a_proxy_is_never_shown() {
 }
 
 #[test]
+fn nothing_that_gives_access_is_shown() {
+    const CANARY: &str = "c4n4ry";
+    let samples = [
+        ("egress.proxy_url", "http://c4n4ry:c4n4ry@proxy.internal:3128"),
+        ("notice.smtp_url", "smtps://c4n4ry:c4n4ry@mail.example?tls=required"),
+        ("notice.webhook_url", "https://c4n4ry:c4n4ry@receiver.example/in?token=c4n4ry"),
+        ("notice.webhook_secret", "whsec_c4n4ry"),
+    ];
+    let secret = |key: &str| ["_url", "secret", "password", "token", "key"].iter().any(|word| key.ends_with(word));
+    let known = KEYS.iter().map(|(key, _)| *key).filter(|key| secret(key)).collect::<BTreeSet<_>>();
+    assert_eq!(known, samples.iter().map(|(key, _)| *key).collect(), "a key that sounds secret has a sample here");
+    let variables = samples.map(|(key, value)| (format!("FLOWGATE_{}", key.replace('.', "_").to_uppercase()), value));
+    let variables = variables.iter().map(|(name, value)| (name.as_str(), *value)).collect::<Vec<_>>();
+    let config = config("", &variables).unwrap();
+    assert!(config.notice.smtp_url.contains(CANARY), "what is not shown is there");
+    for shown in [config.to_toml(), serde_json::to_string(&config).unwrap(), format!("{config:?}")] {
+        assert!(!shown.contains(CANARY), "{shown}");
+    }
+    assert!(config.to_toml().contains("smtp_url = \"smtps://***@mail.example?tls=required\""), "{}", config.to_toml());
+}
+
+#[test]
 fn a_file_of_authorities_is_read_with_the_configuration() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ca.pem").display().to_string();
@@ -136,6 +159,37 @@ fn all_that_is_wrong_is_said_at_once() {
     for (problem, expected) in problems.iter().zip(expected) {
         assert!(problem.starts_with(expected), "{problem}\n{expected}");
     }
+}
+
+#[test]
+fn models_are_read_from_sections_of_their_own() {
+    let file = "[models.fast]\nprovider = \"anthropic\"\nmodel = \"a\"\nkey_env = \"KEY\"\nfallback = [\"near\"]";
+    let near = ("FLOWGATE_MODELS_NEAR", "{ provider = \"ollama\", model = \"b\", max_tokens = 100 }");
+    let read = config(file, &[near]).unwrap();
+    assert_eq!(read.models.0.keys().collect::<Vec<_>>(), ["fast", "mock", "near"]);
+    assert_eq!((read.models.0["near"].max_tokens, read.models.0["fast"].key_env.as_str()), (100, "KEY"));
+    assert_eq!(config(&read.to_toml(), &[]).unwrap(), read);
+}
+
+#[test]
+fn a_model_that_cannot_be_is_told_with_its_key_and_without_what_may_be_secret() {
+    let file = "[models.fast]\nprovider = \"openai\"\n[models.\"a b\"]\n[models.x]\nkey = \"sk-secret\"\n\
+                [models.y]\nmode = \"script\"\n[models.z]\nmax_tokens = 0";
+    let problems = problems(file, &[("FLOWGATE_MODELS_OTHER", "sk-secret")]);
+    let expected = [
+        "`models.a b` (flowgate.toml) is not an alias; allowed: 1 to 64 of `a-z 0-9 _ -`",
+        "`models.fast.model` (flowgate.toml) is missing; allowed: the provider's name of the model",
+        "`models.x` (flowgate.toml) is refused: unknown field `key`, expected one of `provider`, `url`, ",
+        "`models.y.script` (flowgate.toml) is missing; allowed: the path of a script",
+        "`models.z.max_tokens` (flowgate.toml) is out of range; allowed: a whole number from 1 to 10000000",
+        "`models.other` (FLOWGATE_MODELS_OTHER) is refused: ",
+    ];
+    assert_eq!(problems.len(), expected.len(), "{problems:#?}");
+    for (problem, expected) in problems.iter().zip(expected) {
+        assert!(problem.starts_with(expected) && !problem.contains("sk-secret"), "{problem}\n{expected}");
+    }
+    let alone = self::problems("[models.fast]\nfallback = [\"none\"]", &[]);
+    assert!(alone[0].starts_with("`models.fast.fallback` (all together) names `none`"), "{alone:?}");
 }
 
 #[test]

@@ -6,7 +6,6 @@ use http::StatusCode;
 use http::header::RETRY_AFTER;
 
 use super::breaker::Seen;
-use super::schedule;
 use crate::clock::Timestamp;
 use crate::egress;
 use crate::store::Blame;
@@ -91,7 +90,7 @@ impl Verdict {
         if answer.status.is_success() {
             return Self { seen: Seen::Well, wish, failure: None, counts: true, asked: None, hold: None };
         }
-        let asked = answer.headers.get(RETRY_AFTER).and_then(|value| schedule::retry_after(value.to_str().ok()?, now));
+        let asked = answer.headers.get(RETRY_AFTER).and_then(|value| egress::retry_after(value.to_str().ok()?, now));
         let asked = asked.map(|asked| asked.min(asked_max));
         let busy = matches!(answer.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
         let seen = if is_trouble(answer.status) { Seen::Failing } else { Seen::Well };

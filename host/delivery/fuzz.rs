@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use flowgate_fuzz::fuzz;
 
-use super::schedule::{next, retry_after};
+use super::schedule::next;
 use crate::clock::Timestamp;
+use crate::egress::retry_after;
 
 #[test]
 fn whatever_a_receiver_asks_for_there_is_a_wait_or_none() {

@@ -29,8 +29,10 @@ use crate::hook::Hooks;
 use crate::id::{self, DeliveryId, WorkspaceId};
 use crate::metrics::Metrics;
 use crate::queue::Queue;
-use crate::store::{self, Attempt, Delivery, DeliveryFilter, DeliveryStatus, Job, Page, Standing, Store, Target};
-use crate::subscription::Subscriptions;
+use crate::store::{
+    self, Attempt, Delivery, DeliveryFilter, DeliveryStatus, Health, Job, Page, Standing, Store, Target,
+};
+use crate::subscription::{Subscription, Subscriptions};
 use crate::transform::Transforms;
 
 mod answer;
@@ -57,6 +59,10 @@ const STANDINGS: [Standing; 3] = [Standing::New, Standing::Proven, Standing::Sus
 /// Proven targets that have their turn at one time. Each is a task that mostly waits.
 const TURNS_MAX: usize = 10_000;
 
+/// For each place of targets that are not proven, so many may have their turn: all but one of them wait for an answer that
+/// takes long.
+const HANGING_MAX: usize = 8;
+
 /// Recoveries at one time.
 const RECOVERIES_MAX: usize = 2;
 
@@ -65,7 +71,8 @@ const RECOVERIES_MAX: usize = 2;
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
     /// Attempts under way at one time: half of them for targets that answer, a quarter each for new ones and for those
-    /// that do not answer.
+    /// that do not answer. One that takes long at such a target does not count any more; eight for each place hang at
+    /// most.
     pub at_once: usize,
     /// Attempts under way at one time to one target that answers; to another there is one.
     pub in_flight_max: u32,
@@ -209,7 +216,8 @@ impl Deliveries {
 
     /// Gives the targets that stand so their turns.
     async fn serve(&self, standing: Standing, stop: CancellationToken) {
-        let at_once = if standing == Standing::Proven { TURNS_MAX } else { self.0.options.places(standing) };
+        let at_once =
+            if standing == Standing::Proven { TURNS_MAX } else { self.0.options.places(standing) * HANGING_MAX };
         let (this, stopping) = (self.clone(), stop.clone());
         let work = move |job: Job| {
             let (this, stop) = (this.clone(), stopping.clone());
@@ -225,6 +233,13 @@ impl Deliveries {
         if without_turn > 0 {
             STANDINGS.iter().for_each(|standing| self.0.parts.queue.wake(standing.job()));
         }
+    }
+
+    /// What happened before is given up by a subscription that stands so, since it has failed for too long; none while nothing
+    /// is.
+    pub fn given_up_before(&self, subscription: &Subscription, health: &Health) -> Option<Timestamp> {
+        let schedule_s = subscription.spec.schedule.waits_s().unwrap_or(&self.0.options.schedule_s);
+        schedule::given_up_before(schedule_s, health, self.now())
     }
 
     /// Says why a receiver could never be reached, as far as that can be told without trying.

@@ -58,7 +58,7 @@ impl Receiver {
                 let record = delivery.transform.as_deref().and_then(Record::parse);
                 let reshaped = record.and_then(|record| record.message);
                 let attempt = delivery.attempts.saturating_add(1);
-                subscription.request(&id, &delivery.body, reshaped.as_ref(), attempt, now)
+                subscription.request(&self.url, &id, &delivery.body, reshaped.as_ref(), attempt, now)
             }
             Who::Callback(hook) => {
                 let secrets = hook.secrets.live(hook::Use::Callback, now);
@@ -86,7 +86,7 @@ impl Receivers {
             Target::Hook(id) => Ok(self.hook(id).await?.and_then(callback)),
             Target::Subscription(id) => {
                 let enabled = self.subscription(id).await?.filter(|subscription| subscription.enabled);
-                Ok(enabled.map(|subscription| subscribed(subscription, now)))
+                Ok(enabled.and_then(|subscription| subscribed(subscription, now)))
             }
         }
     }
@@ -103,7 +103,9 @@ impl Receivers {
     pub(super) async fn disable(&self, target: Target, reason: &str) -> Result<(), store::Error> {
         tracing::warn!(%target, reason, "a receiver wants no more");
         let Target::Subscription(id) = target else { return Ok(()) };
-        let Some(subscription) = self.subscription(id).await? else { return Ok(()) };
+        // One that has no receiver any more goes on without: its events are pulled.
+        let found = self.subscription(id).await?.filter(|subscription| subscription.spec.url.is_some());
+        let Some(subscription) = found else { return Ok(()) };
         match self.subscriptions.disable(&subscription, reason).await {
             Err(subscription::Error::Store(error)) => Err(error),
             _ => Ok(()),
@@ -149,7 +151,7 @@ fn basic(hook: &Hook, now: Timestamp) -> Option<HeaderValue> {
     Some(value)
 }
 
-fn subscribed(subscription: Arc<Subscription>, now: Timestamp) -> Receiver {
+fn subscribed(subscription: Arc<Subscription>, now: Timestamp) -> Option<Receiver> {
     let spec = &subscription.spec;
     let (mut credentials, mut identity) = (None, None);
     let secret = subscription.credential(now);
@@ -171,8 +173,8 @@ fn subscribed(subscription: Arc<Subscription>, now: Timestamp) -> Receiver {
         Some(Authentication::MTls { certificate }) => identity = Some(Identity::from_pem(certificate, secret)),
         _ => {}
     }
-    Receiver {
-        url: spec.url.clone(),
+    Some(Receiver {
+        url: spec.url.clone()?,
         credentials,
         identity,
         schedule_s: spec.schedule.waits_s().map(<[u64]>::to_vec),
@@ -180,5 +182,5 @@ fn subscribed(subscription: Arc<Subscription>, now: Timestamp) -> Receiver {
         rate_per_s: spec.rate_per_s,
         confidential: false,
         who: Who::Subscription(subscription),
-    }
+    })
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::clock::Timestamp;
+use crate::store::Health;
 
 /// How long to wait after `attempts` failed attempts; none when that was the last one.
 ///
@@ -16,18 +17,16 @@ pub(super) fn next(schedule_s: &[u64], attempts: u32, asked: Option<Duration>, c
 
 /// How long a delivery may wait from the beginning of its schedule: a day longer than the schedule plans. A target that is
 /// held back consumes no attempts of what waits for it, so there must be another end.
-pub(super) fn horizon(schedule_s: &[u64]) -> Duration {
+fn horizon(schedule_s: &[u64]) -> Duration {
     const DAY_S: u64 = 24 * 3_600;
     Duration::from_secs(schedule_s.iter().fold(DAY_S, |sum, wait| sum.saturating_add(*wait)))
 }
 
-/// Reads a `Retry-After` (RFC 9110 §10.2.3): seconds, or a date.
-pub(super) fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
-    if let Ok(seconds) = text.trim().parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = jiff::fmt::rfc2822::parse(text.trim()).ok()?;
-    Some(Timestamp::from_unix_ms(date.timestamp().as_millisecond()).since(now))
+/// What began before is given up at a target that stands so: it has waited for longer than it may, and the target has failed
+/// for as long. None while nothing is.
+pub(super) fn given_up_before(schedule_s: &[u64], health: &Health, now: Timestamp) -> Option<Timestamp> {
+    let horizon = horizon(schedule_s);
+    health.failing_since.filter(|since| now.since(*since) > horizon).map(|_| now.before(horizon))
 }
 
 #[cfg(test)]
@@ -61,15 +60,5 @@ mod tests {
     fn a_delivery_may_wait_a_day_longer_than_its_schedule() {
         assert_eq!(horizon(SCHEDULE), Duration::from_secs(24 * 3_600 + 305));
         assert_eq!(horizon(&[u64::MAX, 1]), Duration::from_secs(u64::MAX));
-    }
-
-    #[test]
-    fn retry_after_is_seconds_or_a_date() {
-        let now = "1994-11-06T08:49:00Z".parse().unwrap();
-        assert_eq!(retry_after("120", now), Some(Duration::from_secs(120)));
-        assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:37 GMT", now), Some(Duration::from_secs(37)));
-        assert_eq!(retry_after("Sun, 06 Nov 1994 08:48:00 GMT", now), Some(Duration::ZERO));
-        assert_eq!(retry_after("soon", now), None);
-        assert_eq!(retry_after("-5", now), None);
     }
 }

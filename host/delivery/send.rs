@@ -10,6 +10,8 @@ use super::answer::Verdict;
 use super::receivers::Receiver;
 use super::reshape::Shape;
 use super::{Deliveries, Error, Options};
+use url::Url;
+
 use crate::clock::{Stopwatch, Timestamp};
 use crate::egress;
 use crate::id::{AttemptId, DeliveryId};
@@ -37,11 +39,12 @@ pub(super) struct Sent {
 }
 
 impl Deliveries {
-    /// What would be sent to a subscription now. Only what the connection adds is not in it, and an access token that would
-    /// have to be fetched.
+    /// What would be sent to the receiver of a subscription now. Only what the connection adds is not in it, and an access
+    /// token that would have to be fetched.
     pub async fn preview(
         &self,
         subscription: &Subscription,
+        receiver: &Url,
         id: DeliveryId,
         message: &Message,
     ) -> Result<Preview, signature::Error> {
@@ -56,12 +59,18 @@ impl Deliveries {
             }
         }
         let reshaped = record.as_ref().and_then(|record| record.message.as_ref());
-        let signed = subscription.request(&id, &body, reshaped, 1, now).map(with_agent)?;
+        let signed = subscription.request(receiver, &id, &body, reshaped, 1, now).map(with_agent)?;
         Ok(Preview { request: Some((signed, body)), transform: record })
     }
 
     /// Sends something to a subscription that tells of no event. What comes of it is on record like any delivery.
-    pub async fn send_trial(&self, subscription: &Subscription, id: DeliveryId, message: Message) -> Result<(), Error> {
+    pub async fn send_trial(
+        &self,
+        subscription: &Subscription,
+        receiver: &Url,
+        id: DeliveryId,
+        message: Message,
+    ) -> Result<(), Error> {
         let target = Target::Subscription(subscription.id);
         let new = NewDelivery {
             id,
@@ -69,7 +78,7 @@ impl Deliveries {
             // A trial does not wait for others, nor do others wait for it.
             lane: None,
             created_at: self.0.parts.clock.now(),
-            url: subscription.spec.url.to_string(),
+            url: receiver.to_string(),
             event: message.name,
             body: message.body,
             said: None,

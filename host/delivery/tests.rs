@@ -138,7 +138,7 @@ impl House {
         let engine = Engine::new(engine::Setup {
             options: engine::Options { instances_max: 2, ..Default::default() },
             capability: Default::default(),
-            services: capability::Services { store: store.clone(), client: client.clone(), flows: Default::default() },
+            services: capability::Services::of(store.clone()),
             cache_dir: folder.path().join("cache"),
             cache_key: [1; 32],
             compiler: Compiler::InProcess,
@@ -158,7 +158,7 @@ impl House {
     async fn subscribed(receiver: &Receiver, change: impl FnOnce(&mut subscription::Spec)) -> Self {
         let mut house = Self::new(receiver, &[]).await;
         let events = serde_json::from_value(serde_json::json!(["*"])).unwrap();
-        let mut spec = subscription::Spec::new(receiver.url.clone(), events);
+        let mut spec = subscription::Spec::new(Some(receiver.url.clone()), events);
         change(&mut spec);
         let credential = spec.authentication.is_some().then(|| Secret::new("a token"));
         let new = NewSubscription { workspace: house.workspace, name: None, spec, secret: None, credential };

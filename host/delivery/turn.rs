@@ -5,6 +5,7 @@
 //! standing. A target that is not proven gets one attempt a turn.
 
 use std::collections::{HashSet, VecDeque};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -19,14 +20,18 @@ use super::answer::{Verdict, Wish};
 use super::receivers::Receiver;
 use super::send::Sent;
 use super::{Deliveries, breaker, schedule};
-use crate::clock::Timestamp;
-use crate::store::{Delivery, DeliveryStatus, Error, GiveUp, Health, Job, Standing, Step, Target};
+use crate::clock::{Clock, Timestamp};
+use crate::store::{CATCH_UP, Delivery, DeliveryStatus, Error, GiveUp, Health, Job, Standing, Step, Target};
 
 /// Attempts in one turn. Then a target that always has something due lets others have theirs.
 const ATTEMPTS_MAX: u32 = 1_000;
 
 /// How long a turn goes on while nothing is due, since what comes in that time costs neither a claim nor a new job.
 const LINGER: Duration = Duration::from_secs(1);
+
+/// How long an attempt has its place that goes to a target that is not proven. If it takes longer, it goes on without:
+/// others get their first attempt however many do not answer.
+const PLACE_HELD: Duration = Duration::from_millis(250);
 
 /// How long a target that has become well is spared the full number of attempts at one time.
 const SLOW_START: Duration = Duration::from_secs(60);
@@ -202,10 +207,11 @@ impl Turn {
         let pace = receiver.rate_per_s.map(|rate| Duration::from_secs(1) / rate.max(1));
         self.paced_until = self.now().after(pace.unwrap_or_default());
         let (deliveries, lease) = (self.deliveries.clone(), self.job.lease);
+        let clock = self.deliveries.0.parts.clock.clone();
+        let held_until = (self.standing != Standing::Proven).then(|| self.now().after(PLACE_HELD));
         self.running.push(Box::pin(async move {
-            let attempted = deliveries.attempt(lease, &mut delivery, &receiver).await;
-            drop(place);
-            match attempted {
+            let attempt = deliveries.attempt(lease, &mut delivery, &receiver);
+            match holding(place, &clock, held_until, attempt).await {
                 Ok(Some(sent)) => Event::Sent(Box::new((delivery, sent))),
                 unsent => Event::Unsent(delivery.id, unsent.map(drop)),
             }
@@ -288,13 +294,12 @@ impl Turn {
         let Some(since) = self.health.failing_since else { return Ok(()) };
         let receiver = self.deliveries.0.receivers.find(self.target, now).await?;
         self.receiver = receiver.map(Arc::new);
-        let horizon = schedule::horizon(self.schedule());
-        if now.since(since) <= horizon {
+        let began_before = schedule::given_up_before(self.schedule(), &self.health, now);
+        if began_before.is_none() {
             return Ok(());
         }
         let error = format!("given up unsent: the receiver has failed since {since}");
         let forget = self.receiver.as_ref().is_none_or(|receiver| receiver.confidential);
-        let began_before = Some(now.before(horizon));
         self.give_up(GiveUp { status: DeliveryStatus::Exhausted, error, at: now, began_before, forget }).await
     }
 
@@ -316,8 +321,12 @@ impl Turn {
         }
         let health = Some(self.health).filter(|health| *health != self.stored);
         let store = &self.deliveries.0.parts.store;
-        if store.target_release(self.job.lease, self.target, health, self.paced_until).await?.is_some() {
+        let released = store.target_release(self.job.lease, self.target, health, self.paced_until).await?;
+        if released.ready_at.is_some() {
             self.deliveries.0.parts.queue.wake(self.health.standing().job());
+        }
+        if released.is_behind {
+            self.deliveries.0.parts.queue.wake(CATCH_UP);
         }
         Ok(())
     }
@@ -330,6 +339,26 @@ async fn place(places: &mut PollSemaphore) -> OwnedSemaphorePermit {
         Poll::Pending => Poll::Pending,
     })
     .await
+}
+
+/// An attempt that has a place, for as long as it may.
+async fn holding<T>(
+    place: OwnedSemaphorePermit,
+    clock: &Clock,
+    until: Option<Timestamp>,
+    attempt: impl Future<Output = T>,
+) -> T {
+    let Some(until) = until else {
+        let _place = place;
+        return attempt.await;
+    };
+    let mut attempt = pin!(attempt);
+    tokio::select! {
+        biased;
+        ended = &mut attempt => return ended,
+        () = clock.sleep_until(until) => drop(place),
+    }
+    attempt.await
 }
 
 /// A target that begins or ceases to fail is worth a line in the log.

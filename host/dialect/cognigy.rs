@@ -95,7 +95,7 @@ struct AiOutput<'a> {
 pub(super) fn said(view: &View<'_>) -> Option<Callback> {
     match view.output? {
         Output::Say { text, data } => output(view, text.as_deref(), data.as_ref()),
-        Output::Progress { .. } => None,
+        Output::Progress { .. } | Output::Delta { .. } => None,
     }
 }
 

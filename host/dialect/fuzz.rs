@@ -93,6 +93,7 @@ fn a_reply_can_be_told_in_every_dialect() {
         let outputs = [
             Output::Say { text: Some(grow.text(&texts)), data: json(grow) },
             Output::Progress { percent: Some(5), message: grow.text(&texts) },
+            Output::Delta { text: grow.text(&texts) },
         ];
         let raw = grow.once_in(4).then(|| HttpReply { status: 200, headers: Vec::new(), body: Bytes::new() });
         let reply = Reply { text: Some(grow.text(&texts)), data: json(grow), raw: raw.clone() };

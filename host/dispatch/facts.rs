@@ -29,10 +29,10 @@ type Result<T> = std::result::Result<T, store::Error>;
 
 impl Dispatch {
     /// What a row of the log tells; none when what it tells of is gone meanwhile.
-    pub(super) async fn event(&self, row: store::Event, known: &mut Known) -> Result<Option<Event>> {
+    pub(super) async fn event(&self, row: &store::Event, known: &mut Known) -> Result<Option<Event>> {
         let Ok(kind) = row.r#type.parse::<Type>() else { return Ok(None) };
         let found = match row.execution {
-            Some(id) => self.execution(&row, id, known).await?,
+            Some(id) => self.execution(row, id, known).await?,
             None => None,
         };
         let hook = found.as_ref().and_then(|found| found.row.hook);
@@ -42,13 +42,13 @@ impl Dispatch {
         };
         let facts = match &kind {
             Type::DeliveryFailing | Type::DeliveryRecovered | Type::DeliveryExhausted => {
-                said(&row).map(|facts| Facts::Delivery(Box::new(facts)))
+                said(row).map(|facts| Facts::Delivery(Box::new(facts)))
             }
-            Type::SubscriptionDisabled => said(&row).map(|facts| Facts::Subscription(Box::new(facts))),
+            Type::SubscriptionDisabled => said(row).map(|facts| Facts::Subscription(Box::new(facts))),
             _ => match (flow, &found) {
                 (None, _) => None,
-                (Some(flow), Some(found)) => self.of_execution(&kind, &row, flow, found).await?,
-                (Some(flow), None) => self.of_flow(&kind, &row, flow).await?,
+                (Some(flow), Some(found)) => self.of_execution(&kind, row, flow, found).await?,
+                (Some(flow), None) => self.of_flow(&kind, row, flow).await?,
             },
         };
         Ok(facts.map(|facts| Event { id: row.id, kind, at: row.at, facts }))
@@ -123,7 +123,12 @@ impl Dispatch {
             started_at: counted.started_at_ms.map_or(row.at, Timestamp::from_unix_ms),
             finished_at: ended.then_some(row.at),
             message_count: counted.message_count,
-            credits: self.0.options.credits(counted.cpu_us, counted.execution_count),
+            credits: self.0.options.credits(&Cost {
+                cpu_us: counted.cpu_us,
+                executions: counted.execution_count,
+                llm_calls: counted.llm_calls,
+                llm_tokens: counted.llm_tokens,
+            }),
             satisfaction_score: counted.satisfaction_score,
             resolution: counted.resolution.as_ref().and_then(|said| Json::of(said).ok()),
         })))
@@ -158,11 +163,27 @@ impl Dispatch {
 }
 
 impl Options {
-    fn credits(&self, cpu_us: u64, executions: u64) -> f64 {
-        let run = self.millicredits_per_cpu_s as f64 * cpu_us as f64 / 1e6;
-        let called = self.millicredits_per_execution.saturating_mul(executions) as f64;
+    fn credits(&self, cost: &Cost) -> f64 {
+        let run = self.millicredits_per_cpu_s as f64 * cost.cpu_us as f64 / 1e6;
+        let called = self.millicredits_per_execution.saturating_mul(cost.executions) as f64;
+        let asked = self.millicredits_per_llm_call.saturating_mul(cost.llm_calls) as f64;
+        let tokens = self.millicredits_per_1000_tokens as f64 * cost.llm_tokens as f64 / 1e3;
         // To the thousandth: more digits than that say nothing.
-        (run + called).round() / 1_000.0
+        (run + called + asked + tokens).round() / 1_000.0
+    }
+}
+
+/// What has a price.
+struct Cost {
+    cpu_us: u64,
+    executions: u64,
+    llm_calls: u64,
+    llm_tokens: u64,
+}
+
+impl Cost {
+    fn of(row: &Execution) -> Self {
+        Self { cpu_us: row.cpu_us, executions: 1, llm_calls: row.llm.calls, llm_tokens: row.llm.tokens() }
     }
 }
 
@@ -185,7 +206,7 @@ fn execution(kind: &Type, flow: Flow, found: &Found, options: &Options) -> event
         finished_at: row.finished_at.filter(|_| ended),
         cpu_ms: ended.then_some(row.cpu_us as f64 / 1e3),
         memory_bytes: ended.then_some(row.memory_bytes),
-        credits: if ended { options.credits(row.cpu_us, 1) } else { 0.0 },
+        credits: if ended { options.credits(&Cost::of(row)) } else { 0.0 },
         steps: if ended { *steps } else { 0 },
         input: (!trigger.confidential).then_some(input),
         output: output.filter(|_| !trigger.confidential),
@@ -217,7 +238,7 @@ fn told(outcome: Outcome, row: &Execution) -> (Option<Said>, Option<event::Error
 fn words(row: &OutputRow) -> Said {
     match serde_json::from_str(&row.data) {
         Ok(Output::Say { text, data }) => Said { text, data },
-        Ok(Output::Progress { message, .. }) => Said { text: Some(message), data: None },
+        Ok(Output::Progress { message: text, .. } | Output::Delta { text }) => Said { text: Some(text), data: None },
         Err(_) => Said::default(),
     }
 }
@@ -264,6 +285,10 @@ struct Counted {
     execution_count: u64,
     #[serde(default)]
     cpu_us: u64,
+    #[serde(default)]
+    llm_calls: u64,
+    #[serde(default)]
+    llm_tokens: u64,
     status: Option<String>,
     satisfaction_score: Option<f64>,
     resolution: Option<Value>,

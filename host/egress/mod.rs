@@ -20,6 +20,7 @@ mod policy;
 mod pool;
 mod proxy;
 mod resolve;
+mod retry_after;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -49,6 +50,7 @@ pub use policy::{Policy, Refusal};
 use pool::Pool;
 pub use proxy::{ProxyFault, ProxyUrl};
 use resolve::Resolve;
+pub use retry_after::retry_after;
 pub use trace::Timings;
 use trace::Trace;
 

@@ -68,6 +68,22 @@ impl Policy {
         Self { anywhere: true, ..Self::default() }
     }
 
+    /// The same policy for requests that go only to URLs which the operator wrote down: these hosts and ports are allowed.
+    #[must_use]
+    pub fn vouching(mut self, urls: &[Url]) -> Self {
+        for url in urls {
+            match url.host() {
+                Some(Host::Domain(name)) => self.allow_hosts.push(plain(name)),
+                Some(Host::Ipv4(address)) => self.allow.push(IpNet::from(IpAddr::from(address))),
+                Some(Host::Ipv6(address)) => self.allow.push(IpNet::from(IpAddr::from(address).to_canonical())),
+                None => {}
+            }
+            let port = url.port_or_known_default().filter(|_| !self.ports.is_empty());
+            self.ports.extend(port);
+        }
+        self
+    }
+
     /// Whether `address` may be dialled. It is judged in canonical form: `::ffff:127.0.0.1` is `127.0.0.1`.
     pub fn judge(&self, address: IpAddr) -> Result<(), Refusal> {
         let address = address.to_canonical();
@@ -208,6 +224,18 @@ mod tests {
             assert_eq!(policy.trusts(host), trusted, "{host}");
         }
         assert_eq!(check(&Policy::anywhere(), "http://127.0.0.1/"), Ok(()));
+    }
+
+    #[test]
+    fn what_is_vouched_for_is_allowed_and_its_neighbours_are_not() {
+        let urls = ["http://127.0.0.1:11434/v1", "http://[fd00::1]:81/", "https://models.internal/v1"];
+        let urls = urls.map(|url| Url::parse(url).unwrap());
+        let policy = Policy { ports: vec![443], ..Policy::default() }.vouching(&urls);
+        assert!(urls.iter().all(|url| policy.check_url(url).is_ok()));
+        assert!(policy.trusts("models.internal") && !policy.trusts("other.internal"));
+        for refused in ["http://127.0.0.2:11434/", "http://[fd00::2]:81/", "http://127.0.0.1:80/"] {
+            assert!(check(&policy, refused).is_err(), "{refused}");
+        }
     }
 }
 

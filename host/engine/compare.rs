@@ -73,6 +73,10 @@ impl Compare<'_> {
             (TypeDefKind::List(wanted), TypeDefKind::List(given)) => {
                 self.types(&format!("{path}[]"), wanted, given);
             }
+            (TypeDefKind::Stream(wanted), TypeDefKind::Stream(given))
+            | (TypeDefKind::Future(wanted), TypeDefKind::Future(given)) => {
+                self.optional(&format!("{path}[]"), "value", wanted.as_ref(), given.as_ref());
+            }
             (TypeDefKind::Result(wanted), TypeDefKind::Result(given)) => {
                 self.optional(&format!("{path}.ok"), "value", wanted.ok.as_ref(), given.ok.as_ref());
                 self.optional(&format!("{path}.err"), "value", wanted.err.as_ref(), given.err.as_ref());
@@ -213,6 +217,8 @@ fn show(resolve: &Resolve, ty: &Type, levels: usize) -> String {
     match &definition.kind {
         TypeDefKind::Option(ty) => format!("option<{}>", inner(ty)),
         TypeDefKind::List(ty) => format!("list<{}>", inner(ty)),
+        TypeDefKind::Stream(ty) => format!("stream<{}>", optional(ty)),
+        TypeDefKind::Future(ty) => format!("future<{}>", optional(ty)),
         TypeDefKind::Result(result) => format!("result<{}, {}>", optional(&result.ok), optional(&result.err)),
         TypeDefKind::Tuple(tuple) => {
             let types: Vec<_> = tuple.types.iter().take(SHOWN_LEVELS).map(inner).collect();

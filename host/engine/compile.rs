@@ -16,10 +16,14 @@ use tokio::process::Command;
 
 use crate::id::Digest;
 
-use super::{Engine, Error, Options, settings};
+use super::{Engine, Error, Kind, Options, inspect, settings};
 
 /// The first argument by which the program knows that it is to call [`compile_child`].
 const COMMAND: &str = "compile-component";
+
+/// How the child is told for which engine it compiles.
+const SYNCHRONOUS: &str = "sync";
+const ASYNCHRONOUS: &str = "async";
 
 /// Threads of one compilation. Address space is limited, and every thread takes some.
 const THREADS: u64 = 2;
@@ -55,32 +59,52 @@ impl Compiler {
 }
 
 impl Engine {
-    /// Compiles the component at `component`, whose digest is `digest`, and keeps the result for [`Engine::load`].
+    /// Compiles the component at `component`, whose digest is `digest`, and keeps the result for [`Engine::load`]. Returns
+    /// the component's kind, which decides for which engine it is compiled.
     ///
     /// Waits for a permit. Cancel safe: the child is killed and nothing is kept.
-    pub async fn compile(&self, digest: Digest, component: &Path) -> Result<(), Error> {
+    pub async fn compile(&self, digest: Digest, component: &Path) -> Result<Kind, Error> {
         let inner = &self.0;
         let _permit = inner.compiles.acquire().await.expect("the semaphore is never closed");
-        let artifact = inner.cache.temporary().await?;
+        let kind = kind(component, inner.options.component_bytes_max).await?;
+        let artifacts = &inner.runtimes.of(kind).artifacts;
+        let artifact = artifacts.temporary().await?;
         match &inner.compiler {
-            Compiler::Child(program) => run_child(program, component, artifact.path(), &inner.options).await?,
+            Compiler::Child(program) => run_child(program, component, artifact.path(), kind, &inner.options).await?,
             Compiler::InProcess => {
                 let (component, path) = (component.to_owned(), artifact.path().to_owned());
-                let work = tokio::task::spawn_blocking(move || precompile(&component, &path));
+                let work = tokio::task::spawn_blocking(move || precompile(&component, &path, kind.is_async()));
                 work.await.map_err(|error| Error::CompileCrash(error.to_string()))?.map_err(Error::Compile)?;
             }
         }
-        inner.cache.keep(digest, artifact).await
+        artifacts.keep(digest, artifact).await.map(|()| kind)
     }
 }
 
-async fn run_child(program: &Path, component: &Path, artifact: &Path, options: &Options) -> Result<(), Error> {
+/// Inspects a component that has been accepted already; by another release of the host, perhaps, which offered more.
+async fn kind(component: &Path, bytes_max: usize) -> Result<Kind, Error> {
+    let component = component.to_owned();
+    let work = tokio::task::spawn_blocking(move || {
+        let bytes = std::fs::read(component).map_err(Error::files("the component cannot be read"))?;
+        inspect(&bytes, bytes_max).map(|found| found.kind).map_err(|refusal| Error::Compile(refusal.to_string()))
+    });
+    work.await.map_err(|error| Error::CompileCrash(error.to_string()))?
+}
+
+async fn run_child(
+    program: &Path,
+    component: &Path,
+    artifact: &Path,
+    kind: Kind,
+    options: &Options,
+) -> Result<(), Error> {
     let limit_ms = options.compile_ms_max;
     let cpu_s = limit_ms.saturating_mul(THREADS).div_ceil(1_000);
     let mut child = Command::new(program)
         .arg(COMMAND)
         .args([component, artifact])
         .args([options.compile_memory_bytes_max.to_string(), cpu_s.to_string()])
+        .arg(if kind.is_async() { ASYNCHRONOUS } else { SYNCHRONOUS })
         .env_clear()
         .env("RAYON_NUM_THREADS", THREADS.to_string())
         .env("MALLOC_ARENA_MAX", THREADS.to_string())
@@ -118,18 +142,18 @@ async fn last_words(stderr: Option<impl AsyncRead + Unpin>) -> String {
 }
 
 /// The child's part: limits itself, then compiles. `args` are those after `compile-component`: the component's path, the
-/// artifact's path, bytes of address space, seconds of CPU.
+/// artifact's path, bytes of address space, seconds of CPU, and for which engine.
 ///
 /// Must be called before the process does anything else. Says what is wrong on stderr.
 pub fn compile_child(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<_> = args.into_iter().collect();
-    let [component, artifact, memory_bytes, cpu_s] = args.as_slice() else {
-        return last_word(ExitCode::FAILURE, "usage: COMPONENT ARTIFACT MEMORY_BYTES CPU_S");
+    let [component, artifact, memory_bytes, cpu_s, engine] = args.as_slice() else {
+        return last_word(ExitCode::FAILURE, "usage: COMPONENT ARTIFACT MEMORY_BYTES CPU_S sync|async");
     };
     if let Err(error) = limit(memory_bytes, cpu_s) {
         return last_word(ExitCode::FAILURE, &format!("limits cannot be set: {error}"));
     }
-    match precompile(Path::new(component), Path::new(artifact)) {
+    match precompile(Path::new(component), Path::new(artifact), engine == ASYNCHRONOUS) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => last_word(ExitCode::from(REFUSED), &error),
     }
@@ -151,9 +175,9 @@ fn limit(memory_bytes: &OsString, cpu_s: &OsString) -> std::io::Result<()> {
     Resource::AS.set(memory_bytes, memory_bytes)
 }
 
-fn precompile(component: &Path, artifact: &Path) -> Result<(), String> {
+fn precompile(component: &Path, artifact: &Path, asynchronous: bool) -> Result<(), String> {
     let bytes = std::fs::read(component).map_err(|error| format!("the component cannot be read: {error}"))?;
-    let engine = wasmtime::Engine::new(&settings::compiling()).map_err(|error| format!("{error:#}"))?;
+    let engine = wasmtime::Engine::new(&settings::compiling(asynchronous)).map_err(|error| format!("{error:#}"))?;
     let code = engine.precompile_component(&bytes).map_err(|error| format!("{error:#}"))?;
     std::fs::write(artifact, code).map_err(|error| format!("the artifact cannot be written: {error}"))
 }
@@ -165,7 +189,7 @@ mod tests {
 
     async fn compile(house: &House, program: &str) -> Result<(), Error> {
         let engine = house.engine(Compiler::Child(PathBuf::from(program)), 1);
-        engine.compile(digest(), &house.component()).await
+        engine.compile(digest(), &house.component()).await.map(drop)
     }
 
     #[tokio::test]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use wasmtime::component::Component;
 use wit_parser::{InterfaceId, PackageName, Resolve, SourceMap};
 
-use crate::bindings::{transform_v0_1, v0_1};
+use crate::bindings::{transform_v0_1, v0_1, v0_2};
 
 /// What a component is to the host, by what it exports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,21 +15,27 @@ use crate::bindings::{transform_v0_1, v0_1};
 pub enum Kind {
     /// It exports `flowgate:flow/handler@0.1`.
     Flow01,
+    /// It exports `flowgate:flow/handler@0.2`.
+    Flow02,
     /// It exports `wasi:http/incoming-handler@0.2`.
     WasiHttp02,
+    /// It exports `wasi:http/handler@0.3`.
+    WasiHttp03,
     /// It exports `flowgate:transform/transformer@0.1`: it reshapes deliveries, and nobody triggers it.
     Transform01,
 }
 
 impl Kind {
     /// Every kind, the preferred one first.
-    pub const ALL: [Self; 3] = [Self::Flow01, Self::WasiHttp02, Self::Transform01];
+    pub const ALL: [Self; 5] = [Self::Flow02, Self::Flow01, Self::WasiHttp03, Self::WasiHttp02, Self::Transform01];
 
     /// The export that makes a component one of this kind.
     pub const fn export(self) -> &'static str {
         match self {
             Self::Flow01 => v0_1::HANDLER,
+            Self::Flow02 => v0_2::HANDLER,
             Self::WasiHttp02 => "wasi:http/incoming-handler@0.2.12",
+            Self::WasiHttp03 => "wasi:http/handler@0.3.0",
             Self::Transform01 => transform_v0_1::TRANSFORMER,
         }
     }
@@ -39,9 +45,25 @@ impl Kind {
         matches!(self, Self::Transform01)
     }
 
-    /// Whether the host lends it an interface that it offers. A transform talks to nobody.
+    /// The optional export by which it describes itself, where there can be one.
+    pub(super) const fn describe(self) -> Option<&'static str> {
+        match self {
+            Self::Flow01 => Some(v0_1::DESCRIBE),
+            Self::Flow02 => Some(v0_2::DESCRIBE),
+            Self::WasiHttp02 | Self::WasiHttp03 | Self::Transform01 => None,
+        }
+    }
+
+    /// Whether it is called asynchronously, by an engine of its own.
+    pub(super) const fn is_async(self) -> bool {
+        matches!(self, Self::Flow02 | Self::WasiHttp03)
+    }
+
+    /// Whether the host lends it an interface that it offers to some. A transform talks to nobody: beside its log and its
+    /// config it gets what every language brings in by itself.
     pub(super) fn may_import(self, name: &str) -> bool {
-        !(self.is_transform() && ["flowgate:flow/", "wasi:http/"].iter().any(|package| name.starts_with(package)))
+        let package = name.split('/').next().unwrap_or_default();
+        !self.is_transform() || OF_TRANSFORMS.contains(&package)
     }
 
     /// The kind of a compiled component.
@@ -59,6 +81,12 @@ const PACKAGES: &[&[(&str, &str)]] = &[
     &[("sockets.wit", include_str!("../../wit/deps/wasi-sockets-0.2.12/sockets.wit"))],
     &[("cli.wit", include_str!("../../wit/deps/wasi-cli-0.2.12/cli.wit"))],
     &[("http.wit", include_str!("../../wit/deps/wasi-http-0.2.12/http.wit"))],
+    &[("clocks.wit", include_str!("../../wit/deps/wasi-clocks-0.3.0/clocks.wit"))],
+    &[("random.wit", include_str!("../../wit/deps/wasi-random-0.3.0/random.wit"))],
+    &[("filesystem.wit", include_str!("../../wit/deps/wasi-filesystem-0.3.0/filesystem.wit"))],
+    &[("sockets.wit", include_str!("../../wit/deps/wasi-sockets-0.3.0/sockets.wit"))],
+    &[("cli.wit", include_str!("../../wit/deps/wasi-cli-0.3.0/cli.wit"))],
+    &[("http.wit", include_str!("../../wit/deps/wasi-http-0.3.0/http.wit"))],
     &[("logging.wit", include_str!("../../wit/deps/wasi-logging-0.1.0-draft/logging.wit"))],
     &[
         ("store.wit", include_str!("../../wit/deps/wasi-config-0.2.0-rc.1/store.wit")),
@@ -91,20 +119,47 @@ const PACKAGES: &[&[(&str, &str)]] = &[
         ("world.wit", include_str!("../../wit/flow-0.1.0/world.wit")),
     ],
     &[
+        ("flow-types.wit", include_str!("../../wit/flow-0.2.0/flow-types.wit")),
+        ("handler.wit", include_str!("../../wit/flow-0.2.0/handler.wit")),
+        ("events.wit", include_str!("../../wit/flow-0.2.0/events.wit")),
+        ("output.wit", include_str!("../../wit/flow-0.2.0/output.wit")),
+        ("session.wit", include_str!("../../wit/flow-0.2.0/session.wit")),
+        ("http.wit", include_str!("../../wit/flow-0.2.0/http.wit")),
+        ("secrets.wit", include_str!("../../wit/flow-0.2.0/secrets.wit")),
+        ("spans.wit", include_str!("../../wit/flow-0.2.0/spans.wit")),
+        ("world.wit", include_str!("../../wit/flow-0.2.0/world.wit")),
+    ],
+    &[
         ("transformer.wit", include_str!("../../wit/transform-0.1.0/transformer.wit")),
         ("world.wit", include_str!("../../wit/transform-0.1.0/world.wit")),
     ],
 ];
 
+/// Packages of which a transform may import.
+const OF_TRANSFORMS: [&str; 8] = [
+    "wasi:logging",
+    "wasi:config",
+    "wasi:cli",
+    "wasi:clocks",
+    "wasi:filesystem",
+    "wasi:io",
+    "wasi:random",
+    "wasi:sockets",
+];
+
 /// Interfaces that are for guests to export.
-const EXPORTS: [&str; 6] = [
+const EXPORTS: [&str; 7] = [
     "flowgate:flow/handler",
     "flowgate:flow/describe",
     "flowgate:transform/transformer",
     "wasi:http/incoming-handler",
+    "wasi:http/handler",
     "wasi:cli/run",
     "wasi:keyvalue/watcher",
 ];
+
+/// What only asynchronous components can import: the packages, by the start of their names, that have `async` functions.
+const ASYNCHRONOUS: [(&str, &str); 2] = [("wasi:", "0.3"), ("flowgate:flow/", "0.2")];
 
 /// The reference that components are compared with.
 pub(super) struct Contract {
@@ -165,6 +220,12 @@ impl Contract {
         !EXPORTS.contains(&unversioned(name))
     }
 
+    /// Whether the host offers the interface `name` to asynchronous components only.
+    pub(super) fn is_asynchronous(&self, name: &str) -> bool {
+        let track = track(name);
+        ASYNCHRONOUS.iter().any(|(packages, version)| name.starts_with(packages) && track.as_deref() == Some(*version))
+    }
+
     /// The offered interface with the name nearest to `name`, if one is near enough to be meant.
     pub(super) fn nearest_import(&self, name: &str) -> Option<String> {
         let offered = self.interfaces.keys().filter(|known| self.is_offered(known));
@@ -219,7 +280,11 @@ mod tests {
         for same in ["flowgate:flow/output@0.1.0", "flowgate:flow/output@0.1.7", "wasi:io/poll@0.2.6"] {
             assert!(matches!(contract.find(same), Found::Same(_)), "{same}");
         }
-        for other in ["flowgate:flow/output@0.2.0", "wasi:config/store@0.2.0-draft", "wasi:keyvalue/store@0.2.0"] {
+        for same in ["flowgate:flow/output@0.2.3", "wasi:clocks/monotonic-clock@0.3.2"] {
+            let Found::Same(id) = contract.find(same) else { panic!("{same}") };
+            assert_eq!(track(&contract.resolve.id_of(id).unwrap()), track(same));
+        }
+        for other in ["flowgate:flow/output@0.3.0", "wasi:config/store@0.2.0-draft", "wasi:keyvalue/store@0.2.0"] {
             assert!(matches!(contract.find(other), Found::OtherVersion(_)), "{other}");
         }
         for both in ["wasi:keyvalue/store@0.2.0-draft", "wasi:keyvalue/store@0.2.0-draft2"] {

@@ -39,6 +39,11 @@ pub(super) async fn call(
         Ok(())
     };
     let ((), raw) = tokio::try_join!(guest, collect(receiver, reply_bytes_max))?;
+    ended(raw, reply_bytes_max)
+}
+
+/// The end of an execution with a response; none when the guest gave an error code.
+pub(super) fn ended(raw: Option<HttpReply>, reply_bytes_max: usize) -> Result<End, Stop> {
     let Some(raw) = raw else {
         let message = "the guest answered with an error instead of a response".to_owned();
         return Ok(End::Failure(Failure::Failed { message }));
@@ -47,7 +52,7 @@ pub(super) async fn call(
     reply::check(&reply, reply_bytes_max).map(|()| End::Reply(reply))
 }
 
-fn request(request: &Request) -> Result<http::Request<Full<Bytes>>, String> {
+pub(super) fn request(request: &Request) -> Result<http::Request<Full<Bytes>>, String> {
     let path = if request.path.is_empty() { "/" } else { &request.path };
     let query = if request.query.is_empty() { String::new() } else { format!("?{}", request.query) };
     let host = request.header("host").filter(|host| host.parse::<Authority>().is_ok());
@@ -66,6 +71,14 @@ async fn collect(receiver: oneshot::Receiver<Response>, bytes_max: usize) -> Res
         return Err(Stop::Trap("the guest returned without a response".to_owned()));
     };
     let Ok(response) = response else { return Ok(None) };
+    gather(response, bytes_max).await.map(Some)
+}
+
+/// The response with its whole body.
+pub(super) async fn gather<B>(response: http::Response<B>, bytes_max: usize) -> Result<HttpReply, Stop>
+where
+    B: http_body::Body<Data = Bytes> + Unpin,
+{
     let (parts, mut body) = response.into_parts();
     let mut collected = BytesMut::new();
     while let Some(frame) = body.frame().await {
@@ -78,7 +91,7 @@ async fn collect(receiver: oneshot::Receiver<Response>, bytes_max: usize) -> Res
         collected.extend_from_slice(&data);
     }
     let headers = parts.headers.iter().map(header).collect();
-    Ok(Some(HttpReply { status: parts.status.as_u16(), headers, body: collected.freeze() }))
+    Ok(HttpReply { status: parts.status.as_u16(), headers, body: collected.freeze() })
 }
 
 fn header((name, value): (&http::HeaderName, &http::HeaderValue)) -> Header {

@@ -8,8 +8,6 @@ use wasmparser::{Validator, WasmFeatures};
 use wit_component::DecodedWasm;
 use wit_parser::{Function, InterfaceId, Resolve, WorldId, WorldItem};
 
-use crate::bindings::v0_1;
-
 use super::compare::{self, shorten};
 use super::contract::{Contract, Found, Kind, nearest, unversioned};
 
@@ -168,10 +166,17 @@ impl Component<'_> {
         let world = &self.resolve.worlds[self.world];
         let name = |key| self.resolve.name_world_key(key);
         let mut mismatches = Vec::new();
+        let kind = self.kind();
         for (key, item) in &world.imports {
-            self.import(&name(key), item, &mut mismatches);
+            self.import(&name(key), item, kind, &mut mismatches);
         }
-        let kind = self.kind(&mut mismatches);
+        match kind {
+            Some(kind) => {
+                self.required(kind.export(), &mut mismatches);
+                kind.describe().inspect(|describe| self.required(describe, &mut mismatches));
+            }
+            None => mismatches.push(self.no_handler()),
+        }
         let lent = |name: &String| kind.is_none_or(|kind| kind.may_import(name));
         mismatches.extend(world.imports.keys().map(name).filter(|name| !lent(name)).map(|name| not_lent(&name)));
         let (Some(kind), true) = (kind, mismatches.is_empty()) else {
@@ -186,12 +191,12 @@ impl Component<'_> {
         Ok(Inspection {
             kind,
             imports: sorted(world.imports.keys().map(name).collect()),
-            describes: exports.iter().any(|export| unversioned(export) == unversioned(v0_1::DESCRIBE)),
+            describes: kind.describe().is_some_and(|describe| self.compatible_export(describe).is_some()),
             exports,
         })
     }
 
-    fn import(&self, name: &str, item: &WorldItem, mismatches: &mut Vec<Mismatch>) {
+    fn import(&self, name: &str, item: &WorldItem, kind: Option<Kind>, mismatches: &mut Vec<Mismatch>) {
         let contract = Contract::get();
         let WorldItem::Interface { id, .. } = item else {
             // Types at the level of the world are only names for others.
@@ -200,6 +205,17 @@ impl Component<'_> {
             }
             return;
         };
+        if contract.is_asynchronous(name) && kind.is_some_and(|kind| !kind.is_async()) {
+            let wanted = Kind::Flow02.export();
+            let detail = "only asynchronous components can import it, which export";
+            mismatches.push(Mismatch {
+                kind: MismatchKind::WrongVersion,
+                name: shorten(name),
+                detail: format!("import `{}`: {detail} `{wanted}`", shorten(name)),
+                nearest: Some(wanted.to_owned()),
+            });
+            return;
+        }
         match contract.find(name) {
             Found::Same(known) if contract.is_offered(name) => self.functions(name, *id, known, mismatches),
             Found::OtherVersion(known) if contract.is_offered(name) => mismatches.push(Mismatch {
@@ -245,15 +261,9 @@ impl Component<'_> {
         }));
     }
 
-    /// The kind, by the first export that the host can call; whatever is wrong with it goes to `mismatches`.
-    fn kind(&self, mismatches: &mut Vec<Mismatch>) -> Option<Kind> {
-        let Some(kind) = Kind::ALL.into_iter().find(|kind| self.compatible_export(kind.export()).is_some()) else {
-            mismatches.push(self.no_handler());
-            return None;
-        };
-        self.required(kind.export(), mismatches);
-        self.required(v0_1::DESCRIBE, mismatches);
-        Some(kind)
+    /// The kind, by the first export that the host can call.
+    fn kind(&self) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|kind| self.compatible_export(kind.export()).is_some())
     }
 
     /// Every function of the contract's interface `wanted` must be in the component's export of that name, if it has one.
@@ -289,6 +299,8 @@ impl Component<'_> {
                 };
             }
         }
+        let others = Kind::ALL.map(Kind::export).into_iter().filter(|export| *export != wanted);
+        let others: Vec<_> = others.map(|export| format!("`{export}`")).collect();
         let hint = match self.export(|name| unversioned(name) == "wasi:cli/run") {
             Some(_) => "; it is a command, so build a library (crate-type `cdylib`) for the world `flowgate:flow/flow`",
             None => "",
@@ -296,11 +308,7 @@ impl Component<'_> {
         Mismatch {
             kind: MismatchKind::MissingExport,
             name: wanted.to_owned(),
-            detail: format!(
-                "export `{wanted}` (or `{}`, or for a transform `{}`) is missing{hint}",
-                Kind::WasiHttp02.export(),
-                Kind::Transform01.export()
-            ),
+            detail: format!("export `{wanted}` is missing (or one of {}){hint}", others.join(", ")),
             nearest: Some(wanted.to_owned()),
         }
     }

@@ -14,12 +14,13 @@ use sha2::Sha256;
 use tempfile::NamedTempFile;
 use wasmtime::component::Component;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
+use wasmtime_wasi_http::p3::bindings::ServicePre;
 
-use crate::bindings::transform_v0_1::TransformPre;
-use crate::bindings::v0_1::FlowPre;
+use crate::bindings::{transform_v0_1, v0_1, v0_2};
 use crate::capability::Ctx;
 use crate::id::Digest;
 
+use super::runtime::Runtime;
 use super::{Engine, Error, Kind, settings};
 
 /// How the names of files start that are still being written.
@@ -32,9 +33,11 @@ pub struct Loaded {
 }
 
 pub(super) enum Program {
-    Flow(FlowPre<Ctx>),
-    Http(ProxyPre<Ctx>),
-    Transform(TransformPre<Ctx>),
+    Flow01(v0_1::FlowPre<Ctx>),
+    Flow02(v0_2::FlowPre<Ctx>),
+    Http02(ProxyPre<Ctx>),
+    Http03(ServicePre<Ctx>),
+    Transform(transform_v0_1::TransformPre<Ctx>),
 }
 
 impl Loaded {
@@ -46,8 +49,10 @@ impl Loaded {
     /// What the version exports.
     pub fn kind(&self) -> Kind {
         match self.program {
-            Program::Flow(_) => Kind::Flow01,
-            Program::Http(_) => Kind::WasiHttp02,
+            Program::Flow01(_) => Kind::Flow01,
+            Program::Flow02(_) => Kind::Flow02,
+            Program::Http02(_) => Kind::WasiHttp02,
+            Program::Http03(_) => Kind::WasiHttp03,
             Program::Transform(_) => Kind::Transform01,
         }
     }
@@ -65,43 +70,62 @@ impl Engine {
     pub async fn forget(&self, digest: Digest) {
         self.0.loaded.invalidate(&digest).await;
         self.0.warm.forget(digest);
-        self.0.cache.remove(digest).await;
+        for runtime in self.0.runtimes.all() {
+            runtime.artifacts.remove(digest).await;
+        }
     }
 
     async fn load_artifact(&self, digest: Digest, component: &Path) -> Result<Arc<Loaded>, Error> {
-        let component = match self.open(digest).await? {
-            Artifact::Ready(component) => component,
-            Artifact::Missing => self.compile_and_open(digest, component).await?,
-            Artifact::Unusable(reason) => {
-                tracing::warn!(%digest, reason, "artifact not usable, compiling again");
-                self.compile_and_open(digest, component).await?
+        let loaded = match self.kept(digest).await? {
+            Some((runtime, component)) => runtime.link(digest, &component),
+            None => {
+                let (runtime, component) = self.compile_and_open(digest, component).await?;
+                runtime.link(digest, &component)
             }
         };
-        self.link(digest, &component).map(Arc::new).map_err(|error| Error::Compile(format!("{error:#}")))
+        loaded.map(Arc::new).map_err(|error| Error::Compile(format!("{error:#}")))
     }
 
-    async fn compile_and_open(&self, digest: Digest, component: &Path) -> Result<Component, Error> {
-        self.compile(digest, component).await?;
-        match self.open(digest).await? {
-            Artifact::Ready(component) => Ok(component),
+    /// What is kept of a version, and for which engine it was compiled.
+    async fn kept(&self, digest: Digest) -> Result<Option<(&Runtime, Component)>, Error> {
+        for runtime in self.0.runtimes.all() {
+            match runtime.open(digest).await? {
+                Artifact::Ready(component) => return Ok(Some((runtime, component))),
+                Artifact::Missing => {}
+                Artifact::Unusable(reason) => {
+                    tracing::warn!(%digest, reason, "artifact not usable, compiling again");
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    async fn compile_and_open(&self, digest: Digest, component: &Path) -> Result<(&Runtime, Component), Error> {
+        let runtime = self.0.runtimes.of(self.compile(digest, component).await?);
+        match runtime.open(digest).await? {
+            Artifact::Ready(component) => Ok((runtime, component)),
             // For example, it has more memories than a slot of the pool.
             Artifact::Unusable(reason) => Err(Error::Compile(reason)),
             Artifact::Missing => Err(Error::CompileCrash("the artifact has vanished".to_owned())),
         }
     }
+}
 
+impl Runtime {
     async fn open(&self, digest: Digest) -> Result<Artifact, Error> {
-        let (cache, engine) = (self.0.cache.clone(), self.0.wasmtime.clone());
-        let open = move || Ok(cache.open(digest)?.map_or(Artifact::Missing, |file| deserialize(&engine, &file)));
+        let (artifacts, engine) = (self.artifacts.clone(), self.wasmtime.clone());
+        let open = move || Ok(artifacts.open(digest)?.map_or(Artifact::Missing, |file| deserialize(&engine, &file)));
         blocking(open).await.map_err(Error::files("the cache of compiled components cannot be read"))
     }
 
     fn link(&self, digest: Digest, component: &Component) -> wasmtime::Result<Loaded> {
-        let ready = self.0.linker.instantiate_pre(component)?;
+        let ready = self.linker.instantiate_pre(component)?;
         let program = match Kind::of(component) {
-            Some(Kind::Flow01) => Program::Flow(FlowPre::new(ready)?),
-            Some(Kind::Transform01) => Program::Transform(TransformPre::new(ready)?),
-            _ => Program::Http(ProxyPre::new(ready)?),
+            Some(Kind::Flow01) => Program::Flow01(v0_1::FlowPre::new(ready)?),
+            Some(Kind::Flow02) => Program::Flow02(v0_2::FlowPre::new(ready)?),
+            Some(Kind::WasiHttp03) => Program::Http03(ServicePre::new(ready)?),
+            Some(Kind::Transform01) => Program::Transform(transform_v0_1::TransformPre::new(ready)?),
+            _ => Program::Http02(ProxyPre::new(ready)?),
         };
         Ok(Loaded { digest, program })
     }
@@ -130,17 +154,21 @@ pub(super) struct Artifacts {
 }
 
 impl Artifacts {
-    /// The artifacts of `engine` in `cache_dir`. Those of other builds, and what a crash left unfinished, are removed.
+    /// The artifacts of `engine` in `cache_dir`.
     pub(super) fn new(cache_dir: &Path, key: [u8; 32], engine: &wasmtime::Engine) -> Self {
         let compatibility = settings::compatibility(engine);
-        let dir = cache_dir.join(&compatibility);
-        for other in entries(cache_dir).filter(|path| *path != dir && is_compatibility(path)) {
+        Self { dir: cache_dir.join(&compatibility), compatibility, key }
+    }
+
+    /// Removes from `cache_dir` what no engine will load: artifacts of other builds, and what a crash left unfinished.
+    pub(super) fn clear(cache_dir: &Path, own: &[&Self]) {
+        for other in entries(cache_dir).filter(|path| own.iter().all(|own| *path != own.dir) && is_compatibility(path))
+        {
             discard(&other, fs::remove_dir_all(&other));
         }
-        for unfinished in entries(&dir).filter(|path| is_unfinished(path)) {
+        for unfinished in own.iter().flat_map(|own| entries(&own.dir)).filter(|path| is_unfinished(path)) {
             discard(&unfinished, fs::remove_file(&unfinished));
         }
-        Self { dir, compatibility, key }
     }
 
     /// A file of the directory to write an artifact to. It is removed when dropped.
@@ -290,7 +318,13 @@ mod tests {
         engine.load(digest(), &house.component()).await.unwrap();
         // Genuine by its signature, and yet nothing that can be loaded.
         replace(&house.cached("cwasm"), b"of another build");
-        let mac = engine.0.cache.sign(digest(), &mut File::open(house.cached("cwasm")).unwrap()).unwrap();
+        let mac = engine
+            .0
+            .runtimes
+            .synchronous
+            .artifacts
+            .sign(digest(), &mut File::open(house.cached("cwasm")).unwrap())
+            .unwrap();
         fs::write(house.cached("mac"), mac.finalize().into_bytes()).unwrap();
         house.engine(Compiler::InProcess, 1).load(digest(), &house.component()).await.unwrap();
     }

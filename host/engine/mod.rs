@@ -5,6 +5,7 @@
 //! gives every execution a fresh instance, a CPU budget, a memory budget and a deadline. Whatever a guest does ends its own
 //! execution only.
 
+mod asynchronous;
 mod compare;
 mod compile;
 mod contract;
@@ -12,9 +13,13 @@ mod http;
 mod inspect;
 mod load;
 mod meter;
+mod parts;
 mod probe;
+mod redact;
 mod reply;
 mod run;
+mod runtime;
+mod service;
 mod settings;
 #[cfg(test)]
 mod testing;
@@ -27,14 +32,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::capability;
+use crate::id::Digest;
 use moka::future::Cache;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
-use wasmtime::component::Linker;
 
-use crate::capability::{self, Ctx};
-use crate::id::Digest;
-
+use self::runtime::Runtimes;
 use self::ticker::Ticker;
 
 pub use self::compile::{Compiler, compile_child};
@@ -166,10 +170,7 @@ struct Inner {
     capability: capability::Options,
     services: capability::Services,
     compiler: Compiler,
-    cache: load::Artifacts,
-    /// Runs synchronous guests. One for asynchronous guests will stand beside it, with a linker of its own.
-    wasmtime: wasmtime::Engine,
-    linker: Linker<Ctx>,
+    runtimes: Runtimes,
     loaded: Cache<Digest, Arc<Loaded>>,
     compiles: Semaphore,
     slots: Semaphore,
@@ -181,20 +182,17 @@ impl Engine {
     /// Starts the engine, and the thread that ticks for it.
     pub fn new(setup: Setup) -> Result<Self, Error> {
         let Setup { options, capability, services, cache_dir, cache_key, compiler } = setup;
-        let wasmtime = start(&options, &capability)?;
-        let mut linker = Linker::new(&wasmtime);
-        capability::add_to_linker(&mut linker).map_err(|error| Error::Start(format!("{error:#}")))?;
+        let runtimes = Runtimes::start(&options, &capability, &cache_dir, cache_key)?;
         let tick = Duration::from_millis(options.epoch_tick_ms.max(1));
-        let ticker = Ticker::start(vec![wasmtime.weak()], tick).map_err(|error| Error::Start(error.to_string()))?;
+        let engines = runtimes.all().map(|runtime| runtime.wasmtime.weak()).into();
+        let ticker = Ticker::start(engines, tick).map_err(|error| Error::Start(error.to_string()))?;
         Ok(Self(Arc::new(Inner {
-            cache: load::Artifacts::new(&cache_dir, cache_key, &wasmtime),
             loaded: Cache::new(options.loaded_max),
             compiles: Semaphore::new(options.compiles_at_once.max(1)),
             slots: Semaphore::new(options.instances_max as usize),
             warm: warm::Pool::new(options.warm_max as usize, Duration::from_millis(options.warm_idle_ms)),
             ticker,
-            linker,
-            wasmtime,
+            runtimes,
             compiler,
             capability,
             services,
@@ -211,12 +209,4 @@ impl Engine {
     pub fn free_slots(&self) -> usize {
         self.0.slots.available_permits()
     }
-}
-
-/// Starts wasmtime with a pool, or without one where the address space does not allow it.
-fn start(options: &Options, capability: &capability::Options) -> Result<wasmtime::Engine, Error> {
-    wasmtime::Engine::new(&settings::running(options, capability.table_elements_max)).or_else(|error| {
-        tracing::warn!(%error, "no pool of instances; executions start more slowly. Lower `instances_max`");
-        wasmtime::Engine::new(&settings::compiling()).map_err(|error| Error::Start(format!("{error:#}")))
-    })
 }

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::bindings::v0_1;
+use crate::bindings::{self, v0_1, v0_2};
 use crate::capability::{Ctx, Given};
 use crate::clock::Clock;
+use crate::llm::Spent;
 use crate::trigger::Json;
 
 use super::load::{Loaded, Program};
@@ -39,13 +40,15 @@ impl Engine {
             caller: None,
             config: Arc::new(BTreeMap::new()),
             grants: Arc::default(),
+            spent: Spent::default(),
+            secrets: Default::default(),
             session: None,
             output: mpsc::channel(1).0,
             memory_bytes_max: self.0.options.memory_bytes_max,
         };
         let cpu_max = Duration::from_millis(CPU_MS_MAX.min(self.0.options.cpu_ms_max));
         let meter = Arc::new(Meter::new(cpu_max));
-        let mut guest = self.guest(given, meter.clone());
+        let mut guest = self.guest(loaded.kind(), given, meter.clone());
         let work = meter.measure(describe(&mut guest.store, loaded));
         let text = tokio::time::timeout(Duration::from_millis(WALL_MS_MAX), work).await;
         let text = text.unwrap_or(Err(Stop::Deadline)).map_err(Error::Probe)?;
@@ -55,18 +58,17 @@ impl Engine {
 
 async fn describe(store: &mut wasmtime::Store<Ctx>, loaded: &Loaded) -> Result<Option<String>, Stop> {
     match &loaded.program {
-        Program::Flow(flow) => {
+        Program::Flow01(flow) => {
             let instance = flow.instance_pre().instantiate_async(&mut *store).await?;
-            Ok(v0_1::describe(&instance, store).await?)
+            Ok(bindings::describe(&instance, store, v0_1::DESCRIBE).await?)
         }
-        Program::Http(proxy) => {
-            proxy.instantiate_async(store).await?;
-            Ok(None)
+        Program::Flow02(flow) => {
+            let instance = flow.instance_pre().instantiate_async(&mut *store).await?;
+            Ok(bindings::describe(&instance, store, v0_2::DESCRIBE).await?)
         }
-        Program::Transform(transform) => {
-            transform.instantiate_async(store).await?;
-            Ok(None)
-        }
+        Program::Http02(proxy) => Ok(proxy.instantiate_async(store).await.map(|_| None)?),
+        Program::Http03(service) => Ok(service.instantiate_async(store).await.map(|_| None)?),
+        Program::Transform(transform) => Ok(transform.instantiate_async(store).await.map(|_| None)?),
     }
 }
 

@@ -8,17 +8,20 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wasmtime::UpdateDeadline;
 
-use crate::bindings::v0_1::{self, About, Flow};
+use crate::bindings::v0_1::Flow;
+use crate::bindings::{About, v0_1};
 use crate::capability::flows::{Budget, Caller};
-use crate::capability::{Ctx, Given, Grants, Session};
+use crate::capability::{Ctx, Given, Grants, Secrets, Session};
 use crate::clock::{Clock, Timestamp};
 use crate::id::{Digest, ExecutionId, FlowId};
+use crate::llm::Spent;
+use crate::store::LlmUsage;
 use crate::trigger::{Emitted, Failure, LogLine, Output, Reply, Span, Trigger};
 
 use super::load::{Loaded, Program};
 use super::meter::Meter;
 use super::warm::{Instance, Live};
-use super::{Engine, http, reply};
+use super::{Engine, Kind, asynchronous, http, redact, reply, service};
 
 /// What one execution is given.
 #[derive(Debug, Clone)]
@@ -41,6 +44,10 @@ pub struct Call {
     pub config: Arc<BTreeMap<String, String>>,
     /// What the operator permits the flow.
     pub grants: Arc<Grants>,
+    /// What was spent on language models before, and by those that this execution is a part of.
+    pub spent: Spent,
+    /// The secrets that the flow may use.
+    pub secrets: Secrets,
     /// Decides when the deadline has come, and tells the time of log lines.
     pub clock: Clock,
     /// The flow's own limits.
@@ -94,6 +101,8 @@ pub struct Usage {
     pub peak_memory_bytes: u64,
     /// Outputs that it gave.
     pub outputs: u32,
+    /// What it spent on language models.
+    pub llm: LlmUsage,
 }
 
 /// How an execution ended.
@@ -182,6 +191,8 @@ impl Engine {
             flow: Some(call.flow),
             config: call.config,
             grants: call.grants,
+            spent: call.spent,
+            secrets: call.secrets,
             session,
             output,
             memory_bytes_max: tighter(options.memory_bytes_max, call.limits.memory_bytes_max),
@@ -198,32 +209,36 @@ impl Engine {
         let owner = (call.flow, call.version);
         let waiting = if call.reuse_max > 1 { self.0.warm.take(owner) } else { None };
         let (mut guest, mut live) = match waiting {
-            Some(waiting) if waiting.store.data().fits(given.memory_bytes_max) => {
+            Some(waiting) if waiting.store.data().fits(&given) => {
                 let mut store = waiting.store;
                 store.data_mut().renew(&self.0.capability, &self.0.services, given);
-                (self.within(store, meter.clone()), Some(waiting.live))
+                (self.within(loaded.kind(), store, meter.clone()), Some(waiting.live))
             }
-            _ => (self.guest(given, meter.clone()), None),
+            _ => (self.guest(loaded.kind(), given, meter.clone()), None),
         };
         let work = meter.measure(async {
+            let (store, trigger) = (&mut guest.store, &*call.trigger);
             match &loaded.program {
-                Program::Flow(flow) => {
+                Program::Flow01(flow) => {
                     let live = match &mut live {
                         Some(live) => live,
-                        none => none.insert(Live::new(flow.instantiate_async(&mut guest.store).await?, call.reuse_max)),
+                        none => none.insert(Live::new(flow.instantiate_async(&mut *store).await?, call.reuse_max)),
                     };
-                    call_flow(&mut guest.store, live.begin(), &call.trigger, &about, reply_bytes_max).await
+                    call_flow(store, live.begin(), trigger, about.about(), reply_bytes_max).await
                 }
-                Program::Http(proxy) => http::call(&mut guest.store, proxy, &call.trigger, reply_bytes_max).await,
+                Program::Flow02(flow) => asynchronous::call(store, flow, trigger, about.about(), reply_bytes_max).await,
+                Program::Http02(proxy) => http::call(store, proxy, trigger, reply_bytes_max).await,
+                Program::Http03(service) => service::call(store, service, trigger, reply_bytes_max).await,
                 Program::Transform(_) => Err(Stop::OverLimit("a transform handles no triggers".to_owned())),
             }
         });
-        let end = tokio::select! {
+        let mut end = tokio::select! {
             biased;
             end = work => end.unwrap_or_else(End::Stopped),
             () = stop.cancelled() => End::Stopped(Stop::Canceled),
             () = call.clock.sleep_until(call.deadline) => End::Stopped(Stop::Deadline),
         };
+        redact::end(guest.store.data().redactor(), &mut end);
         let run = guest.report(end);
         if let Some(budget) = &call.budget {
             budget.charge(meter.spent());
@@ -236,22 +251,28 @@ impl Engine {
         run
     }
 
-    /// A store for a fresh instance.
-    pub(super) fn guest(&self, given: Given, meter: Arc<Meter>) -> Guest<'_> {
+    /// A store for a fresh instance of this kind.
+    pub(super) fn guest(&self, kind: Kind, given: Given, meter: Arc<Meter>) -> Guest<'_> {
         let inner = &self.0;
-        let mut store = wasmtime::Store::new(&inner.wasmtime, Ctx::new(&inner.capability, &inner.services, given));
+        let wasmtime = &inner.runtimes.of(kind).wasmtime;
+        let mut store = wasmtime::Store::new(wasmtime, Ctx::new(&inner.capability, &inner.services, given));
         store.limiter(|ctx| ctx.memory());
         store.set_hostcall_fuel(inner.options.hostcall_bytes_max);
-        self.within(store, meter)
+        self.within(kind, store, meter)
     }
 
     /// A store with the budget of one execution.
-    fn within(&self, mut store: wasmtime::Store<Ctx>, meter: Arc<Meter>) -> Guest<'_> {
+    fn within(&self, kind: Kind, mut store: wasmtime::Store<Ctx>, meter: Arc<Meter>) -> Guest<'_> {
+        let resources_max = self.0.capability.resources_max;
+        let pending_max = kind.is_async().then(|| resources_max.saturating_mul(PENDING_PER_RESOURCE));
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback({
             let meter = meter.clone();
-            move |_| {
+            move |mut store| {
                 meter.check()?;
+                if let Some(pending_max) = pending_max {
+                    TooMuchAtOnce::check(store.concurrent_state_table_size(), pending_max)?;
+                }
                 // Tokio's own yield lets its worker look at sockets and timers, even when all that runs are such guests.
                 Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
             }
@@ -270,15 +291,21 @@ pub(super) struct Guest<'a> {
 impl Guest<'_> {
     pub(super) fn report<E>(&mut self, end: E) -> Run<E> {
         let ctx = self.store.data_mut();
+        // First, so that what they have taken is in the report.
+        ctx.end_chats();
         let (logs, logs_dropped) = ctx.logs().take();
         let usage = Usage {
             cpu_us: micros(self.meter.used()),
             wall_us: micros(self.meter.wall()),
             peak_memory_bytes: ctx.memory().peak_bytes() as u64,
             outputs: ctx.outputs(),
+            llm: ctx.llm_usage(),
         };
         let (spans, spans_dropped) = ctx.take_spans();
-        Run { end, events: ctx.take_events(), logs, logs_dropped, spans, spans_dropped, usage }
+        let redactor = ctx.redactor().clone();
+        let mut run = Run { end, events: ctx.take_events(), logs, logs_dropped, spans, spans_dropped, usage };
+        redact::said(&redactor, &mut run);
+        run
     }
 }
 
@@ -317,20 +344,43 @@ struct Told {
     deadline: Timestamp,
 }
 
+impl Told {
+    fn about(&self) -> About<'_> {
+        About {
+            execution: &self.execution,
+            flow: &self.flow,
+            version: &self.version,
+            attempt: self.attempt,
+            deadline_ms: self.deadline.unix_ms_unsigned(),
+        }
+    }
+}
+
+/// The trap of an asynchronous guest that has too many calls, tasks and streams under way at one time. wasmtime itself
+/// allows a million, and each takes some of the host's memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the guest has {pending} calls, tasks and ends of streams under way and may have {pending_max}")]
+pub(super) struct TooMuchAtOnce {
+    pending: usize,
+    pending_max: usize,
+}
+
+/// What wasmtime counts for one call or stream: the task, its waitable, the two ends and what is between them.
+const PENDING_PER_RESOURCE: usize = 4;
+
+impl TooMuchAtOnce {
+    fn check(pending: usize, pending_max: usize) -> Result<(), Self> {
+        if pending > pending_max { Err(Self { pending, pending_max }) } else { Ok(()) }
+    }
+}
+
 async fn call_flow(
     store: &mut wasmtime::Store<Ctx>,
     flow: &Flow,
     trigger: &Trigger,
-    told: &Told,
+    about: About<'_>,
     reply_bytes_max: usize,
 ) -> Result<End, Stop> {
-    let about = About {
-        execution: &told.execution,
-        flow: &told.flow,
-        version: &told.version,
-        attempt: told.attempt,
-        deadline_ms: told.deadline.unix_ms_unsigned(),
-    };
     match v0_1::handle(flow, &mut *store, trigger, about).await?? {
         Ok(reply) => reply::check(&reply, reply_bytes_max).map(|()| End::Reply(reply)),
         Err(failure) => reply::check_failure(&failure, reply_bytes_max).map(|()| End::Failure(failure)),
@@ -365,6 +415,8 @@ mod tests {
             trigger: Arc::default(),
             config: Arc::default(),
             grants: Arc::default(),
+            spent: Spent::default(),
+            secrets: Secrets::default(),
             clock,
             limits: Limits::default(),
             depth: 0,

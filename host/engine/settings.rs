@@ -22,13 +22,16 @@ const CORE_INSTANCES_PER_COMPONENT: u32 = 128;
 const MEMORIES_PER_COMPONENT: u32 = 4;
 const TABLES_PER_COMPONENT: u32 = 64;
 
-/// How synchronous guests are compiled. Without support for concurrency a call costs a fifth less, and the code of the
-/// component model's async ABI, where most advisories are, is out of a guest's reach.
-pub(super) fn compiling() -> Config {
+/// Fibers of one asynchronous instance: one for each part of a component that waits within a call.
+const STACKS_PER_COMPONENT: u32 = 4;
+
+/// How guests are compiled. Without support for concurrency a call of a synchronous guest costs a fifth less, and the code
+/// of the component model's async ABI, where most advisories are, is out of its reach.
+pub(super) fn compiling(asynchronous: bool) -> Config {
     let mut config = Config::new();
     config
         .epoch_interruption(true)
-        .concurrency_support(false)
+        .concurrency_support(asynchronous)
         .max_wasm_stack(WASM_STACK_BYTES)
         .async_stack_size(FIBER_STACK_BYTES)
         .wasm_backtrace_max_frames(Some(BACKTRACE_FRAMES))
@@ -38,11 +41,13 @@ pub(super) fn compiling() -> Config {
 
 /// How they run: each instance in a slot of a pool, which is handed on without a system call where the kernel can tell
 /// which pages were written.
-pub(super) fn running(options: &Options, table_elements_max: usize) -> Config {
-    let slots = options.instances_max.saturating_add(options.warm_max);
+pub(super) fn running(options: &Options, table_elements_max: usize, asynchronous: bool) -> Config {
+    // An asynchronous instance runs one execution, so none waits for another.
+    let (stacks, warm_max) = if asynchronous { (STACKS_PER_COMPONENT, 0) } else { (1, options.warm_max) };
+    let slots = options.instances_max.saturating_add(warm_max);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(slots)
-        .total_stacks(slots)
+        .total_stacks(slots.saturating_mul(stacks))
         .total_core_instances(slots.saturating_mul(CORE_INSTANCES_PER_COMPONENT))
         .total_memories(slots.saturating_mul(MEMORIES_PER_COMPONENT))
         .total_tables(slots.saturating_mul(TABLES_PER_COMPONENT))
@@ -55,7 +60,7 @@ pub(super) fn running(options: &Options, table_elements_max: usize) -> Config {
         .linear_memory_keep_resident(options.keep_resident_bytes)
         .table_keep_resident(options.keep_resident_bytes)
         .pagemap_scan(Enabled::Auto);
-    let mut config = compiling();
+    let mut config = compiling(asynchronous);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     config
 }
@@ -74,8 +79,12 @@ mod tests {
     #[test]
     fn what_the_child_compiles_the_host_can_load() {
         let options = Options { instances_max: 2, ..Options::default() };
-        let child = Engine::new(&compiling()).unwrap();
-        let host = Engine::new(&running(&options, 1_000)).unwrap();
-        assert_eq!(compatibility(&child), compatibility(&host));
+        let both = [false, true].map(|asynchronous| {
+            let child = Engine::new(&compiling(asynchronous)).unwrap();
+            let host = Engine::new(&running(&options, 1_000, asynchronous)).unwrap();
+            assert_eq!(compatibility(&child), compatibility(&host));
+            compatibility(&host)
+        });
+        assert_ne!(both[0], both[1]);
     }
 }

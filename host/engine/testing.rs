@@ -6,9 +6,9 @@ use tempfile::TempDir;
 use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
 use wit_parser::{ManglingAndAbi, SourceMap};
 
+use crate::capability;
 use crate::id::Digest;
 use crate::store::{self, Store};
-use crate::{capability, egress};
 
 use super::contract::Contract;
 use super::{Compiler, Engine, Options, Setup};
@@ -55,11 +55,8 @@ impl House {
 
     pub(super) fn start(&self, compiler: Compiler, key: u8, capability: capability::Options) -> Engine {
         let options = Options { instances_max: 2, compile_ms_max: 500, ..Options::default() };
-        let services = capability::Services {
-            store: Store::open(self.folder(), &store::Options::default()).unwrap(),
-            client: egress::Client::new(&egress::Options::default()),
-            flows: Default::default(),
-        };
+        let store = Store::open(self.folder(), &store::Options::default()).unwrap();
+        let services = capability::Services::of(store);
         let (cache_dir, cache_key) = (self.cache(), [key; 32]);
         Engine::new(Setup { options, capability, services, cache_dir, cache_key, compiler }).unwrap()
     }

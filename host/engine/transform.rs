@@ -49,12 +49,14 @@ impl Engine {
             caller: None,
             config,
             grants: Arc::default(),
+            spent: crate::llm::Spent::default(),
+            secrets: capability::Secrets::default(),
             session: None,
             output: mpsc::channel(1).0,
             memory_bytes_max: given.memory_bytes_max.min(self.0.options.memory_bytes_max),
         };
         let meter = Arc::new(Meter::new(Duration::from_millis(given.cpu_ms_max)));
-        let mut guest = self.guest(lent, meter.clone());
+        let mut guest = self.guest(loaded.kind(), lent, meter.clone());
         let work = meter.measure(async {
             let transform = transform.instantiate_async(&mut guest.store).await?;
             let made = transform_v0_1::transform(&transform, &mut guest.store, event).await??;

@@ -4,12 +4,14 @@ use wasmtime::component::ResourceTableError;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
+use crate::bindings::BadReply;
 use crate::bindings::transform_v0_1::BadMessage;
-use crate::bindings::v0_1::BadReply;
 use crate::capability::OutOfMemory;
 
 use super::Stop;
 use super::meter::OutOfTime;
+use super::parts::ReplyTooLong;
+use super::run::TooMuchAtOnce;
 
 /// Frames of the guest's call stack in a message, and bytes of one frame.
 const FRAMES_MAX: usize = 8;
@@ -32,6 +34,12 @@ impl From<wasmtime::Error> for Stop {
         }
         if error.is::<OutOfTime>() {
             return Self::CpuBudget;
+        }
+        if let Some(too_long) = error.downcast_ref::<ReplyTooLong>() {
+            return Self::OverLimit(too_long.to_string());
+        }
+        if let Some(too_much) = error.downcast_ref::<TooMuchAtOnce>() {
+            return Self::OverLimit(too_much.to_string());
         }
         if error.is::<PoolConcurrencyLimitError>() {
             return Self::Busy;

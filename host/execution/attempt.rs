@@ -15,6 +15,7 @@ use crate::clock::Timestamp;
 use crate::engine::{self, Call, Run, Stop};
 use crate::hook::Hook;
 use crate::id::ExecutionId;
+use crate::llm::Spent;
 use crate::registry::Target;
 use crate::store::{self, Finish, Logs, NewEvent, NewMessage, OutputRow, SessionEnd, Spans};
 use crate::trigger::{Emitted, Output, Reply, Trigger};
@@ -38,6 +39,8 @@ pub(super) struct Attempt {
     pub(super) depth: u32,
     /// That of the caller who waits for it, who gets whatever this one attempt comes to; none for all others.
     pub(super) budget: Option<Arc<dyn Budget>>,
+    /// What the attempts before it spent on language models.
+    pub(super) llm_tokens_before: u64,
 }
 
 /// What an attempt comes to: the record, and the end where it is one.
@@ -68,6 +71,7 @@ impl Executions {
             at: now,
             cpu_us: run.usage.cpu_us,
             memory_bytes: run.usage.peak_memory_bytes,
+            llm: run.usage.llm,
             outputs: live.said(),
             logs: logs(attempt.n, &run),
             spans: spans(attempt.n, &run),
@@ -126,6 +130,8 @@ impl Executions {
             trigger: attempt.trigger.clone(),
             config: attempt.target.config.clone(),
             grants: attempt.target.grants.clone(),
+            spent: Spent::after(attempt.llm_tokens_before),
+            secrets: attempt.target.secrets.clone(),
             reuse_max: attempt.target.reuse_max,
             clock: parts.clock.clone(),
             limits: engine::Limits {

@@ -192,8 +192,7 @@ impl Follow {
 }
 
 fn said(row: OutputRow) -> Event {
-    let name = if row.data.starts_with(r#"{"kind":"progress""#) { "progress" } else { "say" };
-    Event { id: format!("{}-{}", row.attempt, row.n), name, data: row.data }
+    Event { id: format!("{}-{}", row.attempt, row.n), name: row.kind(), data: row.data }
 }
 
 /// JSON: `{"execution_id":…,"status":…,"reason":…,"reply":…}` with the members of the [`Outcome`].

@@ -358,7 +358,8 @@ impl Executions {
         };
         let trigger = Arc::new(order.trigger);
         let depth = order.parent.map_or(0, |parent| parent.depth + 1);
-        (new, Attempt { id, n: 1, target: order.target, hook: order.hook, trigger, wall, depth, budget: None })
+        let (target, hook) = (order.target, order.hook);
+        (new, Attempt { id, n: 1, target, hook, trigger, wall, depth, budget: None, llm_tokens_before: 0 })
     }
 }
 

@@ -77,6 +77,7 @@ impl Executions {
             wall: Duration::from_millis(execution.deadline_ms),
             depth: execution.depth,
             budget: None,
+            llm_tokens_before: execution.llm.tokens(),
         })
     }
 }

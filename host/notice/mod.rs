@@ -17,6 +17,7 @@ use crate::signature::Secret;
 use crate::store::{self, Event, Store};
 
 mod mail;
+mod masked;
 mod text;
 mod webhook;
 
@@ -32,20 +33,23 @@ const PLACE_EVERY: u64 = 5_000;
 /// Seconds until the second, third, … attempt to send a notice; the last one counts on.
 const AGAIN_S: &[u64] = &[1, 10, 60, 300, 900];
 
-/// Who is told, and how.
+/// Who is told, and how. Written out without what gives access.
 #[derive(Clone, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
     /// The mail server: `smtps://user:password@host`, or `smtp://host:587?tls=required` for STARTTLS, or `smtp://host:25`
     /// without TLS. Empty for no mail.
+    #[serde(serialize_with = "masked::user")]
     pub smtp_url: String,
     /// The sender's address.
     pub mail_from: String,
     /// The receivers' addresses.
     pub mail_to: Vec<String>,
     /// Where a webhook tells of them, signed by Standard Webhooks v1. Empty for none.
+    #[serde(serialize_with = "masked::user_and_query")]
     pub webhook_url: String,
     /// Its secret, `whsec_…`.
+    #[serde(serialize_with = "masked::whole")]
     pub webhook_secret: String,
     /// Seconds between two notices at least.
     pub period_s: u64,

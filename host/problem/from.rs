@@ -2,7 +2,7 @@
 
 use super::kind::*;
 use super::{FieldError, Problem};
-use crate::{delivery, dialect, egress, engine, execution, hook, registry, signature, store, subscription};
+use crate::{delivery, dialect, dispatch, egress, engine, execution, hook, registry, signature, store, subscription};
 
 impl From<store::Error> for Problem {
     fn from(error: store::Error) -> Self {
@@ -118,6 +118,18 @@ impl From<delivery::Error> for Problem {
             delivery::Error::Unknown(_) | delivery::Error::UnknownTarget(_) => Self::new(&NOT_FOUND, error.to_string()),
             delivery::Error::Ended { .. } => Self::new(&DELIVERY_ENDED, error.to_string()),
             delivery::Error::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<dispatch::Error> for Problem {
+    fn from(error: dispatch::Error) -> Self {
+        use dispatch::Error as E;
+        match error {
+            E::UnknownConsumer(_) => Self::new(&NOT_FOUND, error.to_string()),
+            E::Full => Self::field("consumer", error.to_string()),
+            E::BadCursor => Self::field("cursor", error.to_string()),
+            E::Store(error) => error.into(),
         }
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::cache::Cache;
-use crate::capability::{BadGrant, Grants};
+use crate::capability::{BadGrant, Grants, Secrets};
 use crate::clock::Clock;
 use crate::engine::{self, Engine, Loaded};
 use crate::id::{self, BadName, Digest, FlowId, WorkspaceId};
@@ -166,6 +166,8 @@ pub struct Target {
     pub config: Arc<BTreeMap<String, String>>,
     /// What the operator permits it.
     pub grants: Arc<Grants>,
+    /// The secrets that it may use.
+    pub secrets: Secrets,
     /// Executions that one instance may run, one after the other.
     pub reuse_max: u32,
     /// The version.
@@ -356,12 +358,14 @@ impl Registry {
         let config = serde_json::from_str(&flow.config).map_err(|error| Error::BadConfig(error.to_string()))?;
         let grants = self.grants(&flow)?;
         let (config, grants) = (Arc::new(config), Arc::new(grants));
+        let secrets = self.open_secrets(flow.id).await?;
         Ok(Arc::new(Target {
             flow: flow.id,
             workspace: flow.workspace,
             name: flow.name.into(),
             config,
             grants,
+            secrets,
             reuse_max: flow.reuse_max,
             version,
         }))

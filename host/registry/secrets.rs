@@ -3,8 +3,9 @@
 use zeroize::Zeroizing;
 
 use super::{Error, Registry};
-use crate::capability::{SECRET_CHARS_MAX, SECRET_CHARS_MIN, SECRETS_MAX, check_secret_name};
-use crate::store::{Flow, FlowSecret};
+use crate::capability::{SECRET_CHARS_MAX, SECRET_CHARS_MIN, SECRETS_MAX, Secrets, check_secret_name};
+use crate::id::FlowId;
+use crate::store::{self, Flow, FlowSecret};
 
 impl Registry {
     /// The flow's secrets by name, without their values.
@@ -28,6 +29,14 @@ impl Registry {
         let found = self.0.store.flow_secret_remove(flow.id, name).await?;
         self.forget(flow.id);
         if found { Ok(()) } else { Err(Error::UnknownSecret(name.to_owned())) }
+    }
+
+    pub(super) async fn open_secrets(&self, flow: FlowId) -> Result<Secrets, Error> {
+        let opened = self.0.store.flow_secrets_open(flow).await?.into_iter().map(|(name, value)| {
+            let value = std::str::from_utf8(&value).map_err(|_| store::Error::Corrupt("secret"))?;
+            Ok((name, Zeroizing::new(value.to_owned())))
+        });
+        Ok(Secrets::new(opened.collect::<Result<_, store::Error>>()?))
     }
 }
 

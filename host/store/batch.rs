@@ -5,13 +5,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use rusqlite::{Connection, params};
 
-use super::{Lease, NewDelivery, Result, Store, Target, count};
+use super::{Lease, NewDelivery, Place, Result, Store, Target, count};
 use crate::clock::Timestamp;
 use crate::id::{DeliveryId, ExecutionId, WorkspaceId};
 
 /// What somebody is told of an event.
 #[derive(Debug, Clone)]
 pub struct Told {
+    /// The place of the event.
+    pub seq: u64,
     /// Whose it is.
     pub workspace: WorkspaceId,
     /// What it tells of, where that is an execution.
@@ -44,16 +46,25 @@ pub const BATCH: &str = "batch";
 const EVENT: &str = "batch";
 
 impl Store {
-    /// Makes the deliveries that a reader of the events found to be due, and moves its cursor, in one transaction.
-    pub async fn dispatch(&self, reader: &'static str, seq: u64, all: Vec<Told>) -> Result<()> {
+    /// Makes the deliveries that a reader of the events found to be due, and moves it to `place`, in one transaction. Those
+    /// targets come back that were told of nothing, or not of all: they are behind now.
+    pub async fn dispatch(&self, reader: &'static str, place: Place, all: Vec<Told>) -> Result<Vec<Target>> {
         self.write(move |c| {
+            let mut behind = Vec::new();
             for told in &all {
-                match &told.batch {
-                    Some(batch) => gather(c, told, batch)?,
-                    None => super::delivery::insert(c, told.workspace, told.execution, &told.delivery)?,
+                let target = told.delivery.target;
+                if behind.contains(&target) {
+                    continue;
+                }
+                if super::behind::is_due(c, target)? {
+                    super::behind::begin(c, told)?;
+                    behind.push(target);
+                } else {
+                    tell(c, told)?;
                 }
             }
-            super::event::cursor_move(c, reader, seq)
+            super::event::move_to(c, reader, place)?;
+            Ok(behind)
         })
         .await
     }
@@ -95,6 +106,14 @@ fn subject(target: Target) -> Vec<u8> {
 /// Whose batch a claimed job of the kind [`BATCH`] is about.
 pub fn batch_target(subject: &[u8]) -> Option<Target> {
     subject.strip_prefix(b"b").and_then(Target::from_bytes)
+}
+
+/// Makes the delivery, or lets the message wait for company.
+pub(super) fn tell(c: &Connection, told: &Told) -> Result<()> {
+    match &told.batch {
+        Some(batch) => gather(c, told, batch),
+        None => super::delivery::insert(c, told.workspace, told.execution, &told.delivery),
+    }
 }
 
 /// Lets a message wait for company, and sends those that are enough.

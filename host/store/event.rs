@@ -4,9 +4,9 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::{NewMessage, Result, Status, Store, count, stored};
+use super::{Finish, NewMessage, Result, Status, Store, count, stored};
 use crate::clock::Timestamp;
-use crate::id::{EventId, ExecutionId, FlowId, WorkspaceId};
+use crate::id::{EventId, ExecutionId, FlowId, SubscriptionId, WorkspaceId};
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,27 @@ pub struct Event {
     pub session: Option<String>,
     /// What the rows that it speaks of do not say, as a JSON object.
     pub facts: String,
+}
+
+/// How far a reader has come that tells subscriptions of the events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Place {
+    /// The last event that was told.
+    pub seq: u64,
+    /// The subscription up to which it was told, in the order of their ids; none when it was told to all of them.
+    pub subscription: Option<SubscriptionId>,
+}
+
+impl Place {
+    /// The last event that was told to all subscriptions.
+    pub fn complete(&self) -> u64 {
+        self.seq - u64::from(self.subscription.is_some())
+    }
+
+    /// The last event that was told to this subscription.
+    pub fn told_to(&self, id: SubscriptionId) -> u64 {
+        self.seq - u64::from(self.subscription.is_some_and(|last| last < id))
+    }
 }
 
 /// What an event is about.
@@ -73,6 +94,25 @@ impl Store {
         .await
     }
 
+    /// The events of a workspace after a place and up to another, at most `limit`.
+    pub async fn events_of(&self, workspace: WorkspaceId, after: u64, until: u64, limit: u32) -> Result<Vec<Event>> {
+        self.read(move |c| {
+            let sql = format!(
+                "SELECT {EVENT} FROM events INDEXED BY events_by_workspace
+                 WHERE workspace = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
+            );
+            let mut select = c.prepare_cached(&sql)?;
+            let rows = select.query_map(params![workspace, stored(after), stored(until), limit], event)?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    /// How far a reader has come that tells subscriptions.
+    pub async fn place(&self, reader: &'static str) -> Result<Place> {
+        self.read(move |c| place(c, reader)).await
+    }
+
     /// How far a reader has come; 0 when it has read nothing.
     pub async fn cursor(&self, name: &str) -> Result<u64> {
         let name = name.to_owned();
@@ -89,7 +129,7 @@ impl Store {
     /// Says how far a reader has come.
     pub async fn cursor_move(&self, name: &str, seq: u64) -> Result<()> {
         let name = name.to_owned();
-        self.write(move |c| cursor_move(c, &name, seq)).await
+        self.write(move |c| move_to(c, &name, Place { seq, subscription: None })).await
     }
 
     /// Ends the conversations in which nothing was said since `before`. Returns how many there were, at most 256.
@@ -151,9 +191,19 @@ pub(super) fn last(c: &Connection) -> Result<u64> {
     Ok(last.map_or(0, count))
 }
 
-pub(super) fn cursor_move(c: &Connection, name: &str, seq: u64) -> Result<()> {
-    c.prepare_cached("INSERT OR REPLACE INTO cursors (name, seq) VALUES (?, ?)")?
-        .execute(params![name, stored(seq)])?;
+/// How far a reader has come that tells subscriptions.
+pub(super) fn place(c: &Connection, name: &str) -> Result<Place> {
+    let mut select = c.prepare_cached("SELECT seq, subscription FROM cursors WHERE name = ?")?;
+    let row = |row: &Row<'_>| Ok(Place { seq: count(row.get(0)?), subscription: row.get(1)? });
+    Ok(select.query_row([name], row).optional()?.unwrap_or_default())
+}
+
+pub(super) fn move_to(c: &Connection, name: &str, place: Place) -> Result<()> {
+    c.prepare_cached("INSERT OR REPLACE INTO cursors (name, seq, subscription) VALUES (?, ?, ?)")?.execute(params![
+        name,
+        stored(place.seq),
+        place.subscription
+    ])?;
     Ok(())
 }
 
@@ -173,10 +223,10 @@ pub(super) fn session_turn(
     c: &Connection,
     workspace: WorkspaceId,
     about: About<'_>,
-    at: Timestamp,
-    cpu_us: u64,
+    finish: &Finish,
     messages: &[(u64, &NewMessage)],
 ) -> Result<()> {
+    let at = finish.at;
     let (Some(flow), Some(session)) = (about.flow, about.session) else { return Ok(()) };
     let begun = c
         .prepare_cached("SELECT 1 FROM sessions WHERE flow = ? AND session = ? AND ended_at IS NULL")?
@@ -187,10 +237,17 @@ pub(super) fn session_turn(
         put(c, workspace, first_at, "session.started", about, &json!({}))?;
     }
     c.prepare_cached(
-        "UPDATE sessions SET last_at = max(last_at, ?), executions = executions + 1, cpu_us = cpu_us + ?
-         WHERE flow = ? AND session = ?",
+        "UPDATE sessions SET last_at = max(last_at, ?), executions = executions + 1, cpu_us = cpu_us + ?,
+           llm_calls = llm_calls + ?, llm_tokens = llm_tokens + ? WHERE flow = ? AND session = ?",
     )?
-    .execute(params![at, stored(cpu_us), flow, session])?;
+    .execute(params![
+        at,
+        stored(finish.cpu_us),
+        stored(finish.llm.calls),
+        stored(finish.llm.tokens()),
+        flow,
+        session
+    ])?;
     for (seq, message) in messages {
         let kind = if message.role == "user" { "session.message.received" } else { "session.message.sent" };
         put(c, workspace, message.at, kind, about, &json!({"seq": seq}))?;
@@ -203,7 +260,8 @@ fn session_begin(c: &Connection, workspace: WorkspaceId, flow: FlowId, session: 
     c.prepare_cached(
         "INSERT INTO sessions (flow, session, workspace, started_at, last_at, first_message, executions, cpu_us)
          VALUES (?1, ?2, ?3, ?4, ?4, 1, 0, 0)
-         ON CONFLICT DO UPDATE SET started_at = ?4, last_at = ?4, ended_at = NULL, executions = 0, cpu_us = 0",
+         ON CONFLICT DO UPDATE SET started_at = ?4, last_at = ?4, ended_at = NULL, executions = 0, cpu_us = 0,
+           llm_calls = 0, llm_tokens = 0",
     )?
     .execute(params![flow, session, workspace, at])?;
     Ok(())
@@ -228,7 +286,7 @@ pub(super) fn session_end(
         .prepare_cached(
             "UPDATE sessions SET ended_at = ?1, first_message = ?4 + 1
              WHERE flow = ?2 AND session = ?3 AND ended_at IS NULL
-             RETURNING workspace, started_at, executions, cpu_us",
+             RETURNING workspace, started_at, executions, cpu_us, llm_calls, llm_tokens",
         )?
         .query_row(params![at, flow, session, last], |row| {
             let counts = json!({
@@ -236,6 +294,8 @@ pub(super) fn session_end(
                 "message_count": last + 1 - first,
                 "execution_count": row.get::<_, i64>(2)?,
                 "cpu_us": row.get::<_, i64>(3)?,
+                "llm_calls": row.get::<_, i64>(4)?,
+                "llm_tokens": row.get::<_, i64>(5)?,
             });
             Ok((row.get::<_, WorkspaceId>(0)?, counts))
         })

@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension as _, Row, ToSql, params, params_from_iter};
 use serde::Serialize;
 
 use super::event::About;
-use super::{Page, Result, Store, count, text_enum};
+use super::{LlmUsage, Page, Result, Store, count, text_enum};
 use crate::clock::Timestamp;
 use crate::id::{self, Digest, ExecutionId, FlowId, HookId, RequestId, WorkspaceId};
 
@@ -46,8 +46,22 @@ pub struct OutputRow {
     pub n: u32,
     /// When.
     pub at: Timestamp,
-    /// JSON.
+    /// JSON, its member `kind` first.
     pub data: String,
+}
+
+impl OutputRow {
+    /// How the JSON begins of a part of the reply, which is nothing of its own.
+    const DELTA: &str = r#"{"kind":"delta""#;
+
+    /// What kind of output it is.
+    pub fn kind(&self) -> &'static str {
+        match &self.data {
+            data if data.starts_with(Self::DELTA) => "delta",
+            data if data.starts_with(r#"{"kind":"progress""#) => "progress",
+            _ => "say",
+        }
+    }
 }
 
 /// The log of one attempt.
@@ -113,6 +127,8 @@ pub struct Execution {
     pub cpu_us: u64,
     /// What the guest used at its peak.
     pub memory_bytes: u64,
+    /// What it spent on language models, all attempts together.
+    pub llm: LlmUsage,
     /// Where the outcome is to be delivered.
     pub callback: Option<String>,
     /// The reply or failure, as JSON. None in lists.
@@ -170,13 +186,17 @@ pub struct ExecutionFilter {
 }
 
 pub(super) const SLIM: &str = "id, workspace, flow, hook, version, status, reason, mode, attempt, session, replay_of, created_at, \
-                    started_at, finished_at, deadline_ms, cpu_us, memory_bytes, callback, parent, depth";
+                    started_at, finished_at, deadline_ms, cpu_us, memory_bytes, callback, llm_calls, llm_input_tokens, \
+                    llm_output_tokens, llm_cached_tokens, llm_micro_usd, parent, depth";
 
 /// The columns of one whole execution: what a list leaves out comes last.
 pub(super) const WIDE: &str = "outcome, trigger, body";
 
+/// The place of the first column after the slim ones.
+pub(super) const AFTER_SLIM: usize = 25;
+
 /// The place of the column `sealed` after all these.
-pub(super) const SEALED: usize = 23;
+pub(super) const SEALED: usize = AFTER_SLIM + 3;
 
 impl Store {
     /// Cancels an execution that no worker has. `None` when there is no such execution, else where it stands now and
@@ -282,11 +302,14 @@ impl Store {
         .await
     }
 
-    /// How many things an attempt of an execution said.
+    /// How many things an attempt of an execution said, parts of its reply aside.
     pub async fn outputs_count(&self, id: ExecutionId, attempt: u32) -> Result<u32> {
         self.read(move |c| {
-            let mut select = c.prepare_cached("SELECT count(*) FROM outputs WHERE execution = ? AND attempt = ?")?;
-            Ok(select.query_row(params![id, attempt], |row| row.get(0))?)
+            let mut select = c.prepare_cached(
+                "SELECT count(*) FROM outputs WHERE execution = ? AND attempt = ? AND substr(data, 1, length(?)) <> ?",
+            )?;
+            let delta = OutputRow::DELTA;
+            Ok(select.query_row(params![id, attempt, delta, delta], |row| row.get(0))?)
         })
         .await
     }
@@ -393,8 +416,15 @@ pub(super) fn slim(row: &Row<'_>) -> rusqlite::Result<Execution> {
         cpu_us: count(row.get(15)?),
         memory_bytes: count(row.get(16)?),
         callback: row.get(17)?,
-        parent: row.get(18)?,
-        depth: row.get(19)?,
+        llm: LlmUsage {
+            calls: count(row.get(18)?),
+            input_tokens: count(row.get(19)?),
+            output_tokens: count(row.get(20)?),
+            cached_tokens: count(row.get(21)?),
+            micro_usd: count(row.get(22)?),
+        },
+        parent: row.get(23)?,
+        depth: row.get(24)?,
         outcome: None,
         trigger: String::new(),
         body: Bytes::new(),
@@ -402,8 +432,8 @@ pub(super) fn slim(row: &Row<'_>) -> rusqlite::Result<Execution> {
 }
 
 pub(super) fn whole(row: &Row<'_>) -> rusqlite::Result<Execution> {
-    let body: Vec<u8> = row.get(22)?;
-    Ok(Execution { outcome: row.get(20)?, trigger: row.get(21)?, body: body.into(), ..slim(row)? })
+    let body: Vec<u8> = row.get(AFTER_SLIM + 2)?;
+    Ok(Execution { outcome: row.get(AFTER_SLIM)?, trigger: row.get(AFTER_SLIM + 1)?, body: body.into(), ..slim(row)? })
 }
 
 /// A whole execution without what is sealed.

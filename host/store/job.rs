@@ -158,6 +158,11 @@ pub(super) fn ensure(
     }
 }
 
+/// Whether there is a job about `subject`, whatever its kind.
+pub(super) fn is_there(c: &Connection, subject: &[u8]) -> Result<bool> {
+    Ok(c.prepare_cached("SELECT 1 FROM jobs WHERE subject = ?")?.exists([subject])?)
+}
+
 /// Adds a job that `owner` holds from the start.
 pub(super) fn put_leased(
     c: &Connection,

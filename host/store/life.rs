@@ -9,7 +9,8 @@ use serde_json::json;
 use super::event::{self, About, SessionEnd};
 use super::execution::{SEALED, SLIM, WIDE, whole};
 use super::{
-    Execution, Lease, Logs, NewDelivery, NewMessage, Origin, OutputRow, Result, Spans, Status, Store, Target, stored,
+    Execution, Lease, LlmUsage, Logs, NewDelivery, NewMessage, Origin, OutputRow, Result, Spans, Status, Store, Target,
+    stored,
 };
 use crate::clock::Timestamp;
 use crate::id::{Digest, ExecutionId, FlowId, HookId, WorkspaceId};
@@ -116,6 +117,8 @@ pub struct Finish {
     pub cpu_us: u64,
     /// What the guest used at its peak.
     pub memory_bytes: u64,
+    /// What it spent on language models.
+    pub llm: LlmUsage,
     /// What it said, in order.
     pub outputs: Vec<OutputRow>,
     /// Its log; none when it logged nothing.
@@ -332,6 +335,7 @@ fn insert(
     finish: Option<&Finish>,
 ) -> Result<()> {
     let kept = finish.and_then(|finish| finish.trigger_kept.as_deref());
+    let llm = finish.map(|finish| finish.llm).unwrap_or_default();
     let (mut status, mut reason, mut outcome) = (status, None, None);
     if let Some(Finish { outcome: Outcome::Final { status: last, reason: why, json }, .. }) = finish {
         (status, reason, outcome) = (*last, why.as_deref(), Some(json.as_str()));
@@ -339,8 +343,8 @@ fn insert(
     c.prepare_cached(
         "INSERT INTO executions (id, workspace, flow, hook, version, status, reason, mode, attempt, session, replay_of,
            created_at, started_at, finished_at, deadline_ms, cpu_us, memory_bytes, callback, outcome, trigger, body, sealed,
-           parent, depth)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+           llm_calls, llm_input_tokens, llm_output_tokens, llm_cached_tokens, llm_micro_usd, parent, depth)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?
     .execute(params![
         new.id,
@@ -365,6 +369,11 @@ fn insert(
         kept.unwrap_or(&new.trigger),
         kept.map_or(&new.body[..], |_| b""),
         kept.is_none() && new.trigger_kept.is_some(),
+        stored(llm.calls),
+        stored(llm.input_tokens),
+        stored(llm.output_tokens),
+        stored(llm.cached_tokens),
+        stored(llm.micro_usd),
         new.parent.map(|parent| parent.execution),
         new.parent.map_or(0, |parent| parent.depth + 1),
     ])?;
@@ -398,7 +407,9 @@ fn finish_row(c: &Connection, workspace: WorkspaceId, id: ExecutionId, finish: &
     };
     c.prepare_cached(
         "UPDATE executions SET status = ?, reason = ?, finished_at = ?, outcome = ?, cpu_us = cpu_us + ?,
-           memory_bytes = max(memory_bytes, ?) WHERE workspace = ? AND id = ?",
+           memory_bytes = max(memory_bytes, ?), llm_calls = llm_calls + ?, llm_input_tokens = llm_input_tokens + ?,
+           llm_output_tokens = llm_output_tokens + ?, llm_cached_tokens = llm_cached_tokens + ?,
+           llm_micro_usd = llm_micro_usd + ? WHERE workspace = ? AND id = ?",
     )?
     .execute(params![
         status,
@@ -407,6 +418,11 @@ fn finish_row(c: &Connection, workspace: WorkspaceId, id: ExecutionId, finish: &
         json,
         stored(finish.cpu_us),
         stored(finish.memory_bytes),
+        stored(finish.llm.calls),
+        stored(finish.llm.input_tokens),
+        stored(finish.llm.output_tokens),
+        stored(finish.llm.cached_tokens),
+        stored(finish.llm.micro_usd),
         workspace,
         id
     ])?;
@@ -457,7 +473,8 @@ pub(super) fn add_outputs(
     let mut add =
         c.prepare_cached("INSERT OR IGNORE INTO outputs (execution, attempt, n, at, data) VALUES (?, ?, ?, ?, ?)")?;
     for output in outputs {
-        if add.execute(params![id, output.attempt, output.n, output.at, output.data])? == 1 {
+        let new = add.execute(params![id, output.attempt, output.n, output.at, output.data])? == 1;
+        if new && output.kind() != "delta" {
             let about = About { execution: Some(id), ..About::default() };
             let place = json!({"attempt": output.attempt, "n": output.n});
             event::put(c, workspace, output.at, "execution.output", about, &place)?;
@@ -478,7 +495,7 @@ fn end(c: &Connection, workspace: WorkspaceId, about: About<'_>, status: Status,
     for message in &finish.messages {
         said.push((super::session::append(c, flow, session, message)?, message));
     }
-    event::session_turn(c, workspace, about, finish.at, finish.cpu_us, &said)?;
+    event::session_turn(c, workspace, about, finish, &said)?;
     ended(c, workspace, about, status, finish.at)?;
     match &finish.session_end {
         Some(end) => event::session_end(c, flow, session, about.execution, finish.at, end.clone()),

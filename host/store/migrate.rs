@@ -16,6 +16,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0008_discarded.sql"),
     include_str!("migrations/0009_authors.sql"),
     include_str!("migrations/0010_transforms.sql"),
+    include_str!("migrations/0011_behind.sql"),
+    include_str!("migrations/0012_consumers.sql"),
 ];
 
 /// Runs the migrations that the database has not seen. `PRAGMA user_version` counts them.

@@ -26,8 +26,10 @@ use crate::id::{Digest, Id, Kind};
 
 mod attempt;
 mod batch;
+mod behind;
 mod blob;
 mod confidential;
+mod consumer;
 mod dead;
 mod delivery;
 mod event;
@@ -40,6 +42,7 @@ mod key;
 mod keyvalue;
 mod lane;
 mod life;
+mod llm;
 mod migrate;
 mod reader;
 mod request;
@@ -56,10 +59,12 @@ mod writer;
 
 pub use attempt::{Attempt, Blame, Sample};
 pub use batch::{BATCH, Batch, Told, batch_target};
+pub use behind::{Behind, CATCH_UP, CatchUp, catch_up_target};
 pub use blob::Upload;
+pub use consumer::{Consumer, Forgotten};
 pub use dead::{Recovery, Wished};
 pub use delivery::{Delivery, DeliveryFilter, DeliveryStatus, NewDelivery, Step};
-pub use event::{Event, SessionEnd};
+pub use event::{Event, Place, SessionEnd};
 pub use execution::{Execution, ExecutionFilter, Logs, Origin, OutputRow, Spans, Status};
 pub use flow::{Alias, Flow, NewVersion, Version, VersionState};
 pub use flow_secret::FlowSecret;
@@ -68,13 +73,14 @@ pub use job::{Claim, Job, Lease};
 pub use key::{Key, Workspace};
 pub use keyvalue::{After, Bucket, Listed, Mark, Quota, Refusal, Value};
 pub use life::{Accepted, Finish, Idempotency, NewEvent, NewExecution, Outcome, Parent, Start};
+pub use llm::{LlmDay, LlmUsage};
 pub use request::{BODY_KEPT_BYTES_MAX, Recorded, Verdict};
 pub use retention::{Retention, Swept};
 pub use seal::KeyRing;
 pub use session::{Entry, Message, NewMessage, Set};
 pub use subscription::Subscription;
 pub use tally::{Tally, Tried};
-pub use target::{Due, GiveUp, Health, Standing, Target};
+pub use target::{Due, GiveUp, Health, Released, Standing, Target};
 
 /// How the store behaves.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::execution::{SLIM, slim};
+use super::execution::{AFTER_SLIM, SLIM, slim};
 use super::{Execution, Page, Result, Store, count, stored, text_enum};
 use crate::clock::Timestamp;
 use crate::id::{self, ExecutionId, HookId, RequestId, WorkspaceId};
@@ -132,7 +132,7 @@ impl Store {
                  FROM executions INDEXED BY executions_by_hook
                  WHERE hook = ? AND id < ? AND replay_of IS NULL ORDER BY id DESC LIMIT ?"
             );
-            let with_trigger = |row: &Row<'_>| Ok(Execution { trigger: row.get(18)?, ..slim(row)? });
+            let with_trigger = |row: &Row<'_>| Ok(Execution { trigger: row.get(AFTER_SLIM)?, ..slim(row)? });
             let mut select = c.prepare_cached(&sql)?;
             let rows = select.query_map(params![hook, page.bound(), page.limit], with_trigger)?;
             Ok(rows.collect::<rusqlite::Result<_>>()?)

@@ -1,6 +1,8 @@
 //! Forgets what is too old, a little at a time, so that a sweep never holds up the writer.
 
-use rusqlite::{Connection, params, types::Value};
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension as _, params, types::Value};
 
 use super::{Result, Store};
 use crate::clock::Timestamp;
@@ -11,9 +13,12 @@ const ROWS_PER_STEP: u32 = 500;
 /// When a key was claimed that has no end of its own.
 const KEY_AGE: &str = "iif(expires_at IS NULL, created_at, NULL)";
 
-/// When an event happened that has been told. The last one stays: the next one's place must be a greater one.
-const EVENT_AGE: &str = "iif(seq < (SELECT max(seq) FROM events)
-    AND seq <= (SELECT coalesce(max(seq), 0) FROM cursors WHERE name = 'dispatch'), at, NULL)";
+/// The last event that has been told to everybody, by the reader and to those that are behind.
+const TOLD: &str = "(SELECT min(coalesce(max(seq - (subscription IS NOT NULL)), 0),
+    coalesce((SELECT min(seq) FROM behind), 0x7fffffffffffffff)) FROM cursors WHERE name = 'dispatch')";
+
+/// What is told reads what it tells of, which may have happened somewhat before.
+const MARGIN: Duration = Duration::from_secs(60);
 
 /// What is too old.
 #[derive(Debug, Clone, Copy)]
@@ -58,7 +63,7 @@ impl Store {
     /// One step of a sweep.
     pub async fn sweep(&self, retention: Retention) -> Result<Swept> {
         self.write(move |c| {
-            let executions = oldest(c, "executions", "id", "finished_at", retention.executions_before)?;
+            let executions = oldest(c, "executions", "id", "finished_at", executions_before(c, &retention)?)?;
             for id in &executions {
                 c.prepare_cached("DELETE FROM outputs WHERE execution = ?")?.execute([id])?;
                 c.prepare_cached("DELETE FROM logs WHERE execution = ?")?.execute([id])?;
@@ -77,7 +82,7 @@ impl Store {
                 )?
                 .execute(params![retention.now, ROWS_PER_STEP])?;
             let requests = oldest(c, "requests", "seq", "at", retention.requests_before)?;
-            let events = oldest(c, "events", "seq", EVENT_AGE, retention.events_before)?.len();
+            let events = oldest_events(c, retention.events_before)?;
             c.prepare_cached("PRAGMA incremental_vacuum(64)")?.query_map([], |_| Ok(()))?.for_each(drop);
             Ok(Swept {
                 executions: executions.len(),
@@ -89,6 +94,29 @@ impl Store {
         })
         .await
     }
+}
+
+/// Removes those of the oldest events that have been told and happened before `before`, and notes how far that was, for
+/// those who come and ask. The last one stays: the next one's place must be a greater one. Returns how many there were.
+fn oldest_events(c: &Connection, before: Timestamp) -> Result<usize> {
+    let which = format!(
+        "at < ?1 AND seq < (SELECT max(seq) FROM events) AND seq <= {TOLD}
+         AND seq IN (SELECT seq FROM events ORDER BY seq LIMIT ?2)"
+    );
+    let note = format!(
+        "INSERT INTO forgotten (workspace, seq, at) SELECT workspace, max(seq), max(at) FROM events WHERE {which} GROUP BY workspace
+         ON CONFLICT DO UPDATE SET seq = excluded.seq, at = max(at, excluded.at)"
+    );
+    c.prepare_cached(&note)?.execute(params![before, ROWS_PER_STEP])?;
+    Ok(c.prepare_cached(&format!("DELETE FROM events WHERE {which}"))?.execute(params![before, ROWS_PER_STEP])?)
+}
+
+/// Executions stay for as long as somebody is to be told of them.
+fn executions_before(c: &Connection, retention: &Retention) -> Result<Timestamp> {
+    let sql = format!("SELECT at FROM events WHERE seq > {TOLD} AND execution IS NOT NULL ORDER BY seq LIMIT 1");
+    let untold = c.prepare_cached(&sql)?.query_row([], |row| row.get::<_, Timestamp>(0)).optional()?;
+    let before = untold.map_or(retention.now, |at| at.before(MARGIN));
+    Ok(retention.executions_before.min(before))
 }
 
 /// Removes those of the oldest rows of a table whose `age` lies before `before`, and returns their `key`s.

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use zeroize::Zeroizing;
 
-use super::{Page, Result, Store};
+use super::{Page, Result, Store, Target};
 use crate::clock::Timestamp;
 use crate::id::{self, SubscriptionId, WorkspaceId};
 
@@ -144,7 +144,12 @@ impl Store {
     pub async fn subscription_delete(&self, workspace: WorkspaceId, id: SubscriptionId) -> Result<bool> {
         self.write(move |c| {
             let mut delete = c.prepare_cached("DELETE FROM subscriptions WHERE workspace = ? AND id = ?")?;
-            Ok(delete.execute(params![workspace, id])? == 1)
+            let found = delete.execute(params![workspace, id])? == 1;
+            if found {
+                super::behind::forget(c, Target::Subscription(id))?;
+                super::consumer::forget(c, id)?;
+            }
+            Ok(found)
         })
         .await
     }

@@ -183,15 +183,14 @@ impl Store {
     }
 
     /// Ends a turn: remembers `health`, if it has changed, and leaves the job for when something is due again, but not
-    /// before `not_before`. Nothing that was added meanwhile is overlooked. Returns when the job is ready; none when
-    /// nothing waits any more. [`super::Error::LeaseLost`] when another worker has taken over: then nothing is written.
+    /// before `not_before`. Nothing that was added meanwhile is overlooked. [`super::Error::LeaseLost`] when another worker has taken over: then nothing is written.
     pub async fn target_release(
         &self,
         lease: Lease,
         target: Target,
         health: Option<Health>,
         not_before: Timestamp,
-    ) -> Result<Option<Timestamp>> {
+    ) -> Result<Released> {
         self.write(move |c| {
             if let Some(health) = &health {
                 let workspace = super::job::check(c, &lease)?;
@@ -199,14 +198,15 @@ impl Store {
                 super::trouble::changed(c, workspace, target, &before, health, now.unwrap_or_default())?;
                 remember(c, target, health)?;
             }
-            let Some(next_at) = next_at(c, target)? else {
-                super::job::done(c, &lease)?;
-                return Ok(None);
-            };
-            let health = self::health(c, target)?;
-            let ready_at = next_at.max(not_before).max(health.held_until.unwrap_or_default());
-            super::job::again_as(c, &lease, health.standing().job(), ready_at)?;
-            Ok(Some(ready_at))
+            let (next_at, health) = (next_at(c, target)?, self::health(c, target)?);
+            let (standing, free_at) = (health.standing(), not_before.max(health.held_until.unwrap_or_default()));
+            let ready_at = next_at.map(|next| next.max(free_at));
+            match ready_at {
+                Some(at) => super::job::again_as(c, &lease, standing.job(), at)?,
+                None => super::job::done(c, &lease)?,
+            }
+            let is_behind = super::behind::resume(c, target, standing, next_at, free_at)?;
+            Ok(Released { ready_at, is_behind })
         })
         .await
     }
@@ -220,6 +220,15 @@ impl Store {
         })
         .await
     }
+}
+
+/// What the end of a turn leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Released {
+    /// When the target's job is ready; none when nothing waits any more.
+    pub ready_at: Option<Timestamp>,
+    /// Whether the target is to be told of more events, by a job of the kind [`super::CATCH_UP`].
+    pub is_behind: bool,
 }
 
 /// Which deliveries are ended unsent, and as what.
@@ -316,7 +325,7 @@ fn remember(c: &Connection, target: Target, health: &Health) -> Result<()> {
 }
 
 /// When the first of what waits for a target is due.
-fn next_at(c: &Connection, target: Target) -> Result<Option<Timestamp>> {
+pub(super) fn next_at(c: &Connection, target: Target) -> Result<Option<Timestamp>> {
     let mut select = c.prepare_cached(
         "SELECT min(next_at) FROM deliveries INDEXED BY deliveries_due
          WHERE target = ? AND status = 'pending' AND next_at IS NOT NULL",

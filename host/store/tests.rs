@@ -9,6 +9,8 @@ use tempfile::TempDir;
 use super::*;
 use crate::id::{DeliveryId, ExecutionId, FlowId, HookId, RequestId, WorkspaceId};
 
+mod behind;
+mod cost;
 mod deliveries;
 mod events;
 mod keyvalue;

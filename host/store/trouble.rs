@@ -52,7 +52,7 @@ pub(super) fn exhausted(
 /// Tells of a subscription that was disabled by the host.
 pub(super) fn disabled(c: &Connection, id: SubscriptionId, reason: &str, at: Timestamp) -> Result<()> {
     let (workspace, name, url): (WorkspaceId, String, String) = c
-        .prepare_cached("SELECT workspace, name, spec ->> 'url' FROM subscriptions WHERE id = ?")?
+        .prepare_cached("SELECT workspace, name, coalesce(spec ->> 'url', '') FROM subscriptions WHERE id = ?")?
         .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     let facts = json!({"subscription_id": id, "name": name, "url": plain(&url), "reason": reason});
     event::put(c, workspace, at, "subscription.disabled", About::default(), &facts)

@@ -107,13 +107,14 @@ impl Subscription {
         Some(lane.chars().take(LANE_CHARS_MAX).collect())
     }
 
-    /// The request that sends a body: signed as of `now` with the live secrets, under the id of its delivery. `reshaped` is
-    /// what goes with a body that is not JSON of ours.
+    /// The request that sends a body to `url`: signed as of `now` with the live secrets, under the id of its delivery.
+    /// `reshaped` is what goes with a body that is not JSON of ours.
     ///
     /// A scheme whose header holds one signature takes the newest secret at the first attempt, the one before it at the
     /// second, and so on round the live ones: during a rotation a receiver that knows either gets each message.
     pub fn request(
         &self,
+        url: &Url,
         id: &str,
         body: &[u8],
         reshaped: Option<&Reshaped>,
@@ -128,12 +129,12 @@ impl Subscription {
         let mut headers = self.spec.headers.fields();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.extend(reshaped.map(Reshaped::fields).unwrap_or_default());
-        let mut url = self.spec.url.clone();
+        let mut url = url.clone();
         let public_url = url.to_string();
         let message = signature::Message {
             method: "POST",
-            path: self.spec.url.path(),
-            query: self.spec.url.query().unwrap_or_default(),
+            path: url.path(),
+            query: url.query().unwrap_or_default(),
             headers: &headers,
             body,
             public_url: Some(&public_url),

@@ -1,7 +1,7 @@
 //! What an outgoing webhook is made of: its spec, its secrets, what it is told of, and the handle that finds and changes
 //! subscriptions.
 //!
-//! The spec is the JSON that a customer writes; every field but `url` and `events` has a default. What is done with it is
+//! The spec is the JSON that a customer writes; every field but `events` has a default. What is done with it is
 //! pure: [`Subscription::message`] turns an event into bytes, [`Subscription::request`] signs them.
 
 use std::sync::Arc;
@@ -354,7 +354,8 @@ fn check(subscription: &Subscription, now: Timestamp) -> Result<(), Error> {
     }
     // Whatever cannot sign an empty object can sign nothing.
     if problems.is_empty()
-        && let Err(error) = subscription.request("check", b"{}", None, 1, now)
+        && let Some(url) = &subscription.spec.url
+        && let Err(error) = subscription.request(url, "check", b"{}", None, 1, now)
     {
         problems.push(Invalid::new("signature", error));
     }

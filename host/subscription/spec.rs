@@ -13,12 +13,13 @@ use crate::filter::{self, Filter, Projection};
 use crate::id;
 use crate::signature::Scheme;
 
-/// A subscription's behaviour. JSON with a member for each field; all but `url` and `events` may be left out.
+/// A subscription's behaviour. JSON with a member for each field; all but `events` may be left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
-    /// The receiver.
-    pub url: Url,
+    /// The receiver; none where somebody comes and asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<Url>,
     /// What it is told of: names and wildcards.
     pub events: Patterns,
     /// What is around an event's `data`.
@@ -140,7 +141,7 @@ pub(super) fn told(problems: &[Invalid]) -> String {
 
 impl Spec {
     /// A spec with the defaults.
-    pub fn new(url: Url, events: Patterns) -> Self {
+    pub fn new(url: Option<Url>, events: Patterns) -> Self {
         Self {
             url,
             events,

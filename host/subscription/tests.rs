@@ -143,7 +143,7 @@ async fn whatever_is_signed_verifies() {
     ] {
         let made = house.make(json!({ "url": URL, "events": ["*"], "signature": { "scheme": scheme } })).await;
         let (now, message) = (house.clock.now(), b"{\"a\":1}");
-        let signed = made.request("dlv_1", message, None, 1, now).unwrap();
+        let signed = made.request(made.spec.url.as_ref().unwrap(), "dlv_1", message, None, 1, now).unwrap();
         let received = signature::Message {
             method: "POST",
             path: "/hooks",
@@ -167,7 +167,7 @@ async fn a_signature_in_the_query_is_added_to_the_url() {
     let spec = json!({ "url": "https://receiver.example/a?b=1", "events": ["*"], "signature": { "scheme": "api-key", "query": "key" } });
     let new = NewSubscription { secret: Some(Secret::new("s&t")), ..house.new_of(spec) };
     let made = house.subscriptions.create(new).await.unwrap();
-    let signed = made.request("id", b"", None, 1, house.clock.now()).unwrap();
+    let signed = made.request(made.spec.url.as_ref().unwrap(), "id", b"", None, 1, house.clock.now()).unwrap();
     assert_eq!(signed.url.as_str(), "https://receiver.example/a?b=1&key=s%26t");
 }
 
@@ -180,7 +180,7 @@ async fn during_a_rotation_a_receiver_with_either_secret_gets_each_message() {
         let (made, new) = house.subscriptions.rotate(made, None, Duration::from_secs(60)).await.unwrap();
         let passes = |secret: &Secret, now: Timestamp| {
             (1..=attempts).any(|attempt| {
-                let signed = made.request("dlv_1", b"{}", None, attempt, now).unwrap();
+                let signed = made.request(made.spec.url.as_ref().unwrap(), "dlv_1", b"{}", None, attempt, now).unwrap();
                 let received = signature::Message {
                     method: "POST",
                     path: "",
@@ -228,7 +228,7 @@ async fn a_receiver_gets_what_it_asks_for_and_own_headers() {
             json!({ "url": URL, "events": ["*"], "authentication": authentication, "headers": { "x-team": "a" } });
         let new = NewSubscription { credential: Some(Secret::new(secret)), ..house.new_of(spec) };
         let made = house.subscriptions.create(new).await.unwrap();
-        let signed = made.request("dlv_1", b"{}", None, 1, house.clock.now()).unwrap();
+        let signed = made.request(made.spec.url.as_ref().unwrap(), "dlv_1", b"{}", None, 1, house.clock.now()).unwrap();
         assert_eq!(signed.headers[name], value);
         assert!(signed.headers[name].is_sensitive());
         assert_eq!(
@@ -293,7 +293,7 @@ async fn a_format_has_its_own_signature() {
     let house = House::new();
     for (format, header) in [("native", "webhook-signature"), ("agenticflow", "x-agenticflow-signature")] {
         let made = house.make(json!({ "url": URL, "events": ["*"], "format": format })).await;
-        let signed = made.request("dlv_1", b"{}", None, 1, house.clock.now()).unwrap();
+        let signed = made.request(made.spec.url.as_ref().unwrap(), "dlv_1", b"{}", None, 1, house.clock.now()).unwrap();
         assert!(signed.headers.contains_key(header));
         let text = serde_json::to_value(&made.spec).unwrap();
         assert_eq!((&text["format"], text.get("signature")), (&json!(format), None));

@@ -16,6 +16,7 @@ use url::Url;
 pub(crate) mod mute;
 pub(crate) mod postbox;
 pub(crate) mod receiver;
+pub(crate) mod reflector;
 
 /// Long enough for anything that works, on a machine that is busy with other tests.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -177,7 +178,12 @@ impl House {
 
     /// Uploads a guest, waits until it is compiled, and makes it live. Returns its digest.
     pub(crate) async fn deploy(&self, flow: &str, guest: &str) -> String {
-        let answer = self.upload(flow, component(guest)).await;
+        self.deploy_bytes(flow, component(guest)).await
+    }
+
+    /// The same with a component's bytes.
+    pub(crate) async fn deploy_bytes(&self, flow: &str, component: Bytes) -> String {
+        let answer = self.upload(flow, component).await;
         assert!(answer.status.is_success(), "{}", answer.text());
         let version = answer.json();
         assert_eq!(version["state"], "ready", "{version}");
@@ -185,6 +191,16 @@ impl House {
         let promote = json!({ "version": digest });
         self.api(Method::PUT, &format!("/v1/flows/{flow}/aliases/live"), Some(promote)).await.expect(200);
         digest
+    }
+
+    /// Runs `flowgate` as somebody at a shell would, with no end to their patience, and returns what it printed.
+    pub(crate) async fn typed(&self, words: &[&str], secret: Option<&str>) -> String {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_flowgate"));
+        command.args(words).env("FLOWGATE_URL", self.url.as_str()).env("FLOWGATE_KEY", &self.key);
+        command.env_remove("FLOWGATE_SECRET").envs(secret.map(|secret| ("FLOWGATE_SECRET", secret)));
+        let done = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        assert!(done.status.success(), "{words:?}: {}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap()
     }
 
     /// Makes a hook for a flow. `spec` has the members of a hook beside its name and flow.
@@ -295,7 +311,10 @@ pub(crate) fn component(name: &str) -> Bytes {
         return wat::parse_file(text).unwrap().into();
     }
     let built = |workspace: &str| root.join(format!("{workspace}/target/wasm32-wasip2/release/{name}.wasm"));
-    let found = [built("guests"), built("examples")].into_iter().find(|path| path.exists());
+    // Those in other languages, and those that were not written for this host.
+    let others = ["target/components/{}.wasm", "target/foreign/wasm32-wasip2/release/examples/{}.wasm"];
+    let others = others.map(|path| root.join(path.replace("{}", name)));
+    let found = [built("guests"), built("examples")].into_iter().chain(others).find(|path| path.exists());
     let found: PathBuf =
         found.unwrap_or_else(|| panic!("there is no guest `{name}`; `cargo xtask guests` builds them"));
     std::fs::read(found).unwrap().into()

@@ -23,6 +23,8 @@ struct Scene {
     about: &'static str,
     auth: &'static [&'static str],
     how: How,
+    /// The file that is sent, and what it is, where that is not JSON.
+    request: (&'static str, &'static [&'static str]),
     expected: &'static [(&'static str, &'static str)],
 }
 
@@ -35,13 +37,17 @@ enum How {
 
 const HMAC: &[&str] = &["--auth", "hmac-sha256", "--header", "x-signature", "--prefix", "sha256=", "--encoding", "hex"];
 
-/// Pointers are into the reply.
+const JSON: (&str, &[&str]) = ("request.json", &[]);
+const FORM: (&str, &[&str]) = ("request.form", &["--header", "Content-Type: application/x-www-form-urlencoded"]);
+
+/// Pointers are into the reply, or into the whole answer of a flow that gives one.
 const SCENES: &[Scene] = &[
     Scene {
         flow: "support_bot",
         about: "a customer writes to support; signed with HMAC-SHA256, answered in the response",
         auth: HMAC,
         how: How::Sync,
+        request: JSON,
         expected: &[("/data/intent", "damaged_item"), ("/data/facts/order", "48213")],
     },
     Scene {
@@ -49,6 +55,7 @@ const SCENES: &[Scene] = &[
         about: "a document has been read; a bearer token, answered in the response",
         auth: &["--auth", "bearer"],
         how: How::Sync,
+        request: JSON,
         expected: &[("/data/class", "invoice")],
     },
     Scene {
@@ -56,6 +63,7 @@ const SCENES: &[Scene] = &[
         about: "a payment went through; an API key in the query, answered in the response",
         auth: &["--auth", "api-key", "--query", "apiKey"],
         how: How::Sync,
+        request: JSON,
         expected: &[("/data/balance", "1249.90 EUR")],
     },
     Scene {
@@ -63,6 +71,7 @@ const SCENES: &[Scene] = &[
         about: "a contact has changed; Basic authentication, answered by a 202 and then by polling",
         auth: &["--auth", "basic", "--user", "crm"],
         how: How::Poll,
+        request: JSON,
         expected: &[("/data/client/Email", "ada.lovelace@engine.example")],
     },
     Scene {
@@ -70,6 +79,7 @@ const SCENES: &[Scene] = &[
         about: "a transaction was flagged; Standard Webhooks, answered by a 202 and later at a callback URL",
         auth: &["--auth", "standard-webhooks"],
         how: How::Callback,
+        request: JSON,
         expected: &[("/data/level", "critical")],
     },
     Scene {
@@ -77,7 +87,24 @@ const SCENES: &[Scene] = &[
         about: "a ticket was solved; signed with HMAC-SHA256, streamed as Server-Sent Events",
         auth: HMAC,
         how: How::Stream,
+        request: JSON,
         expected: &[("/data/status", "solved")],
+    },
+    Scene {
+        flow: "slack-command",
+        about: "somebody typed a slash command; TypeScript, signed by Slack, answered in Slack's own JSON",
+        auth: &["--auth", "slack"],
+        how: How::Sync,
+        request: FORM,
+        expected: &[("/response_type", "in_channel")],
+    },
+    Scene {
+        flow: "push-summary",
+        about: "commits were pushed; Python, signed by GitHub, answered in the response",
+        auth: &["--auth", "github"],
+        how: How::Sync,
+        request: JSON,
+        expected: &[("/data/repository", "lovelace/engine")],
     },
 ];
 
@@ -173,7 +200,9 @@ impl House {
 
     fn play(&self, scene: &Scene, callback: &str, deliveries: &Receiver<Delivery>) -> Result<()> {
         say(&format!("\n## {}: {}\n", scene.flow, scene.about))?;
-        let component = root().join(format!("examples/target/wasm32-wasip2/release/{}.wasm", scene.flow));
+        let built = ["examples/target/wasm32-wasip2/release", "target/components"];
+        let mut built = built.iter().map(|folder| root().join(folder).join(format!("{}.wasm", scene.flow)));
+        let component = built.find(|path| path.exists()).context("the example is not built")?;
         self.flowgate(&["deploy", scene.flow, text(&component)?])?;
         let mut create = vec!["hook", "create", scene.flow, "--flow", scene.flow];
         create.extend(scene.auth);
@@ -182,8 +211,10 @@ impl House {
         }
         let hook = self.json(&create)?;
         let proof = secret(&hook, "auth")?;
-        let request = root().join(format!("examples/{}/request.json", scene.flow));
+        let (file, kind) = scene.request;
+        let request = root().join("examples").join(scene.flow).join(file);
         let mut send = vec!["send", scene.flow, text(&request)?, "--secret", &proof];
+        send.extend(kind);
         match scene.how {
             How::Sync | How::Callback => {}
             How::Poll => send.push("--async"),
@@ -196,7 +227,7 @@ impl House {
             How::Callback => self.callback(&send, &secret(&hook, "callback")?, deliveries)?,
             How::Stream => self.stream(&send)?,
         };
-        let reply = &reply["reply"];
+        let reply = reply.get("reply").unwrap_or(&reply);
         say(&format!("\n{}\n", serde_json::to_string_pretty(reply)?))?;
         for (pointer, expected) in scene.expected {
             let found = reply.pointer(pointer).cloned().unwrap_or(Value::Null);

@@ -25,7 +25,22 @@ pub(crate) fn build() -> Result<()> {
     build.current_dir(root().join("guests/templates/cargo-component")).args(["component"]).args(RELEASE);
     build.env_remove("CARGO_TARGET_DIR");
     run(build)?;
+    foreign()?;
     languages::build()
+}
+
+/// Builds a component that was not written for this host: an example of the crate `wasip2`, unchanged, where cargo keeps it.
+fn foreign() -> Result<()> {
+    let mut metadata = cargo("guests/foreign", &["metadata", "--locked", "--format-version", "1"]);
+    let metadata = metadata.output().context("`cargo metadata` cannot be started")?;
+    let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout).context("`cargo metadata` failed")?;
+    let packages = metadata["packages"].as_array().context("no packages")?;
+    let found = packages.iter().find(|package| package["name"] == "wasip2").context("no package `wasip2`")?;
+    let manifest = found["manifest_path"].as_str().context("no manifest")?;
+    let mut build = guest_cargo("guests/foreign", RELEASE);
+    build.args(["--manifest-path", manifest, "--example", "http-proxy", "--target-dir"]);
+    build.arg(root().join("target/foreign"));
+    run(build)
 }
 
 /// Builds the examples only.

@@ -1,7 +1,8 @@
-//! The project's own commands: `cargo xtask test`, `demo`, `guests`, `senders`, `fuzz`.
+//! The project's own commands: `cargo xtask test`, `demo`, `guests`, `senders`, `fuzz`, `bench`.
 
 use std::process::ExitCode;
 
+mod bench;
 mod demo;
 mod fuzz;
 mod guests;
@@ -19,6 +20,7 @@ cargo xtask guests         builds the guests, the examples and the templates, in
 cargo xtask senders        installs the programs of others that the tests run
 cargo xtask fuzz [TARGET] [--seconds N]
                            runs the fuzz targets whose path contains TARGET, each for N seconds (60)
+cargo xtask bench [ARGS]   measures a release build beside a bare server and wasmtime, and writes docs/benchmarks/latest.*
 ";
 
 #[expect(clippy::print_stderr, reason = "a command line tool talks to whoever started it")]
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
         ["guests"] => guests::build(),
         ["senders"] => senders::install(),
         ["fuzz", ref args @ ..] => fuzz::targets(args),
+        ["bench", ref args @ ..] => bench::measure(args),
         _ => {
             eprint!("{HELP}");
             return ExitCode::from(2);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
-use flowgate_benches::house::House;
+use flowgate_benches::house::{Furniture, House};
 use flowgate_benches::sample;
 use flowgate_benches::wire::Connection;
 use serde_json::{Value, json};
@@ -67,7 +67,7 @@ async fn main() -> Result<()> {
     fs::create_dir_all(&arguments.data)?;
     let folder = tempfile::tempdir_in(&arguments.data)?;
     let house = House::start(&arguments.flowgate, folder.path(), None, None).await?;
-    let hook = house.furnish(&arguments.component, SECRET).await?;
+    let hook = house.furnish(&Furniture::plain(&arguments.component, SECRET)).await?;
 
     let mut talk = Talk {
         connection: Connection::open(house.server.address).await?,
@@ -107,7 +107,7 @@ impl Talk<'_> {
         for turn in turns {
             let message = format!("This is turn {turn} of a conversation that goes on for long.");
             let body = json!({ "session_id": session, "message": message, "data": { "limit": self.window } });
-            let request = sample::signed(&self.hook, SECRET.as_bytes(), &serde_json::to_vec(&body)?, &[]);
+            let request = sample::signed(&self.hook, SECRET.as_bytes(), &[], &serde_json::to_vec(&body)?);
             let at = Instant::now();
             let answer = self.connection.call(&request).await?;
             times.push(at.elapsed());

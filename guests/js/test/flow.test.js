@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 
-import { Failure, events, flow, fetch, flows, log, progress, reply, say, secrets, session, span } from "flowgate";
+import { Failure, events, flow, fetch, flows, keyvalue, log, progress, reply, say, secrets, session, span } from "flowgate";
 import { memory, outputs, reset, run, trigger } from "flowgate/testing";
 
 beforeEach(reset);
@@ -111,6 +111,20 @@ test("a span ends with what its work made of it", async () => {
     await span("b", async () => { throw new Error("no"); }).catch(() => {});
   }));
   assert.deepEqual(outputs("span"), [{ name: "a", set: { n: "1" }, error: null }, { name: "b", set: {}, error: "no" }]);
+});
+
+test("a store keeps what is the flow's own", async () => {
+  const keep = flow(() => {
+    const store = keyvalue.open();
+    store.set("a", { n: 1 });
+    let others = 1;
+    const list = store.update("list", [], (list) => {
+      if (others-- > 0) store.set("list", ["other"]);
+      return [...list, "mine"];
+    });
+    return [store.get("a"), store.get("none"), store.increment("n", 2), store.increment("n"), list, [...store.keys()], store.has("a")];
+  });
+  assert.deepEqual((await run(keep)).data, [{ n: 1 }, null, 2, 3, ["other", "mine"], ["a", "list", "n"], true]);
 });
 
 test("another flow is called", async () => {

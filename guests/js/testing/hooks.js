@@ -1,10 +1,11 @@
 // Gives whoever imports an interface of the host the one in memory instead.
 
-const HOST = /^(?:flowgate:flow|wasi:[a-z]+)\/([a-z-]+)@/;
+const HOST = /^(?:flowgate:flow|wasi:([a-z]+))\/([a-z-]+)@/;
 
 export async function resolve(specifier, context, next) {
   const found = HOST.exec(specifier);
-  return found ? { url: `flowgate-host:${found[1]}`, shortCircuit: true } : next(specifier, context);
+  const name = found?.slice(1).filter(Boolean).join("/");
+  return found ? { url: `flowgate-host:${name}`, shortCircuit: true } : next(specifier, context);
 }
 
 export async function load(url, context, next) {

@@ -2,7 +2,7 @@
 
 import { randomBytes } from "node:crypto";
 
-import { bytes } from "../utf8.js";
+import { bytes, text } from "../utf8.js";
 
 /** All that a test can look at and set. */
 export const memory = {};
@@ -15,6 +15,7 @@ export function reset() {
     sessions: new Map(),
     session: "",
     nowMs: 0,
+    kept: new Map(),
     http: null,
     flows: {},
     requests: [],
@@ -31,9 +32,9 @@ export const host = {
     progress: (percent, message) => void memory.outputs.push({ progress: { percent, message } }),
   },
   events: { emit: (name, data) => void memory.outputs.push({ emitted: { name, data: parsed(data) } }) },
-  logging: { log: (level, _, message) => void memory.outputs.push({ logged: { level, message } }) },
-  store: { get: (key) => memory.config[key] ?? null, getAll: () => Object.entries(memory.config) },
-  random: { getRandomBytes: (length) => new Uint8Array(randomBytes(Number(length))) },
+  "logging/logging": { log: (level, _, message) => void memory.outputs.push({ logged: { level, message } }) },
+  "config/store": { get: (key) => memory.config[key] ?? null, getAll: () => Object.entries(memory.config) },
+  "random/random": { getRandomBytes: (length) => new Uint8Array(randomBytes(Number(length))) },
   session: {
     messages(limit, before) {
       const older = current().messages.filter(({ seq }) => before === null || seq < before);
@@ -44,11 +45,24 @@ export const host = {
     set(key, value, expect) {
       const { state } = current();
       const now = state.get(key)?.version ?? 0;
-      if (expect !== null && expect !== now) throw { tag: "conflict", val: now };
+      if (expect !== null && expect !== now) throw thrown({ tag: "conflict", val: now });
       state.set(key, { value: Uint8Array.from(value), version: now + 1 });
       return now + 1;
     },
     delete: (key) => void current().state.delete(key),
+  },
+  "keyvalue/store": { open: (name) => bucket(name) },
+  "keyvalue/atomics": {
+    increment(bucket, key, by) {
+      const sum = Number(text(bucket.get(key) ?? bytes("0"))) + by;
+      bucket.set(key, bytes(String(sum)));
+      return sum;
+    },
+    Cas: { new: (bucket, key) => ({ bucket, key, seen: bucket.get(key), current: () => bucket.get(key) }) },
+    swap({ bucket, key, seen }, value) {
+      if (bucket.get(key) !== seen) throw thrown({ tag: "cas-failed", val: null });
+      bucket.set(key, value);
+    },
   },
   secrets: {
     exists: (name) => name in memory.secrets,
@@ -58,7 +72,7 @@ export const host = {
   http: {
     fetch(request) {
       memory.requests.push(request);
-      if (memory.http === null) throw { tag: "not-granted", val: request.url };
+      if (memory.http === null) throw thrown({ tag: "not-granted", val: request.url });
       const { status = 200, headers = {}, body = "" } = memory.http(request);
       const fields = Object.entries(headers).map(([name, value]) => ({ name: name.toLowerCase(), value: bytes(value) }));
       return { status, headers: fields, body: typeof body === "string" ? bytes(body) : body };
@@ -77,7 +91,7 @@ export const host = {
   flows: {
     call(invocation) {
       const flow = memory.flows[invocation.flow];
-      if (!flow) throw { tag: "unknown", val: invocation.flow };
+      if (!flow) throw thrown({ tag: "unknown", val: invocation.flow });
       return { text: null, data: null, raw: null, ...flow(invocation) };
     },
     start: (invocation) => (memory.outputs.push({ started: invocation }), "exe_started"),
@@ -104,23 +118,35 @@ export function append(role, text, data = null) {
   return messages.length;
 }
 
+function bucket(name) {
+  if (!memory.kept.has(name)) memory.kept.set(name, new Map());
+  const kept = memory.kept.get(name);
+  return {
+    get: (key) => kept.get(key) ?? null,
+    set: (key, value) => void kept.set(key, Uint8Array.from(value)),
+    delete: (key) => void kept.delete(key),
+    exists: (key) => kept.has(key),
+    listKeys: () => ({ keys: [...kept.keys()], cursor: null }),
+  };
+}
+
 function current() {
-  if (memory.session === null) throw { tag: "no-session" };
+  if (memory.session === null) throw thrown({ tag: "no-session" });
   if (!memory.sessions.has(memory.session)) memory.sessions.set(memory.session, { messages: [], state: new Map() });
   return memory.sessions.get(memory.session);
 }
 
 function known(name) {
-  if (!(name in memory.secrets)) throw { tag: "unknown", val: name };
+  if (!(name in memory.secrets)) throw thrown({ tag: "unknown", val: name });
   return memory.secrets[name];
 }
 
 function answer(request) {
   memory.requests.push(request);
   const next = memory.script.shift();
-  if (next === undefined) throw { tag: "provider", val: "the script has ended" };
+  if (next === undefined) throw thrown({ tag: "provider", val: "the script has ended" });
   const { text, toolCalls = [], error } = typeof next === "string" ? { text: next } : next;
-  if (error) throw error;
+  if (error) throw thrown(error);
   const parts = text === undefined ? [] : [{ tag: "text", val: text }];
   parts.push(...toolCalls.map(({ id, name, arguments: json }, at) => ({
     tag: "tool-call",
@@ -132,6 +158,11 @@ function answer(request) {
 
 function usage() {
   return { inputTokens: 1, outputTokens: 1, cachedTokens: 0, costMicroUsd: null };
+}
+
+/** As the engine throws the error cases of the host. */
+function thrown(payload) {
+  return Object.assign(new Error("[object Object] (see error.payload)"), { payload });
 }
 
 function parsed(json) {

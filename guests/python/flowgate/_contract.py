@@ -6,7 +6,12 @@ import sys
 from pathlib import Path
 
 PACKAGE, VERSION = "flowgate:flow", "0.1.0"
-OTHERS = {"logging": "wasi:logging/logging@0.1.0-draft", "config": "wasi:config/store@0.2.0-rc.1"}
+OTHERS = {
+    "logging": "wasi:logging/logging@0.1.0-draft",
+    "config": "wasi:config/store@0.2.0-rc.1",
+    "keyvalue": "wasi:keyvalue/store@0.2.0-draft2",
+    "keyvalue_atomics": "wasi:keyvalue/atomics@0.2.0-draft2",
+}
 """Interfaces of other packages, by the names of their modules."""
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from componentize_py_types import Err
 from wit_world.imports import (
-    config, events, flow_types, flows, http, llm, logging, output, secrets, secrets_reveal, session, spans,
+    config, events, flow_types, flows, http, keyvalue, keyvalue_atomics, llm, logging, output, secrets, secrets_reveal, session, spans,
 )
 
 
@@ -23,6 +23,7 @@ class Memory:
     session: str | None = ""
     now_ms: int = 0
     http: Callable[[Any], tuple[int, dict[str, str], bytes]] | None = None
+    kept: dict[str, dict[str, bytes]] = field(default_factory=dict)
     flows: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
     requests: list[Any] = field(default_factory=list)
     script: list[Any] = field(default_factory=list)
@@ -63,6 +64,43 @@ def _set(key: str, value: bytes, expect: int | None) -> int:
         raise Err(session.Error_Conflict(now))
     state[key] = session.Entry(value, now + 1)
     return now + 1
+
+
+class _Bucket:
+    def __init__(self, name: str):
+        self.kept = MEMORY.kept.setdefault(name, {})
+        self.get, self.set = self.kept.get, self.kept.__setitem__
+        self.exists = self.kept.__contains__
+
+    def delete(self, key: str) -> None:
+        self.kept.pop(key, None)
+
+    def list_keys(self, cursor: str | None) -> Any:
+        return keyvalue.KeyResponse(list(self.kept), None)
+
+
+class _Cas:
+    def __init__(self, bucket: _Bucket, key: str):
+        self.bucket, self.key, self.seen = bucket, key, bucket.get(key)
+
+    @classmethod
+    def new(cls, bucket: _Bucket, key: str) -> "_Cas":
+        return cls(bucket, key)
+
+    def current(self) -> bytes | None:
+        return self.seen
+
+
+def _swap(cas: _Cas, value: bytes) -> None:
+    if cas.bucket.get(cas.key) is not cas.seen:
+        raise Err(keyvalue_atomics.CasError_CasFailed(cas))
+    cas.bucket.set(cas.key, value)
+
+
+def _increment(bucket: _Bucket, key: str, by: int) -> int:
+    total = int(bucket.get(key) or b"0") + by
+    bucket.set(key, str(total).encode())
+    return total
 
 
 def _secret(name: str) -> str:
@@ -145,6 +183,8 @@ def install() -> None:
     _put(config, get=lambda key: MEMORY.config.get(key), get_all=lambda: list(MEMORY.config.items()))
     _put(session, messages=_messages, append=append, set=_set)
     _put(session, get=lambda key: _current().state.get(key), delete=lambda key: _current().state.pop(key, None))
+    _put(keyvalue, open=_Bucket)
+    _put(keyvalue_atomics, increment=_increment, Cas=_Cas, swap=_swap)
     _put(secrets, exists=lambda name: name in MEMORY.secrets)
     _put(secrets, placeholder=lambda name: f"{{{{secret:{_secret(name) and name}}}}}")
     _put(secrets_reveal, reveal=_secret)

@@ -31,7 +31,7 @@ def _is_made_of(made: Path, wit: Path) -> bool:
 
 def _digest(wit: Path) -> str:
     digest = hashlib.sha256()
-    for path in sorted(wit.rglob("*.wit")):
+    for path in (Path(__file__).with_name("_contract.py"), *sorted(wit.rglob("*.wit"))):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

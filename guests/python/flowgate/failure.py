@@ -69,7 +69,7 @@ def ask(interface: str, call: Callable[..., T], *args: Any) -> T:
     try:
         return call(*args)
     except Err as error:
-        case = type(error.value).__name__.removeprefix("Error_")
+        case = type(error.value).__name__.split("_", 1)[-1]
         code = re.sub(r"(?<!^)([A-Z])", r"-\1", case).lower()
         raise HostError(interface, code, getattr(error.value, "value", None)) from None
 

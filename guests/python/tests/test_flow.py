@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from flowgate import Failed, HttpReply, Reply, Retry, Trigger, config, events, flow, flows, http, output, secrets, session
-from flowgate import secrets_reveal, spans, testing
+from flowgate import keyvalue, secrets_reveal, spans, testing
 from flowgate.testing import Refused, memory, outputs, run
 from wit_world.imports import flow_types as wire
 
@@ -176,6 +176,24 @@ class FlowTest(unittest.TestCase):
         with self.assertRaises(Refused):
             run(flow(work))
         self.assertEqual([(s.name, s.set, s.error) for s in outputs("span")], [("a", {"n": "1"}, None), ("b", {}, "no")])
+
+    def test_a_store_keeps_what_is_the_flows_own(self):
+        def keep(trigger):
+            store = keyvalue.Store()
+            store.set("a", {"n": 1})
+            others = ["other"]
+
+            def change(list):
+                if others:
+                    store.set("list", [others.pop()])
+                return [*list, "mine"]
+
+            found = store.update("list", [], change)
+            counts = [store.increment("n", 2), store.increment("n")]
+            return [store.get("a"), store.get("none"), counts, found, list(store.keys()), "a" in store]
+
+        found = [{"n": 1}, None, [2, 3], ["other", "mine"], ["a", "list", "n"], True]
+        self.assertEqual(run(flow(keep)).data, found)
 
     def test_another_flow_is_called(self):
         memory.flows["sum"] = lambda invocation: wire.Reply(None, str(sum(eval(invocation.data))), None)

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use crate::session;
+use crate::{llm, session};
 
 /// What a flow returns: a [`Reply`](crate::Reply) unless said otherwise, or a [`Failure`].
 pub type Result<T = crate::Reply, E = Failure> = std::result::Result<T, E>;
@@ -13,7 +13,8 @@ pub type Result<T = crate::Reply, E = Failure> = std::result::Result<T, E>;
 ///
 /// `?` makes one of any [`std::error::Error`]: [`Failure::Failed`] with the texts of the error and its sources, but
 /// [`Failure::Retry`] where the host itself says that trying again may help ([`session::Error::Unavailable`]) or where
-/// another execution was faster ([`session::Error::Conflict`]). Therefore it is no `std::error::Error` itself.
+/// another execution was faster ([`session::Error::Conflict`]), or a model's provider is busy, slow or broken
+/// ([`llm::Error::RateLimited`], [`llm::Error::Timeout`], [`llm::Error::Provider`]). Therefore it is no `std::error::Error` itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
     /// The caller's fault; becomes a 422 that names the field.
@@ -94,7 +95,11 @@ impl<E: Error + 'static> From<E> for Failure {
         match (&error as &dyn Error).downcast_ref::<session::Error>() {
             Some(session::Error::Unavailable(_) | session::Error::Conflict(_)) => Self::retry(message),
             Some(session::Error::NoSession) => Self::missing("session_id", "string"),
-            _ => Self::failed(message),
+            _ => match (&error as &dyn Error).downcast_ref::<llm::Error>() {
+                Some(llm::Error::RateLimited(after)) => Self::Retry { after: *after, message },
+                Some(llm::Error::Provider(_) | llm::Error::Timeout) => Self::retry(message),
+                _ => Self::failed(message),
+            },
         }
     }
 }

@@ -5,17 +5,19 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::bindings::flowgate::flow::{
-    events as wire_events, flow_types as wire, flows as wire_flows, output as wire_output, session as wire_session,
+    events as wire_events, flow_types as wire, flows as wire_flows, http as wire_http, llm as wire_llm,
+    output as wire_output, secrets as wire_secrets, secrets_reveal as wire_reveal, session as wire_session,
     spans as wire_spans,
 };
 use crate::bindings::keeping::wasi::keyvalue::{atomics, store as buckets};
 use crate::bindings::wasi::config::store;
 use crate::bindings::wasi::logging::logging;
+use crate::llm::{self, Chunk};
 use crate::log::Level;
 use crate::session::{Entry, Message, Role};
 use crate::{
-    Failure, Header, HttpReply, InputError, Reply, Request, Result, Trigger, config, events, flows, keyvalue, output,
-    session,
+    Failure, Header, HttpReply, InputError, Reply, Request, Result, Trigger, config, events, flows, http, keyvalue,
+    output, secrets, session,
 };
 
 pub use crate::bindings::describing::exports::flowgate::flow::describe::Guest as Describe;
@@ -74,6 +76,68 @@ pub(crate) fn set(key: &str, value: &[u8], expect: Option<u64>) -> Result<u64, s
 
 pub(crate) fn delete(key: &str) -> Result<(), session::Error> {
     Ok(wire_session::delete(key)?)
+}
+
+/// A reply that is on its way.
+pub(crate) struct ChatStream(wire_llm::ChatStream);
+
+impl ChatStream {
+    pub(crate) fn next(&self) -> Result<Option<Chunk>, llm::Error> {
+        Ok(self.0.next()?.map(|chunk| match chunk {
+            wire_llm::Chunk::Text(text) => Chunk::Text(text),
+            wire_llm::Chunk::ToolCall(call) => Chunk::ToolCall(call.into()),
+            wire_llm::Chunk::Done(reply) => Chunk::Done(reply.into()),
+        }))
+    }
+}
+
+pub(crate) fn chat(chat: &llm::Chat) -> Result<llm::Reply, llm::Error> {
+    Ok(wire_llm::chat(&chat.into())?.into())
+}
+
+pub(crate) fn open(chat: &llm::Chat) -> Result<ChatStream, llm::Error> {
+    Ok(ChatStream(wire_llm::open(&chat.into())?))
+}
+
+pub(crate) fn embed(model: &str, inputs: &[String]) -> Result<(Vec<Vec<f32>>, llm::Usage), llm::Error> {
+    let embedded = wire_llm::embed(model, inputs)?;
+    Ok((embedded.vectors, embedded.usage.into()))
+}
+
+pub(crate) fn models() -> Vec<String> {
+    wire_llm::models()
+}
+
+pub(crate) fn fetch(request: http::Request) -> Result<http::Response, http::Error> {
+    let http::Request { method, url, headers, body, timeout } = request;
+    let headers = headers.into_iter().map(|h| wire::Header { name: h.name, value: h.value }).collect();
+    let (body, timeout_ms) = (body.map_err(http::Error::Invalid)?, timeout.map(millis));
+    let answer = wire_http::fetch(&wire_http::Request { method, url, headers, body, timeout_ms });
+    let answer = answer.map_err(|error| match error {
+        wire_http::Error::NotGranted(text) => http::Error::NotGranted(text),
+        wire_http::Error::Invalid(text) => http::Error::Invalid(text),
+        wire_http::Error::Unreachable(text) => http::Error::Unreachable(text),
+        wire_http::Error::Timeout => http::Error::Timeout,
+        wire_http::Error::OverLimit(text) => http::Error::OverLimit(text),
+    })?;
+    let headers = answer.headers.into_iter().map(|h| Header { name: h.name, value: h.value }).collect();
+    Ok(http::Response { status: answer.status, headers, body: answer.body })
+}
+
+pub(crate) fn secret_exists(name: &str) -> Result<bool, secrets::Error> {
+    Ok(wire_secrets::exists(name)?)
+}
+
+pub(crate) fn secret_placeholder(name: &str) -> Result<String, secrets::Error> {
+    Ok(wire_secrets::placeholder(name)?)
+}
+
+pub(crate) fn secret_reveal(name: &str) -> Result<String, secrets::Error> {
+    wire_reveal::reveal(name).map_err(|error| match error {
+        wire_reveal::Error::Unknown(name) => secrets::Error::Unknown(name),
+        wire_reveal::Error::NotGranted(name) => secrets::Error::NotGranted(name),
+        wire_reveal::Error::Unavailable(reason) => secrets::Error::Unavailable(reason),
+    })
 }
 
 /// A span of the host's, which ends when it is dropped.
@@ -269,6 +333,15 @@ impl From<Failure> for wire::Failure {
     }
 }
 
+impl From<wire_secrets::Error> for secrets::Error {
+    fn from(error: wire_secrets::Error) -> Self {
+        match error {
+            wire_secrets::Error::Unknown(name) => Self::Unknown(name),
+            wire_secrets::Error::Unavailable(reason) => Self::Unavailable(reason),
+        }
+    }
+}
+
 impl From<wire_output::Error> for output::Error {
     fn from(error: wire_output::Error) -> Self {
         match error {
@@ -320,6 +393,121 @@ impl From<Role> for wire_session::Role {
             Role::Assistant => Self::Assistant,
             Role::System => Self::System,
             Role::Tool => Self::Tool,
+        }
+    }
+}
+
+impl From<&llm::Chat> for wire_llm::Request {
+    fn from(chat: &llm::Chat) -> Self {
+        let tool = |tool: &llm::Tool| wire_llm::Tool {
+            name: tool.name.clone(),
+            description: tool.description.clone(),
+            parameters: tool.parameters.to_string(),
+        };
+        Self {
+            model: chat.model.clone(),
+            messages: chat.messages.iter().map(message).collect(),
+            tools: chat.tools.iter().map(tool).collect(),
+            tool_choice: match &chat.tool_choice {
+                llm::ToolChoice::Auto => wire_llm::ToolChoice::Auto,
+                llm::ToolChoice::None => wire_llm::ToolChoice::None,
+                llm::ToolChoice::Required => wire_llm::ToolChoice::Required,
+                llm::ToolChoice::Named(name) => wire_llm::ToolChoice::Named(name.clone()),
+            },
+            format: match &chat.format {
+                llm::Format::Text => wire_llm::Format::Text,
+                llm::Format::Json => wire_llm::Format::Json,
+                llm::Format::Schema { name, schema } => wire_llm::Format::JsonSchema(wire_llm::NamedSchema {
+                    name: name.clone(),
+                    schema: schema.to_string(),
+                }),
+            },
+            max_tokens: chat.max_tokens,
+            temperature: chat.temperature,
+            stop: chat.stop.clone(),
+            seed: chat.seed,
+            extra: chat.extra.as_ref().map(ToString::to_string),
+            forward: chat.forward,
+        }
+    }
+}
+
+fn message(message: &llm::Message) -> wire_llm::Message {
+    let role = match message.role {
+        Role::System => wire_llm::Role::System,
+        Role::User => wire_llm::Role::User,
+        Role::Assistant => wire_llm::Role::Assistant,
+        Role::Tool => wire_llm::Role::Tool,
+    };
+    let part = |part: &llm::Part| match part.clone() {
+        llm::Part::Text(text) => wire_llm::Part::Text(text),
+        llm::Part::Image(llm::Image { media_type, data }) => {
+            wire_llm::Part::Image(wire_llm::Image { media_type, data })
+        }
+        llm::Part::ToolCall(llm::ToolCall { id, name, arguments }) => {
+            wire_llm::Part::ToolCall(wire_llm::ToolCall { id, name, arguments: arguments.to_string() })
+        }
+        llm::Part::ToolResult(llm::ToolResult { id, content, is_error }) => {
+            wire_llm::Part::ToolResult(wire_llm::ToolResult { id, content, is_error })
+        }
+    };
+    wire_llm::Message { role, parts: message.parts.iter().map(part).collect() }
+}
+
+impl From<wire_llm::ToolCall> for llm::ToolCall {
+    fn from(call: wire_llm::ToolCall) -> Self {
+        // The host gives one JSON text; should it ever not, the tool sees what it was.
+        let arguments = serde_json::from_str(&call.arguments).unwrap_or(serde_json::Value::String(call.arguments));
+        Self { id: call.id, name: call.name, arguments }
+    }
+}
+
+impl From<wire_llm::Reply> for llm::Reply {
+    fn from(reply: wire_llm::Reply) -> Self {
+        let part = |part| match part {
+            wire_llm::Part::Text(text) => llm::Part::Text(text),
+            wire_llm::Part::Image(image) => {
+                llm::Part::Image(llm::Image { media_type: image.media_type, data: image.data })
+            }
+            wire_llm::Part::ToolCall(call) => llm::Part::ToolCall(call.into()),
+            wire_llm::Part::ToolResult(wire_llm::ToolResult { id, content, is_error }) => {
+                llm::Part::ToolResult(llm::ToolResult { id, content, is_error })
+            }
+        };
+        let parts = reply.message.parts.into_iter().map(part).collect();
+        Self {
+            model: reply.model,
+            message: llm::Message { role: Role::Assistant, parts },
+            finish: match reply.finish {
+                wire_llm::Finish::Stop => llm::Finish::Stop,
+                wire_llm::Finish::Length => llm::Finish::Length,
+                wire_llm::Finish::ToolCalls => llm::Finish::ToolCalls,
+                wire_llm::Finish::ContentFilter => llm::Finish::ContentFilter,
+                wire_llm::Finish::Other => llm::Finish::Other,
+            },
+            usage: reply.usage.into(),
+        }
+    }
+}
+
+impl From<wire_llm::Usage> for llm::Usage {
+    fn from(usage: wire_llm::Usage) -> Self {
+        let wire_llm::Usage { input_tokens, output_tokens, cached_tokens, cost_micro_usd } = usage;
+        Self { input_tokens, output_tokens, cached_tokens, cost_micro_usd }
+    }
+}
+
+impl From<wire_llm::Error> for llm::Error {
+    fn from(error: wire_llm::Error) -> Self {
+        match error {
+            wire_llm::Error::NotGranted(why) => Self::NotGranted(why),
+            wire_llm::Error::BudgetExceeded(wire_llm::Budget { name, limit, used, wanted }) => {
+                Self::BudgetExceeded { name, limit, used, wanted }
+            }
+            wire_llm::Error::RateLimited(wait) => Self::RateLimited(wait.map(Duration::from_millis)),
+            wire_llm::Error::Invalid(why) => Self::Invalid(why),
+            wire_llm::Error::Provider(why) => Self::Provider(why),
+            wire_llm::Error::Timeout => Self::Timeout,
         }
     }
 }

@@ -52,13 +52,19 @@
 //! # The host
 //!
 //! [`output`] says something before the reply, [`events`] tells subscribers, [`session`] remembers a conversation,
-//! [`keyvalue`] whatever the flow keeps, [`flows`] calls other flows, [`spans`] names what takes time, [`log`] logs and
-//! [`config`] reads settings. A component imports only those that it uses.
+//! [`keyvalue`] whatever the flow keeps, [`flows`] calls other flows, [`http`] asks others, with [`secrets`] that the flow
+//! does not see, [`spans`] names what takes time, [`log`] logs and [`config`] reads settings. A component imports only
+//! those that it uses.
+//!
+//! # Language models
+//!
+//! [`llm`] asks models that the operator granted; [`Agent`] lets one call functions of yours until it has an answer.
 //!
 //! # Tests
 //!
 //! On your own machine the host is a small one in memory, so `cargo test` runs whole flows; see `flowgate::testing`.
 
+pub mod agent;
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
 pub mod bindings;
@@ -70,20 +76,27 @@ mod flow;
 pub mod flows;
 #[cfg(target_family = "wasm")]
 mod host;
+pub mod http;
 mod input;
 pub mod keyvalue;
+pub mod llm;
 pub mod log;
 pub mod output;
 mod reply;
+pub mod secrets;
 pub mod session;
 pub mod spans;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
 mod trigger;
 
+pub use agent::Agent;
 pub use describe::Description;
 pub use failure::{Failure, InputError, Result};
 pub use reply::{HttpReply, Reply};
+/// What the arguments of a tool derive their JSON Schema by. The derive needs `#[schemars(crate = "flowgate::schemars")]`
+/// unless the crate depends on `schemars` itself.
+pub use schemars::{self, JsonSchema};
 pub use trigger::{Header, Request, Trigger};
 
 #[cfg(not(target_family = "wasm"))]

@@ -16,9 +16,14 @@
 //! ```
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
 
+mod client;
+
+pub use client::{Sent, set_answer, set_secret, take_requests};
+
+use crate::llm;
 use crate::log::Level;
 use crate::session::{Entry, Message, Role};
 use crate::{Failure, Reply, Request, Result, Trigger, flows};
@@ -102,6 +107,26 @@ pub fn answer_calls(answer: impl Fn(&flows::Call) -> Result<Reply, flows::Error>
     HOST.with_borrow_mut(|host| host.answer = Some(Rc::new(answer)));
 }
 
+/// Lets a function answer for the model behind an alias.
+///
+/// ```
+/// use flowgate::llm::{Chat, Reply};
+/// use flowgate::testing;
+///
+/// testing::set_model("fast", |chat| Ok(Reply::says(chat.messages[0].text().to_uppercase())));
+/// assert_eq!(Chat::new("fast").user("hello").send().unwrap().text(), "HELLO");
+/// ```
+pub fn set_model(alias: &str, model: impl FnMut(&llm::Chat) -> Result<llm::Reply, llm::Error> + 'static) {
+    HOST.with_borrow_mut(|host| host.models.insert(alias.to_owned(), Box::new(model)));
+}
+
+/// Lets the model behind an alias give these replies, one after the other.
+pub fn set_replies(alias: &str, replies: impl IntoIterator<Item = llm::Reply>) {
+    let mut replies = replies.into_iter().collect::<VecDeque<_>>();
+    let none = || llm::Error::Invalid("the test has no more replies".to_owned());
+    set_model(alias, move |_| replies.pop_front().ok_or_else(none));
+}
+
 /// What was said, emitted, timed and logged on this thread since the last call.
 pub fn take_outputs() -> Vec<Output> {
     HOST.with_borrow_mut(|host| std::mem::take(&mut host.outputs))
@@ -154,9 +179,11 @@ thread_local! {
 }
 
 type Answer = Rc<dyn Fn(&flows::Call) -> Result<Reply, flows::Error>>;
+type Model = Box<dyn FnMut(&llm::Chat) -> Result<llm::Reply, llm::Error>>;
 
 struct Host {
     answer: Option<Answer>,
+    models: HashMap<String, Model>,
     outputs: Vec<Output>,
     config: BTreeMap<String, String>,
     sessions: HashMap<String, Session>,
@@ -168,8 +195,9 @@ struct Host {
 
 impl Default for Host {
     fn default() -> Self {
-        let (outputs, config, sessions, buckets) = Default::default();
-        Self { answer: None, outputs, config, sessions, buckets, current: Some(String::new()), now_ms: 0 }
+        let (models, outputs, config, sessions, buckets) = Default::default();
+        let (answer, current) = (None, Some(String::new()));
+        Self { answer, models, outputs, config, sessions, buckets, current, now_ms: 0 }
     }
 }
 
@@ -208,13 +236,58 @@ impl Host {
 
 /// What `crate::host` is in a component.
 pub(crate) mod host {
-    use std::collections::BTreeMap;
+    use std::cell::RefCell;
+    use std::collections::{BTreeMap, VecDeque};
     use std::sync::Mutex;
 
+    pub(crate) use super::client::{fetch, secret_exists, secret_placeholder, secret_reveal};
     use super::{HOST, Output};
+    use crate::llm::{self, Chunk};
     use crate::log::Level;
     use crate::session::{Entry, Message, Role};
     use crate::{Reply, config, events, flows, keyvalue, output, session};
+
+    /// A reply that is there already.
+    pub(crate) struct ChatStream(RefCell<VecDeque<Chunk>>);
+
+    impl ChatStream {
+        pub(crate) fn next(&self) -> Result<Option<Chunk>, llm::Error> {
+            Ok(self.0.borrow_mut().pop_front())
+        }
+    }
+
+    pub(crate) fn chat(chat: &llm::Chat) -> Result<llm::Reply, llm::Error> {
+        // The model may ask other models, or the session.
+        let model = HOST.with_borrow_mut(|host| host.models.remove(&chat.model));
+        let unknown = || llm::Error::NotGranted(format!("`{}` was not granted to the flow", chat.model));
+        let mut model = model.ok_or_else(unknown)?;
+        let reply = model(chat);
+        HOST.with_borrow_mut(|host| host.models.insert(chat.model.clone(), model));
+        let reply = reply?;
+        if chat.forward && !reply.text().is_empty() {
+            HOST.with_borrow_mut(|host| host.outputs.push(Output::Said { text: Some(reply.text()), data: None }));
+        }
+        Ok(reply)
+    }
+
+    pub(crate) fn open(request: &llm::Chat) -> Result<ChatStream, llm::Error> {
+        let reply = chat(request)?;
+        let words = reply.text().split_inclusive(' ').map(|word| Chunk::Text(word.to_owned())).collect::<Vec<_>>();
+        let calls = reply.tool_calls().cloned().map(Chunk::ToolCall).collect::<Vec<_>>();
+        let chunks = words.into_iter().chain(calls).chain([Chunk::Done(reply)]);
+        Ok(ChatStream(RefCell::new(chunks.collect())))
+    }
+
+    /// Each text is its length.
+    pub(crate) fn embed(_model: &str, inputs: &[String]) -> Result<(Vec<Vec<f32>>, llm::Usage), llm::Error> {
+        Ok((inputs.iter().map(|input| vec![input.len() as f32]).collect(), llm::Usage::default()))
+    }
+
+    pub(crate) fn models() -> Vec<String> {
+        let mut models: Vec<_> = HOST.with_borrow(|host| host.models.keys().cloned().collect());
+        models.sort();
+        models
+    }
 
     pub(crate) fn say(text: Option<&str>, data: Option<&str>) -> Result<(), output::Error> {
         let said = Output::Said { text: text.map(str::to_owned), data: data.map(str::to_owned) };

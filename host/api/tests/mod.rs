@@ -23,7 +23,7 @@ use crate::store::{Key, Workspace};
 use crate::subscription::Subscriptions;
 use crate::transform::Transforms;
 use crate::trigger::{self, Trigger};
-use crate::{capability, delivery, egress, execution, queue, store};
+use crate::{capability, delivery, dispatch, egress, execution, queue, store};
 
 mod access;
 mod document;
@@ -89,11 +89,7 @@ impl House {
         let engine = Engine::new(engine::Setup {
             options: engine::Options { instances_max: 2, ..engine::Options::default() },
             capability: Default::default(),
-            services: capability::Services {
-                store: store.clone(),
-                client: egress::Client::new(&egress::Options::default()),
-                flows: Default::default(),
-            },
+            services: capability::Services::of(store.clone()),
             cache_dir: folder.path().join("cache"),
             cache_key: [1; 32],
             compiler: Compiler::InProcess,
@@ -126,14 +122,34 @@ impl House {
             engine,
             registry: registry.clone(),
             hooks: hooks.clone(),
-            queue,
+            queue: queue.clone(),
             deliveries: deliveries.clone(),
             metrics: metrics.clone(),
         };
         let executions = Executions::new(parts, execution::Options::default());
         let quota = capability::Options::default().keyvalue_quota();
-        let api =
-            Api { store, clock, registry, hooks, subscriptions, executions, deliveries, quota, metrics, stopping };
+        let telling = dispatch::Parts {
+            store: store.clone(),
+            clock: clock.clone(),
+            queue,
+            hooks: hooks.clone(),
+            subscriptions: subscriptions.clone(),
+            deliveries: deliveries.clone(),
+        };
+        let dispatch = Dispatch::new(telling, dispatch::Options::default());
+        let api = Api {
+            store,
+            clock,
+            registry,
+            hooks,
+            subscriptions,
+            dispatch,
+            executions,
+            deliveries,
+            quota,
+            metrics,
+            stopping,
+        };
         let (workspace, other) = (WorkspaceId::at(1), WorkspaceId::at(2));
         for (id, name) in [(workspace, "main"), (other, "other")] {
             let created_at = api.clock.now();

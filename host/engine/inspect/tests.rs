@@ -33,6 +33,30 @@ fn a_server_of_http_is_a_flow_too() {
 }
 
 #[test]
+fn asynchronous_components_are_flows_too() {
+    let kind = |wit: &str| inspect(&component(wit), MAX).unwrap().kind;
+    let flow = "package a:b; world w { include wasi:cli/imports@0.2.12; include flowgate:flow/described-flow@0.2.0; }";
+    assert_eq!(kind(flow), Kind::Flow02);
+    let older = "package a:b; world w { import flowgate:flow/output@0.1.0; include flowgate:flow/flow@0.2.0; }";
+    assert_eq!(kind(older), Kind::Flow02);
+    assert_eq!(kind("package a:b; world w { include wasi:http/service@0.3.0; }"), Kind::WasiHttp03);
+}
+
+#[test]
+fn a_synchronous_flow_cannot_import_what_is_asynchronous() {
+    let wit = "package a:b;
+        world w {
+            import flowgate:flow/output@0.2.0;
+            import wasi:clocks/monotonic-clock@0.3.0;
+            include flowgate:flow/flow@0.1.0;
+        }";
+    let told = mismatches(wit);
+    let asynchronous = told.iter().filter(|(kind, ..)| *kind == MismatchKind::WrongVersion).count();
+    assert!(asynchronous >= 2 && asynchronous == told.len(), "{told:#?}");
+    assert!(told.iter().all(|(.., nearest)| nearest.as_deref() == Some("flowgate:flow/handler@0.2.0")), "{told:#?}");
+}
+
+#[test]
 fn a_transform_is_known_by_its_export_and_talks_to_nobody() {
     let inspection = inspect(&component("package a:b; world w { include flowgate:transform/transform@0.1.0; }"), MAX);
     assert_eq!(inspection.unwrap().kind, Kind::Transform01);
@@ -106,6 +130,13 @@ fn handler(version: &str, body: &str) -> String {
     )
 }
 
+/// The same of an asynchronous flow.
+fn asynchronous() -> String {
+    TYPES
+        .replace("text: option<string>, data", "text: option<string>, %stream: option<stream<string>>, data")
+        .replace("handle: func", "handle: async func")
+}
+
 const TYPES: &str = "
     record header { name: string, value: list<u8> }
     record request {
@@ -132,9 +163,9 @@ fn a_later_patch_of_the_contract_fits() {
 
 #[test]
 fn another_version_of_the_contract_is_named() {
-    let told = mismatches(&handler("0.2.0", TYPES));
+    let told = mismatches(&handler("0.3.0", TYPES));
     assert_eq!(told[0].0, MismatchKind::WrongVersion);
-    assert_eq!(told[0].2.as_deref(), Some("flowgate:flow/handler@0.1.0"));
+    assert_eq!(told[0].2.as_deref(), Some("flowgate:flow/handler@0.2.0"));
 }
 
 #[test]
@@ -164,6 +195,26 @@ fn a_wrong_type_is_told_by_its_path() {
     ] {
         assert!(TYPES.contains(right), "{right}");
         let told = details(&handler("0.1.9", &TYPES.replace(right, wrong)));
+        assert!(told.iter().any(|told| told.contains(says)), "{says}: {told:#?}");
+    }
+}
+
+#[test]
+fn an_asynchronous_flow_is_compared_too() {
+    let right = asynchronous();
+    assert_eq!(inspect(&component(&handler("0.2.1", &right)), MAX).unwrap().kind, Kind::Flow02);
+    let wrong = right
+        .replace("async func", "func")
+        .replace("stream<string>", "stream<u8>")
+        .replace("failed(string)", "failed")
+        .replace("status: u16", "status: u32");
+    let told = details(&handler("0.2.9", &wrong));
+    for says in [
+        "`handle`: must be async",
+        "`handle → result.ok.stream[]`: is `u8` and must be `string`",
+        "`handle → result.err.failed`: the payload `string` is missing",
+        "`handle → result.ok.raw.status`: is `u32` and must be `u16`",
+    ] {
         assert!(told.iter().any(|told| told.contains(says)), "{says}: {told:#?}");
     }
 }

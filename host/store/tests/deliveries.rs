@@ -5,7 +5,7 @@ use crate::id::{AttemptId, SubscriptionId};
 
 const TARGET: Target = Target::Hook(HookId::from_bytes([7; 16]));
 
-fn attempt(n: u32, status: u16) -> Attempt {
+pub(super) fn attempt(n: u32, status: u16) -> Attempt {
     Attempt {
         id: AttemptId::from_bytes([5; 16]),
         n,
@@ -113,10 +113,10 @@ async fn a_target_has_one_job_whatever_waits_for_it() {
         house.step(lease, id, attempt(1, 500), Step::Again(later(60))).await;
     }
     house.add(5, None).await;
-    assert_eq!(house.store.target_release(lease, TARGET, None, NOW).await.unwrap(), Some(NOW));
+    assert_eq!(house.store.target_release(lease, TARGET, None, NOW).await.unwrap().ready_at, Some(NOW));
     let lease = house.turn(Standing::New, NOW).await;
     house.end(lease, house.due(NOW).await[0], DeliveryStatus::Succeeded).await;
-    assert_eq!(house.store.target_release(lease, TARGET, None, NOW).await.unwrap(), Some(later(60)));
+    assert_eq!(house.store.target_release(lease, TARGET, None, NOW).await.unwrap().ready_at, Some(later(60)));
     // What comes now is not to wait for the others.
     house.add(6, None).await;
     house.turn(Standing::New, NOW).await;
@@ -129,7 +129,7 @@ async fn a_release_leaves_the_job_to_those_who_serve_such_targets() {
     let lease = house.turn(Standing::New, NOW).await;
     let health = Health { failures: 1, failed_at: Some(NOW), held_until: Some(later(30)), ..Health::default() };
     house.step(lease, id, attempt(1, 500), Step::Again(later(5))).await;
-    assert_eq!(house.store.target_release(lease, TARGET, Some(health), NOW).await.unwrap(), Some(later(30)));
+    assert_eq!(house.store.target_release(lease, TARGET, Some(health), NOW).await.unwrap().ready_at, Some(later(30)));
     assert_eq!(house.store.target_health(TARGET).await.unwrap(), health);
     // A held target is held for new deliveries too.
     house.add(2, None).await;
@@ -137,13 +137,13 @@ async fn a_release_leaves_the_job_to_those_who_serve_such_targets() {
 
     let lease = house.turn(Standing::Suspect, later(30)).await;
     let health = Health { proven_since: Some(later(31)), ..Health::default() };
-    let released = house.store.target_release(lease, TARGET, Some(health), later(33)).await.unwrap();
+    let released = house.store.target_release(lease, TARGET, Some(health), later(33)).await.unwrap().ready_at;
     assert_eq!(released, Some(later(33)), "not before the pace allows it");
     let lease = house.turn(Standing::Proven, later(33)).await;
     for id in house.due(later(33)).await {
         house.end(lease, id, DeliveryStatus::Succeeded).await;
     }
-    assert_eq!(house.store.target_release(lease, TARGET, None, NOW).await.unwrap(), None);
+    assert_eq!(house.store.target_release(lease, TARGET, None, NOW).await.unwrap().ready_at, None);
     house.add(3, None).await;
     house.turn(Standing::Proven, later(40)).await;
 }
@@ -224,7 +224,7 @@ async fn a_removed_hook_sends_nothing_more() {
     let delivery = house.found(id).await;
     assert_eq!((delivery.status, delivery.body.len()), (DeliveryStatus::Abandoned, 0));
     let job = house.claim(Standing::New.job(), NOW).await.pop().unwrap();
-    assert_eq!(house.store.target_release(job.lease, Target::Hook(hook), None, NOW).await.unwrap(), None);
+    assert_eq!(house.store.target_release(job.lease, Target::Hook(hook), None, NOW).await.unwrap().ready_at, None);
     assert_eq!(house.store.job_next(Standing::New.job()).await.unwrap(), None);
 }
 
@@ -242,7 +242,7 @@ async fn what_waits_is_given_up_in_steps_that_leave_every_lane_a_beginning() {
     assert_eq!(house.due(NOW).await, [first]);
     assert_eq!(house.store.target_give_up(lease, TARGET, give_up.clone()).await.unwrap(), 100);
     assert_eq!(house.store.target_give_up(lease, TARGET, give_up).await.unwrap(), 0);
-    assert_eq!(house.store.target_release(lease, TARGET, None, NOW).await.unwrap(), None);
+    assert_eq!(house.store.target_release(lease, TARGET, None, NOW).await.unwrap().ready_at, None);
 }
 
 #[tokio::test]

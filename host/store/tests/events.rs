@@ -4,7 +4,7 @@ use super::*;
 use crate::id::SubscriptionId;
 
 impl House {
-    async fn listen(&self) {
+    pub(super) async fn listen(&self) {
         let subscription = Subscription {
             id: SubscriptionId::at(1),
             workspace: self.workspace,
@@ -19,7 +19,7 @@ impl House {
         assert!(self.store.subscription_create(subscription, 10).await.unwrap());
     }
 
-    async fn recorded(&self, finish: Finish) {
+    pub(super) async fn recorded(&self, finish: Finish) {
         self.store.execution_record_durably(self.execution(), finish).await.unwrap();
     }
 
@@ -75,7 +75,7 @@ async fn an_event_is_kept_until_it_is_told_and_its_place_is_never_used_again() {
         house.store.sweep(retention).await.unwrap().events
     };
     assert_eq!(sweep().await, 0, "nobody has read them");
-    house.store.dispatch("dispatch", last, Vec::new()).await.unwrap();
+    house.store.dispatch("dispatch", Place { seq: last, subscription: None }, Vec::new()).await.unwrap();
     assert_eq!(house.store.cursor("dispatch").await.unwrap(), last);
     assert_eq!(sweep().await as u64, last - 1);
     house.recorded(succeeded()).await;
