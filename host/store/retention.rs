@@ -119,8 +119,7 @@ fn oldest_events(c: &Connection, before: Timestamp) -> Result<usize> {
 fn executions_before(c: &Connection, retention: &Retention) -> Result<Timestamp> {
     let sql = format!("SELECT at FROM events WHERE seq > {TOLD} AND execution IS NOT NULL ORDER BY seq LIMIT 1");
     let untold = c.prepare_cached(&sql)?.query_row([], |row| row.get::<_, Timestamp>(0)).optional()?;
-    let before = untold.map_or(retention.now, |at| at.before(MARGIN));
-    Ok(retention.executions_before.min(before))
+    Ok(untold.map_or(retention.executions_before, |at| at.before(MARGIN).min(retention.executions_before)))
 }
 
 /// Removes those of the oldest rows of a table whose `age` lies before `before`, and returns their `key`s.
