@@ -14,7 +14,7 @@ use super::Api;
 use super::auth::Caller;
 use super::page::{List, Paging};
 use super::request::{self, At, Params};
-use super::schemas::{BucketName, Bytes};
+use super::schemas::Bytes;
 use crate::capability::is_bucket;
 use crate::clock::Timestamp;
 use crate::problem::{Problem, kind};
@@ -63,7 +63,7 @@ pub(super) async fn list_buckets(
 /// The keys of a bucket, in their order. One that was never used has none.
 #[utoipa::path(
     get, path = "/v1/flows/{flow}/keyvalue/{bucket}", tag = "keyvalue",
-    params(("flow" = String, Path), ("bucket" = BucketName, Path), Paging),
+    params(("flow" = String, Path), ("bucket" = String, Path, pattern = "^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$"), Paging),
     responses((status = 200, body = List<Key>), (status = 404, description = "no such flow, or no name of a bucket"))
 )]
 pub(super) async fn list_keyvalue_keys(
@@ -81,7 +81,7 @@ pub(super) async fn list_keyvalue_keys(
 /// The value under a key.
 #[utoipa::path(
     get, path = "/v1/flows/{flow}/keyvalue/{bucket}/{key}", tag = "keyvalue",
-    params(("flow" = String, Path), ("bucket" = BucketName, Path), ("key" = String, Path, min_length = 1)),
+    params(("flow" = String, Path), ("bucket" = String, Path, pattern = "^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$"), ("key" = String, Path, min_length = 1)),
     responses(
         (status = 200, body = Bytes, content_type = "application/octet-stream"),
         (status = 404, description = "no such flow, bucket or key"),
@@ -101,7 +101,7 @@ pub(super) async fn get_keyvalue(
 /// Puts the body under a key, in place of the value that is there.
 #[utoipa::path(
     put, path = "/v1/flows/{flow}/keyvalue/{bucket}/{key}", tag = "keyvalue",
-    params(("flow" = String, Path), ("bucket" = BucketName, Path), ("key" = String, Path, min_length = 1)),
+    params(("flow" = String, Path), ("bucket" = String, Path, pattern = "^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$"), ("key" = String, Path, min_length = 1)),
     request_body(content = Bytes, content_type = "application/octet-stream"),
     responses(
         (status = 204, description = "it is there"),
@@ -140,7 +140,7 @@ pub(super) async fn put_keyvalue(
 /// Removes a key.
 #[utoipa::path(
     delete, path = "/v1/flows/{flow}/keyvalue/{bucket}/{key}", tag = "keyvalue",
-    params(("flow" = String, Path), ("bucket" = BucketName, Path), ("key" = String, Path, min_length = 1)),
+    params(("flow" = String, Path), ("bucket" = String, Path, pattern = "^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$"), ("key" = String, Path, min_length = 1)),
     responses((status = 204, description = "removed"), (status = 404, description = "no such flow, bucket or key"))
 )]
 pub(super) async fn delete_keyvalue(

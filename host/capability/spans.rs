@@ -287,7 +287,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_bounded() {
-        let spans = spans(10, 300);
+        let spans = spans(10, 400);
         let long = "ä".repeat(1_000);
         let first = spans.open(&long);
         (0..100).for_each(|n| first.set(&format!("{n}"), "x"));

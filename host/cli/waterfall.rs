@@ -169,7 +169,7 @@ mod tests {
   turn            ██████████     1.00 s
     llm.chat       █████         500 ms
     late                 ███  not ended
-  session.append           ▉       1 µs
+  session.append           █       1 µs
 ";
         assert_eq!(drawn, wanted);
     }

@@ -21,11 +21,14 @@ pub(super) fn digest() -> Digest {
 /// A folder with a component and a cache.
 pub(super) struct House {
     folder: TempDir,
+    store: Store,
 }
 
 impl House {
     pub(super) fn new() -> Self {
-        let house = Self { folder: tempfile::tempdir().unwrap() };
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), &store::Options::default()).unwrap();
+        let house = Self { folder, store };
         let flow = component("package a:b; world w { include flowgate:flow/described-flow@0.1.0; }");
         std::fs::write(house.component(), flow).unwrap();
         house
@@ -55,8 +58,7 @@ impl House {
 
     pub(super) fn start(&self, compiler: Compiler, key: u8, capability: capability::Options) -> Engine {
         let options = Options { instances_max: 2, compile_ms_max: 500, ..Options::default() };
-        let store = Store::open(self.folder(), &store::Options::default()).unwrap();
-        let services = capability::Services::of(store);
+        let services = capability::Services::of(self.store.clone());
         let (cache_dir, cache_key) = (self.cache(), [key; 32]);
         Engine::new(Setup { options, capability, services, cache_dir, cache_key, compiler }).unwrap()
     }

@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     fn session(name: &str) -> Session {
-        (FlowId::at(1), name.into())
+        (FlowId::from_bytes([1; 16]), name.into())
     }
 
     #[tokio::test]

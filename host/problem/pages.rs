@@ -11,7 +11,7 @@ static PAGES: &[(&str, &str)] = pages! {
     "flow-out-of-memory" "flow-over-limit" "flow-timed-out" "flow-trapped" "forbidden" "hook-disabled" "in-use"
     "internal" "invalid-component" "invalid-input" "invalid-request" "key-reused" "malformed-body"
     "method-not-allowed" "name-taken" "no-live-version" "not-found" "not-replayable" "nothing-to-roll-back" "overloaded" "rate-limited"
-    "still-running" "stopping" "too-many-failures" "store-unavailable" "unauthenticated" "unsupported-content-type"
+    "session-busy" "still-running" "stopping" "too-many-failures" "store-unavailable" "unauthenticated" "unsupported-content-type"
     "unsupported-encoding" "version-not-ready"
 };
 

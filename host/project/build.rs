@@ -94,7 +94,7 @@ impl Drop for Group {
     fn drop(&mut self) {
         // There is no id any more once it has ended.
         if let Some(id) = self.0.id() {
-            let kill = format!("kill -TERM -- -{id}");
+            let kill = format!("kill -TERM -{id}");
             let _ = std::process::Command::new("sh").args(["-c", &kill]).stderr(Stdio::null()).status();
         }
     }

@@ -102,15 +102,16 @@ async fn what_a_flow_says_while_it_runs_is_told_with_what_the_record_does_not_sa
         let message = NewMessage { role: role.into(), ..said("psst") };
         house.store.session_append(house.flow, "s1", message, speaker)
     };
-    let confidential = Speaker { user_id: Some("u1".into()), confidential: true, ..house.speaker() };
-    say("user", house.speaker()).await.unwrap();
-    say("system", house.speaker()).await.unwrap();
-    say("tool", house.speaker()).await.unwrap();
+    let speaker = house.speaker();
+    let confidential = Speaker { user_id: Some("u1".into()), confidential: true, ..speaker.clone() };
+    say("user", speaker.clone()).await.unwrap();
+    say("system", speaker.clone()).await.unwrap();
+    say("tool", speaker.clone()).await.unwrap();
     say("assistant", confidential).await.unwrap();
     let told = house.store.events_after(0, 100).await.unwrap();
     let types: Vec<_> = told.iter().map(|event| event.r#type.as_str()).collect();
     assert_eq!(types, ["session.started", "session.message.received", "session.message.sent"]);
-    assert!(told.iter().all(|event| event.execution == Some(house.execution().id)));
+    assert!(told.iter().all(|event| event.execution == Some(speaker.execution)));
     assert!(told.iter().all(|event| !event.facts.contains("psst")));
     let facts: serde_json::Value = serde_json::from_str(&told[2].facts).unwrap();
     let hook = serde_json::json!(house.execution().hook);
