@@ -14,8 +14,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::exchange::{self, crowd, exchange};
 use super::{Enemy, Means, Tally, Target, http2};
-use crate::wire::{self, Connection};
 use crate::sample;
+use crate::wire::{self, Connection};
 
 /// Connections of a client that is slow.
 const SLOW: usize = 1_000;

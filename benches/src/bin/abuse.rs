@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
+use flowgate_benches::abuse::enemies;
 use flowgate_benches::abuse::row::Stage;
 use flowgate_benches::abuse::table::Table;
-use flowgate_benches::abuse::enemies;
 use flowgate_benches::machine;
 
 const PAGE: &str = "docs/abuse.md";
