@@ -3,9 +3,15 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Stopwatch;
+use crate::id::FlowId;
+use crate::share::Share;
+
+/// One of the few places of guests that run longer than a tick, held from one tick to the next.
+pub(super) type Turn = Share<Option<FlowId>>;
 
 /// Measures one execution. Written by the thread that polls it, which is also the one that reads it in between.
 pub(super) struct Meter {
@@ -13,6 +19,7 @@ pub(super) struct Meter {
     budget: Duration,
     used_ns: AtomicU64,
     entered_ns: AtomicU64,
+    turn: Mutex<Option<Turn>>,
 }
 
 /// The trap of a guest that ran longer than it may.
@@ -27,7 +34,7 @@ const OUTSIDE: u64 = u64::MAX;
 impl Meter {
     pub(super) fn new(budget: Duration) -> Self {
         let (used_ns, entered_ns) = (AtomicU64::new(0), AtomicU64::new(OUTSIDE));
-        Self { watch: Stopwatch::start(), budget, used_ns, entered_ns }
+        Self { watch: Stopwatch::start(), budget, used_ns, entered_ns, turn: Mutex::default() }
     }
 
     /// The time since the meter was made.
@@ -59,6 +66,15 @@ impl Meter {
         .await
     }
 
+    /// Keeps the guest's turn until it next waits for anything, if only for its next turn.
+    pub(super) fn hold(&self, turn: Turn) {
+        *self.turn() = Some(turn);
+    }
+
+    fn turn(&self) -> MutexGuard<'_, Option<Turn>> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn enter(&self) -> Inside<'_> {
         self.entered_ns.store(self.now_ns(), Relaxed);
         Inside(self)
@@ -76,6 +92,8 @@ impl Drop for Inside<'_> {
         let used = self.0.used();
         self.0.entered_ns.store(OUTSIDE, Relaxed);
         self.0.used_ns.store(u64::try_from(used.as_nanos()).unwrap_or(OUTSIDE), Relaxed);
+        let turn = self.0.turn().take();
+        drop(turn);
     }
 }
 

@@ -14,6 +14,7 @@ use crate::capability::{Ctx, Given, Grants, Secrets, Session};
 use crate::clock::{Clock, Timestamp};
 use crate::id::{Digest, ExecutionId, FlowId};
 use crate::llm::Spent;
+use crate::share::Shares;
 use crate::store::LlmUsage;
 use crate::trigger::{Emitted, Failure, LogLine, Output, Reply, Span, Trigger};
 
@@ -196,7 +197,7 @@ impl Engine {
             Some(waiting) if waiting.store.data().fits(&given) => {
                 let mut store = waiting.store;
                 store.data_mut().renew(&self.0.capability, &self.0.services, given);
-                (self.within(loaded.kind(), store, cpu_ms_max), Some(waiting.live))
+                (self.within(loaded.kind(), Some(call.flow), store, cpu_ms_max), Some(waiting.live))
             }
             _ => (self.guest(loaded.kind(), given, cpu_ms_max), None),
         };
@@ -237,31 +238,48 @@ impl Engine {
     pub(super) fn guest(&self, kind: Kind, given: Given, cpu_ms_max: u64) -> Guest<'_> {
         let inner = &self.0;
         let wasmtime = &inner.runtimes.of(kind).wasmtime;
+        let owner = given.flow;
         let mut store = wasmtime::Store::new(wasmtime, Ctx::new(&inner.capability, &inner.services, given));
         store.limiter(|ctx| ctx.memory());
         store.set_hostcall_fuel(inner.options.hostcall_bytes_max);
-        self.within(kind, store, cpu_ms_max)
+        self.within(kind, owner, store, cpu_ms_max)
     }
 
     /// A store with the budget of one execution.
-    fn within(&self, kind: Kind, mut store: wasmtime::Store<Ctx>, cpu_ms_max: u64) -> Guest<'_> {
+    fn within(&self, kind: Kind, owner: Option<FlowId>, mut store: wasmtime::Store<Ctx>, cpu_ms_max: u64) -> Guest<'_> {
         let resources_max = self.0.capability.resources_max;
         let pending_max = kind.is_async().then(|| resources_max.saturating_mul(PENDING_PER_RESOURCE));
         let meter = Arc::new(Meter::new(Duration::from_millis(cpu_ms_max)));
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback({
-            let meter = meter.clone();
+            let (meter, turns) = (meter.clone(), self.0.turns.get_or_init(turns).clone());
             move |mut store| {
                 meter.check()?;
                 if let Some(pending_max) = pending_max {
                     TooMuchAtOnce::check(store.concurrent_state_table_size(), pending_max)?;
                 }
-                // Tokio's own yield lets its worker look at sockets and timers, even when all that runs are such guests.
-                Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+                Ok(UpdateDeadline::YieldCustom(1, Box::pin(next_turn(turns.clone(), owner, meter.clone()))))
             }
         });
         Guest { store, meter, _ticking: self.0.ticker.running() }
     }
+}
+
+/// One turn for each worker.
+fn turns() -> Shares<Option<FlowId>> {
+    Shares::new(tokio::runtime::Handle::current().metrics().num_workers())
+}
+
+/// Waits until a guest that has run for a tick may run for another one. Turns go round among the flows, so however many
+/// executions of one flow want to run, those of another wait for no more than a tick or two.
+async fn next_turn(turns: Shares<Option<FlowId>>, owner: Option<FlowId>, meter: Arc<Meter>) {
+    // Ends the guest's last turn, which the meter held. Tokio's own yield lets its worker look at sockets and timers, even
+    // when all that runs are such guests.
+    tokio::task::yield_now().await;
+    let turn = turns.take(owner).await;
+    // A turn that comes from another guest wakes its next holder at once, before the worker has looked.
+    tokio::task::yield_now().await;
+    meter.hold(turn);
 }
 
 /// A store, and what watches over it.
