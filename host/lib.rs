@@ -73,4 +73,6 @@ pub mod config;
 
 pub mod app;
 
+pub mod project;
+
 pub mod cli;

@@ -92,6 +92,20 @@ async fn a_reply_streams_part_by_part_and_is_kept_whole() {
 }
 
 #[tokio::test]
+async fn the_sdk_streams_and_the_calls_of_0_1_0_work_beside() {
+    let house = House::start().await;
+    let hook = house.flow("relay").await;
+    for before in [0, 2] {
+        let body = json!({ "message": "hi there you", "session_id": "s" }).to_string();
+        let answer = house.send_with(&hook, &[("accept", "text/event-stream")], Bytes::from(body)).await;
+        let events = events(&answer.text());
+        assert_eq!((events[0].0.as_str(), &events[0].1["text"]), ("say", &json!(format!("{before} before"))));
+        assert_eq!(deltas(&events), ["You said: ", "hi ", "there ", "you"]);
+        assert_eq!(events.last().unwrap().1["reply"]["text"], "You said: hi there you");
+    }
+}
+
+#[tokio::test]
 async fn a_reply_arrives_while_it_is_written() {
     let house = House::start().await;
     let hook = house.flow("streamer").await;

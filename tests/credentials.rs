@@ -120,6 +120,7 @@ async fn a_token_server_that_is_down_is_named_and_nothing_is_sent_without_a_toke
     let attempt = &told["attempts"][0];
     assert_eq!(attempt["error"], "no access token from 127.0.0.1: it answered 503");
     assert_eq!((&attempt["status"], &told["status"]), (&Value::Null, &json!("pending")));
+    assert_eq!(attempt["blame"], "token_server");
     trial(&house, "open").await;
     assert_eq!(receiver.wait_for(1).await[0].headers.get("authorization"), None, "another one's, on time");
 

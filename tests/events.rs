@@ -55,6 +55,39 @@ async fn a_conversation_is_told_from_its_start_to_its_end() {
 }
 
 #[tokio::test]
+async fn what_a_flow_adds_to_a_conversation_itself_is_told_and_of_a_confidential_one_only_that_it_was() {
+    let (house, receiver) = (House::start().await, Receiver::start().await);
+    let wish = json!({ "events": ["agent.message.*"], "format": "agenticflow", "order": "session" });
+    subscribe(&house, &receiver, wish).await;
+    house.deploy("chat", "chat").await;
+    let hook = house.hook("chat", json!({ "auth": [hmac()] })).await;
+    let say = |note: &str, role: &str| {
+        let data = json!({ "append": note, "as": role });
+        json!({ "message": "help", "user_id": "u1", "session_id": "s1", "data": data })
+    };
+    let answered = house.send(&hook, say("on behalf of", "user")).await.expect(200);
+    house.send(&hook, say("not said", "system")).await.expect(200);
+    let got = receiver.wait_for(5).await;
+    let told: Vec<_> = got.iter().map(|one| one.json()).collect();
+    let words: Vec<_> = told.iter().map(|one| one["data"]["message"].as_str().unwrap()).collect();
+    assert_eq!(words, ["on behalf of", "help", "1: help", "help", "3: help"]);
+    let first = &told[0];
+    assert_eq!((&first["event"], &first["data"]["role"]), (&json!("agent.message.received"), &json!("user")));
+    for member in ["agent_id", "user_id", "conversation_id"] {
+        assert_eq!(first["data"][member], told[1]["data"][member], "{member}");
+    }
+    assert_eq!(first["data"]["execution_id"], answered["execution_id"]);
+    assert_eq!(first["data"]["data"], json!({ "appended": true }));
+
+    let secret = json!({ "auth": [hmac()], "name": "quiet", "disable_sensitive_logging": true });
+    let hook = house.hook("chat", secret).await;
+    house.send(&hook, say("marker", "assistant")).await.expect(200);
+    let told = receiver.wait_for(6).await.pop().unwrap().json();
+    assert_eq!((&told["event"], &told["data"]["user_id"]), (&json!("agent.message.sent"), &json!("u1")));
+    assert_eq!((&told["data"]["message"], &told["data"]["data"]), (&Value::Null, &Value::Null));
+}
+
+#[tokio::test]
 async fn what_a_flow_emits_is_true_only_when_its_execution_has_ended() {
     let (house, receiver) = (House::start().await, Receiver::start().await);
     let hook = emitter(&house).await;

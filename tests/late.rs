@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::Method;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -70,6 +71,38 @@ async fn whoever_was_dead_for_a_while_gets_everything_in_order_even_after_a_powe
         }
         assert!(Instant::now() < end, "{got:?}");
         tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_flow_did_is_told_when_the_flow_and_its_hook_are_gone() {
+    let environment = [("FLOWGATE_DELIVERY_OPEN_S", "1"), ("FLOWGATE_DELIVERY_OPEN_S_MAX", "1")];
+    let house = House::start_with(&environment).await;
+    let (dead, well) = (Receiver::answering(Planned { status: 500, header: None }).await, Receiver::start().await);
+    let events = ["execution.succeeded", "session.message.received", "flow.version.ready"];
+    let more = json!({ "events": events, "schedule": vec![1; 50] });
+    let target = subscribe(&house, &dead.url, more).await;
+    house.deploy("echo", "echo").await;
+    let hook = house.hook("echo", json!({ "auth": [hmac()], "record": "strict", "path_id": "orders-1" })).await;
+    for n in 0..20 {
+        trigger(&house, &hook, n).await;
+    }
+    let path = format!("/v1/hooks/{}", hook.id);
+    assert_eq!(house.api(Method::DELETE, &path, None).await.status, 204);
+    assert_eq!(house.api(Method::DELETE, "/v1/flows/echo", None).await.status, 204);
+    let path = format!("/v1/subscriptions/{target}");
+    house.api(Method::PATCH, &path, Some(json!({ "url": well.url }))).await.expect(200);
+    let got = well.wait_for(41).await;
+    let of = |kind: &str| got.iter().map(|one| one.json()).filter(|one| one["type"] == kind).collect::<Vec<_>>();
+    assert!(got.iter().all(|one| one.json()["data"]["flow"]["name"] == "echo"));
+    assert!(of("flow.version.ready")[0]["data"]["size_bytes"].as_u64().unwrap() > 0);
+    for (kind, pointer) in [(events[0], "/data/input/message"), (events[1], "/data/message/text")] {
+        let told = of(kind);
+        let mut said: Vec<usize> =
+            told.iter().map(|one| one.pointer(pointer).unwrap().as_str().unwrap().parse().unwrap()).collect();
+        said.sort_unstable();
+        assert_eq!(said, (0..20).collect::<Vec<_>>(), "{kind}");
+        assert!(told.iter().all(|one| one["data"]["flow"]["path_id"] == "orders-1"), "{kind}");
     }
 }
 

@@ -18,6 +18,8 @@ mod contract;
 mod credentials;
 // Power cuts and orderly stops.
 mod crash;
+// A project that changes: swapped under load, tested by cases.
+mod development;
 // Targets that fail, hang, or want less, beside others that do not.
 mod deliveries;
 // What subscribers hear of what happens.
@@ -30,12 +32,18 @@ mod dialects;
 mod envelopes;
 // Senders that ask whether they may send.
 mod handshakes;
+// From nothing to a first reply, in each language.
+mod first_flow;
 // Components of the first release, as they were uploaded then.
 mod kept;
 // Flows in other languages than Rust.
 mod languages;
 // Receivers that do not answer, and what waits for them.
 mod late;
+// What flows keep under keys.
+mod keyvalue;
+// Flows that call flows.
+mod flows;
 // Hostile guests.
 mod limits;
 // Language models.
@@ -52,10 +60,16 @@ mod path_ids;
 mod pulling;
 // Deliveries verified by the programs and libraries that receivers use.
 mod receivers;
+// Components in registries.
+mod registries;
 // Bad requests.
 mod refusals;
 // What came to a hook and what became of it.
 mod requests;
+// Versions on their way to their users.
+mod rollouts;
+// Several messages of a session at one time.
+mod sessions;
 // Requests signed by the libraries that senders use.
 mod senders;
 // What an execution's time was spent on.

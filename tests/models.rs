@@ -34,7 +34,7 @@ async fn deployed(house: &House, grants: Value) -> Hook {
     house.hook(AGENT, json!({ "auth": [hmac()] })).await
 }
 
-fn granted(budgets: Value) -> Value {
+fn granted(budgets: &Value) -> Value {
     let mut llm = json!({ "models": ["mock", "fast"] });
     for (name, value) in budgets.as_object().unwrap() {
         llm[name] = value.clone();
@@ -57,7 +57,7 @@ async fn execution(house: &House, hook: &Hook, body: Value) -> Value {
 
 #[tokio::test]
 async fn the_mock_model_drives_two_tools_to_the_same_transcript_every_time() {
-    let (house, hook) = agent(granted(json!({}))).await;
+    let (house, hook) = agent(granted(&json!({}))).await;
     let transcript: Value =
         serde_json::from_slice(&std::fs::read(fixture("support.transcript.json")).unwrap()).unwrap();
     for session in ["a", "b", "c"] {
@@ -79,12 +79,12 @@ async fn the_mock_model_drives_two_tools_to_the_same_transcript_every_time() {
 #[tokio::test]
 async fn a_budget_ends_at_the_call_that_it_does_not_allow() {
     // Two calls take 1,050 tokens each; of the third it is known before that it may take 400 for its reply alone.
-    let (house, hook) = agent(granted(json!({ "tokens_per_execution": 2500 }))).await;
+    let (house, hook) = agent(granted(&json!({ "tokens_per_execution": 2500 }))).await;
     let ended = execution(&house, &hook, lamp("a")).await;
     let why = ended["failure"].to_string();
     assert!(why.contains("2500 tokens per execution") && why.contains("2100 are used"), "{ended}");
     assert_eq!((&ended["usage"]["llm"]["calls"], &ended["usage"]["llm"]["input_tokens"]), (&json!(2), &json!(2000)));
-    let enough = granted(json!({ "tokens_per_execution": 4000 }));
+    let enough = granted(&json!({ "tokens_per_execution": 4000 }));
     house.api(Method::PUT, &format!("/v1/flows/{AGENT}/grants"), Some(enough)).await.expect(200);
     assert_eq!(execution(&house, &hook, lamp("b")).await["status"], "succeeded");
 }
@@ -95,7 +95,7 @@ async fn a_model_that_was_not_granted_is_not_asked() {
     let ended = execution(&house, &hook, lamp("a")).await;
     assert!(ended["failure"].to_string().contains("`mock` was not granted to the flow"), "{ended}");
     assert_eq!(ended["usage"].get("llm"), None);
-    let unknown = granted(json!({}));
+    let unknown = granted(&json!({}));
     house.api(Method::PUT, &format!("/v1/flows/{AGENT}/grants"), Some(unknown)).await.expect(200);
     house.api(Method::PUT, &format!("/v1/flows/{AGENT}/config"), Some(json!({ "model": "fast" }))).await.expect(200);
     let ended = execution(&house, &hook, lamp("a")).await;
@@ -105,7 +105,7 @@ async fn a_model_that_was_not_granted_is_not_asked() {
 #[tokio::test]
 async fn executions_that_race_for_the_budget_of_a_day_cannot_overspend_it() {
     // A call reserves 400 tokens for its reply and some hundred for its request, and takes 1,050.
-    let (mut house, hook) = agent(granted(json!({ "tokens_per_day": 1300 }))).await;
+    let (mut house, hook) = agent(granted(&json!({ "tokens_per_day": 1300 }))).await;
     let slowly = || execution(&house, &hook, json!({ "message": "slowly" }));
     let (one, other) = tokio::join!(slowly(), slowly());
     let mut statuses = [&one, &other].map(|ended| ended["status"].as_str().unwrap());
@@ -135,7 +135,7 @@ async fn command(command: &mut Command) -> String {
 
 #[tokio::test]
 async fn the_caller_reads_the_words_while_they_come() {
-    let (house, hook) = agent(granted(json!({}))).await;
+    let (house, hook) = agent(granted(&json!({}))).await;
     let body = Bytes::from(lamp("a").to_string());
     let stream = house.send_with(&hook, &[("accept", "text/event-stream")], body).await.text();
     let said = stream.split("\n\n").filter(|event| event.contains("event: say"));
@@ -147,6 +147,30 @@ async fn the_caller_reads_the_words_while_they_come() {
     let whole = "Let me look.I am sorry about your lamp. A new one is on its way: CASE-48213.";
     assert_eq!(said.concat(), whole);
     assert!(said.len() > 3, "in pieces: {said:?}");
+}
+
+#[tokio::test]
+async fn a_stream_that_is_let_go_of_costs_what_has_come() {
+    let house = House::start().await;
+    house.deploy("listener", "listener").await;
+    let grants = json!({ "llm": { "models": ["mock", "none"] } });
+    house.api(Method::PUT, "/v1/flows/listener/grants", Some(grants)).await.expect(200);
+    let hook = house.hook("listener", json!({ "auth": [hmac()] })).await;
+    let words = "word ".repeat(300);
+    let heard = async |data: Value| {
+        let ended = execution(&house, &hook, json!({ "message": words, "data": data })).await;
+        (ended["reply"]["data"].clone(), ended["usage"]["llm"].clone())
+    };
+    let (whole, cost) = heard(json!({ "embed": ["a", "b"] })).await;
+    assert_eq!((whole["pieces"].as_array().unwrap().len(), &whole["finish"]), (300, &json!("stop")));
+    assert_eq!((&whole["models"], &cost["calls"], &cost["output_tokens"]), (&json!(["mock"]), &json!(2), &json!(500)));
+    assert_eq!(whole["vectors"].as_array().unwrap().len(), 2);
+    assert_ne!(whole["vectors"][0], whole["vectors"][1]);
+    for keep in [false, true] {
+        let (some, cost) = heard(json!({ "stop_after": 3, "keep": keep })).await;
+        assert_eq!((some["pieces"].as_array().unwrap().len(), &some["finish"]), (3, &Value::Null));
+        assert_eq!((&cost["calls"], &cost["output_tokens"]), (&json!(1), &json!(5)), "15 bytes: {cost}");
+    }
 }
 
 /// What a provider was sent, by the header `authorization` and the body.
@@ -187,7 +211,7 @@ async fn a_real_model_is_a_matter_of_configuration_and_its_key_stays_with_the_ho
     let environment =
         [("FLOWGATE_MODELS_FAST", fast.as_str()), ("MODEL_KEY", KEY), ("FLOWGATE_TELEMETRY_LOG", "trace")];
     let house = House::start_with(&environment).await;
-    let hook = deployed(&house, granted(json!({ "micro_usd_per_day": 10_000 }))).await;
+    let hook = deployed(&house, granted(&json!({ "micro_usd_per_day": 10_000 }))).await;
     house.api(Method::PUT, &format!("/v1/flows/{AGENT}/config"), Some(json!({ "model": "fast" }))).await.expect(200);
 
     let refused = execution(&house, &hook, lamp("a")).await;

@@ -1,21 +1,23 @@
 //! What an operator is told of deliveries that fail, by ways that do not depend on them.
 
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use flowgate::signature::{Message, Scheme, Secret, verify};
 use serde_json::{Value, json};
 
 use crate::support::postbox::Postbox;
 use crate::support::receiver::{Planned, Receiver};
-use crate::support::{House, now_ms};
+use crate::support::{House, PATIENCE, now_ms};
 
 const FAILS: Planned = Planned { status: 500, header: None };
 
 const SECRET: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 
-/// A house that writes mail about everything, at once.
+/// A house that writes mail about everything, at once, and is quick to try a receiver again.
 async fn writing_to(postbox: &Postbox) -> House {
     House::start_with(&[
+        ("FLOWGATE_DELIVERY_OPEN_S", "1"),
         ("FLOWGATE_NOTICE_SMTP_URL", &postbox.url),
         ("FLOWGATE_NOTICE_MAIL_FROM", "gate@example.com"),
         ("FLOWGATE_NOTICE_MAIL_TO", "ops@example.com"),
@@ -50,8 +52,18 @@ async fn a_delivery_that_was_given_up_is_told_by_mail() {
     assert_eq!(receiver.got().len(), 1, "the receiver that fails is not told of its failure");
 }
 
+/// What is told of the next event of this kind.
+async fn told(postbox: &Postbox, kind: &str) -> String {
+    loop {
+        let text = postbox.next().await.text;
+        if let Some((_, told)) = text.split_once(&format!(" {kind}\n")) {
+            return told.to_owned();
+        }
+    }
+}
+
 #[tokio::test]
-async fn a_receiver_that_fails_three_times_in_a_row_is_told_by_mail_as_failing() {
+async fn a_receiver_that_fails_three_times_in_a_row_and_is_well_again_is_told_of_by_mail() {
     let (postbox, receiver) = (Postbox::start(0).await, Receiver::start().await);
     let house = writing_to(&postbox).await;
     receiver.plan([FAILS; 3]);
@@ -62,14 +74,42 @@ async fn a_receiver_that_fails_three_times_in_a_row_is_told_by_mail_as_failing()
         house.post(&path, json!({})).await.expect(200);
         receiver.wait_for(n).await;
     }
-    // Those that were given up are told as well, before it or with it.
-    let mut mail = postbox.next().await;
-    while !mail.text.contains(" delivery.failing\n") {
-        mail = postbox.next().await;
+    let url = format!("  url: {}\n", receiver.url);
+    let failing = told(&postbox, "delivery.failing").await;
+    assert!(failing.contains("  failures: 3\n") && failing.contains(&url), "{failing}");
+    house.post(&path, json!({})).await.expect(200);
+    let recovered = told(&postbox, "delivery.recovered").await;
+    assert!(recovered.contains("  failures: 3\n") && recovered.contains(&url), "{recovered}");
+}
+
+#[tokio::test]
+async fn a_subscription_that_its_receiver_has_disabled_is_told_by_mail() {
+    let (postbox, receiver) = (Postbox::start(0).await, Receiver::start().await);
+    let house = writing_to(&postbox).await;
+    receiver.plan([Planned { status: 410, header: None }]);
+    let subscription = json!({ "name": "gone", "url": receiver.url, "events": ["*"] });
+    house.post("/v1/subscriptions", subscription).await.expect(201);
+    house.post("/v1/subscriptions/gone/test", json!({})).await.expect(202);
+    let disabled = told(&postbox, "subscription.disabled").await;
+    assert!(disabled.contains("  name: gone\n"), "{disabled}");
+    assert!(disabled.contains("  reason: the receiver wants no more\n"), "{disabled}");
+}
+
+#[tokio::test]
+async fn a_notice_that_had_not_gone_out_before_a_power_cut_goes_out_after_it() {
+    let postbox = Postbox::start(usize::MAX).await;
+    let mut house = writing_to(&postbox).await;
+    let receiver = exhausts_a_delivery(&house).await;
+    let end = tokio::time::Instant::now() + PATIENCE;
+    while postbox.turned_away() == 0 {
+        assert!(tokio::time::Instant::now() < end, "no notice was tried");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let (_, failing) = mail.text.split_once(" delivery.failing\n").unwrap();
-    assert!(failing.contains("  failures: 3\n"), "{failing}");
-    assert!(failing.contains(&format!("  url: {}\n", receiver.url)), "{failing}");
+    house.kill();
+    postbox.open();
+    house.restart().await;
+    let exhausted = told(&postbox, "delivery.exhausted").await;
+    assert!(exhausted.contains(&format!("  url: {}\n", receiver.url)), "{exhausted}");
 }
 
 #[tokio::test]

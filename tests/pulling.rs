@@ -1,10 +1,15 @@
 //! Receivers that come and ask for their events.
 
+use std::process::Stdio;
+use std::time::Duration;
+
 use http::Method;
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::time::{Instant, timeout};
 
 use crate::support::receiver::Receiver;
-use crate::support::{Hook, House, hmac};
+use crate::support::{Hook, House, PATIENCE, hmac};
 
 /// A hook whose events are on record before it answers.
 async fn echo(house: &House) -> Hook {
@@ -128,4 +133,30 @@ async fn what_cannot_be_is_refused_with_the_field() {
     assert!(refused("test", Some(json!({}))).await.starts_with("url: "), "nothing is sent to it");
     let unknown = json!({ "consumer": "nobody", "cursor": pull(&house, &subscription, "").await["cursor"] });
     assert_eq!(house.post(&format!("{base}/events/commit"), unknown).await.problem(404), "not-found");
+}
+
+#[tokio::test]
+async fn the_command_that_follows_writes_what_happens_a_line_each_and_commits_it() {
+    let house = House::start().await;
+    let hook = echo(&house).await;
+    let subscription = subscribe(&house, json!({})).await;
+    let before = trigger(&house, &hook, 2).await;
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_flowgate"));
+    command.args(["subscription", "pull", &subscription, "--from", "oldest", "--follow"]);
+    command.env("FLOWGATE_URL", house.url.as_str()).env("FLOWGATE_KEY", &house.key);
+    let mut follows = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let mut lines = BufReader::new(follows.stdout.take().unwrap()).lines();
+    let mut next = async || {
+        let line = timeout(PATIENCE, lines.next_line()).await.expect("a line comes").unwrap().unwrap();
+        serde_json::from_str::<Value>(&line).unwrap()["payload"]["data"]["execution_id"].clone()
+    };
+    assert_eq!([next().await, next().await], before[..]);
+    let after = trigger(&house, &hook, 1).await;
+    assert_eq!(next().await, after[0], "it asks again");
+    // What was written is committed a moment later.
+    let end = Instant::now() + PATIENCE;
+    while !executions(&pull(&house, &subscription, "").await).is_empty() {
+        assert!(Instant::now() < end, "what was written was not committed");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }

@@ -93,7 +93,7 @@ fn in_no_file(folder: &Path) {
     }
 }
 
-fn bearer(url: String) -> Value {
+fn bearer(url: &str) -> Value {
     json!({ "url": url, "headers": [["authorization", "Bearer $KEY"]] })
 }
 
@@ -101,7 +101,7 @@ fn bearer(url: String) -> Value {
 async fn a_granted_host_gets_it_and_the_flow_does_not_whatever_the_host_answers() {
     let scene = Scene::new().await;
     let paths = ["/", "/headers", "/error", "/base64", "/hex", "/json", "/drops", "/name"];
-    let mut requests = paths.map(|path| bearer(scene.trusted.url(path))).to_vec();
+    let mut requests = paths.map(|path| bearer(&scene.trusted.url(path))).to_vec();
     requests.push(json!({ "url": scene.trusted.url("/"), "headers": [["x-key", "$KEY"]] }));
     for results in scene.run(json!(requests)).await {
         for (result, path) in results.iter().zip(paths) {
@@ -126,7 +126,7 @@ async fn an_answer_is_neither_packed_nor_read_in_parts() {
             "headers": [["authorization", "Bearer $KEY"], ["range", range], ["accept-encoding", "gzip"]],
         })
     };
-    let requests = json!([bearer(scene.trusted.url("/gzip")), part(7), part(10), part(20)]);
+    let requests = json!([bearer(&scene.trusted.url("/gzip")), part(7), part(10), part(20)]);
     for results in scene.run(requests).await {
         assert!(results[0]["error"].is_string(), "{}", results[0]);
         assert!(results[1..].iter().all(|result| !result["body"].as_str().unwrap().contains("sk-")));
@@ -159,7 +159,7 @@ async fn no_other_host_gets_it() {
         format!("http://[::ffff:127.0.0.1]:{port}/"),
         format!("https://{trusted}/"),
     ]
-    .map(bearer)
+    .map(|url| bearer(&url))
     .to_vec();
     let host_header =
         json!({ "url": scene.other.url("/"), "headers": [["host", trusted], ["authorization", "Bearer $KEY"]] });
@@ -195,7 +195,7 @@ async fn no_error_tells_it_and_no_placeholder_goes_out_raw() {
     assert!(trusted.got().is_empty());
 
     // The same in the text of a failure.
-    let data = json!({ "requests": [bearer(trusted.url("/error"))] });
+    let data = json!({ "requests": [bearer(&trusted.url("/error"))] });
     let failed = scene.once(data, json!("fail")).await;
     assert_eq!(failed["status"], "failed", "{failed}");
 }

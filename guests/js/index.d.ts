@@ -164,6 +164,7 @@ export function tool(tool: { name: string; description?: string; parameters: Jso
 export interface Answer {
   text: string;
   reply: llm.Reply;
+  /** What was said, from the user's message to the answer, with all calls of tools. */
   messages: llm.Message[];
   steps: number;
   usage: llm.Usage;
@@ -172,13 +173,16 @@ export interface Answer {
 export interface AgentOptions extends Omit<llm.Request, "messages" | "tools"> {
   system?: string;
   tools?: Tool[];
-  /** Calls of the model at most; 8 unless told. */
+  /** Calls of the model at most; 8 unless told. In the last one it can only answer. */
   maxSteps?: number;
+  /** Messages of the session that the model is reminded of; 50 unless told. */
+  history?: number;
 }
 
 /** Makes an agent, whose `run` calls tools until the model has an answer. */
 export function agent(options: AgentOptions): {
-  run(input: string | llm.Message | llm.Message[], options?: { history?: llm.Message[] }): Promise<Answer>;
+  /** Answers a trigger's message within its session, or what is given. */
+  run(input: Trigger | string | llm.Message | llm.Message[]): Promise<Answer>;
 };
 
 export interface Response {
@@ -197,6 +201,9 @@ export function fetch(
   url: string | { toString(): string },
   init?: { method?: string; headers?: Headers; body?: string | Uint8Array; timeoutMs?: number },
 ): Response;
+
+/** A secret in clear, for what a placeholder cannot do, such as signing. Needs a grant of its own. */
+export function reveal(name: string): string;
 
 /** Runs `work` in a span of this name; `set` adds details. */
 export function span<T>(name: string, work: (set: (key: string, value: unknown) => void) => T): T;
@@ -311,8 +318,6 @@ export namespace secrets {
   function exists(name: string): boolean;
   /** What stands for the secret in the headers of an outgoing request. */
   function placeholder(name: string): string;
-  /** The secret itself; needs a grant of its own. */
-  function reveal(name: string): string;
 }
 
 export namespace session {

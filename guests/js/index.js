@@ -7,6 +7,7 @@ export { s } from "./schema.js";
 export { tool } from "./tool.js";
 export { agent } from "./agent.js";
 export { fetch } from "./http.js";
+export { reveal } from "./reveal.js";
 export { span } from "./spans.js";
 export * as config from "./config.js";
 export * as events from "./events.js";

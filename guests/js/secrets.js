@@ -1,7 +1,6 @@
 // Secrets that a flow can use and does not see.
 
 import secrets from "flowgate:flow/secrets@0.1.0";
-import revealing from "flowgate:flow/secrets-reveal@0.1.0";
 
 import { ask } from "./failure.js";
 
@@ -13,9 +12,4 @@ export function exists(name) {
 /** What stands for the secret in the headers of an outgoing request. */
 export function placeholder(name) {
   return ask("secrets", () => secrets.placeholder(name));
-}
-
-/** The secret itself; needs a grant of its own. */
-export function reveal(name) {
-  return ask("secrets", () => revealing.reveal(name));
 }

@@ -7,7 +7,7 @@ import uuid
 from dataclasses import dataclass
 
 from flowgate import Failed, HostError, HttpReply, InvalidInput, Reply, Retry, Trigger, flow
-from flowgate import config, events, keyvalue, output, schema, session, spans
+from flowgate import config, events, http, keyvalue, output, schema, secrets, session, spans
 
 
 @dataclass
@@ -93,6 +93,16 @@ def work(trigger):
         return {"seven": session.get("none", 7)}
 
 
+def fetch(trigger):
+    headers = {"authorization": f"Bearer {secrets.placeholder('TOKEN')}"}
+    answer = http.fetch(trigger.data["url"], headers=headers, body="größe")
+    try:
+        http.fetch(trigger.data["elsewhere"])
+    except HostError as error:
+        known = secrets.exists("TOKEN")
+        return {"ok": answer.ok, "status": answer.status, "elsewhere": error.code, "known": known}
+
+
 def log(trigger):
     logging.warning('a warning {"n":%s}', 1)
     print("to the console")
@@ -114,5 +124,6 @@ STEPS = {
     "event": lambda trigger: events.emit("visited", {"place": "Oslo"}),
     "keep": keep,
     "span": work,
+    "fetch": fetch,
     "chance": lambda trigger: {"number": random.random(), "id": str(uuid.uuid4())},
 }

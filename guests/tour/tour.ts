@@ -1,6 +1,6 @@
 // Shows what the SDK offers, one step for each `data.step`. `tour.py` does the same and is held to the same answers.
 
-import { Failure, HostError, config, events, flow, keyvalue, log, progress, reply, s, say, session, span } from "flowgate";
+import { Failure, HostError, config, events, fetch, flow, keyvalue, log, progress, reply, s, say, secrets, session, span } from "flowgate";
 import type { Trigger } from "flowgate";
 
 /** What the flow is. */
@@ -75,6 +75,15 @@ const steps: Record<string, (trigger: Trigger) => unknown> = {
       return session.get("none") ?? 7;
     });
     return { seven };
+  },
+  fetch: async ({ data }) => {
+    const headers = { authorization: `Bearer ${secrets.placeholder("TOKEN")}` };
+    const { ok, status } = await fetch(data.url, { method: "POST", headers, body: "größe" });
+    try {
+      await fetch(data.elsewhere);
+    } catch (error) {
+      if (error instanceof HostError) return { ok, status, elsewhere: error.code, known: secrets.exists("TOKEN") };
+    }
   },
   chance: () => ({ number: Math.random(), id: crypto.randomUUID() }),
 };

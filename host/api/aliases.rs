@@ -2,7 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use super::Api;
@@ -13,7 +14,7 @@ use super::schemas::Name;
 use crate::clock::Timestamp;
 use crate::id::Digest;
 use crate::problem::Problem;
-use crate::store;
+use crate::{registry, store};
 
 /// A movable name for a version.
 #[derive(Debug, Serialize, ToSchema)]
@@ -24,14 +25,25 @@ pub(super) struct Alias {
     version: Digest,
     /// What it stood for before, the latest first.
     history: Vec<Digest>,
+    /// What is tried beside it.
+    canary: Option<Canary>,
     updated_at: Timestamp,
+}
+
+/// A version that is tried with a part of an alias's sessions.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Canary {
+    version: Digest,
+    /// How many sessions of a hundred.
+    percent: u8,
 }
 
 impl From<store::Alias> for Alias {
     fn from(alias: store::Alias) -> Self {
-        let store::Alias { name, digest, mut history, updated_at } = alias;
+        let store::Alias { name, digest, mut history, canary, updated_at } = alias;
         history.reverse();
-        Self { name, version: digest, history, updated_at }
+        let canary = canary.map(|one| Canary { version: one.digest, percent: one.percent });
+        Self { name, version: digest, history, canary, updated_at }
     }
 }
 
@@ -40,6 +52,18 @@ impl From<store::Alias> for Alias {
 #[serde(deny_unknown_fields)]
 pub(super) struct Promotion {
     version: Digest,
+    /// Tries it with so many of a hundred sessions, 1 to 99; the others stay with what the alias stands for. All go to it
+    /// when absent.
+    #[serde(default, deserialize_with = "percent")]
+    #[schema(minimum = 1, maximum = 99)]
+    percent: Option<u8>,
+}
+
+fn percent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u8>, D::Error> {
+    match Option::<u8>::deserialize(deserializer)? {
+        Some(percent) if !(1..=99).contains(&percent) => Err(D::Error::custom("allowed: 1 to 99")),
+        percent => Ok(percent),
+    }
 }
 
 /// The flow's aliases, by name.
@@ -60,7 +84,8 @@ pub(super) async fn list_aliases(
 
 /// Lets an alias stand for a version from the next trigger on.
 ///
-/// An alias that is not there is made.
+/// An alias that is not there is made. With `percent` the version is only tried, and a session stays with the version that
+/// it got.
 #[utoipa::path(
     put, path = "/v1/flows/{flow}/aliases/{alias}", tag = "versions",
     params(("flow" = String, Path), ("alias" = Name, Path)), request_body = Promotion,
@@ -77,10 +102,23 @@ pub(super) async fn promote_alias(
     JsonBody(promotion): JsonBody<Promotion>,
 ) -> Result<Json<Alias>, Problem> {
     let flow = api.registry.flow(caller.workspace, &flow).await?;
-    Ok(Json(api.registry.promote(flow.id, &alias, promotion.version).await?.into()))
+    let Promotion { version, percent } = promotion;
+    let moved = match percent {
+        Some(percent) => match api.registry.try_out(flow.id, &alias, version, percent).await {
+            Err(registry::Error::UnknownAlias(_)) => {
+                let alone = "the alias stands for no version that the other sessions could stay with";
+                return Err(Problem::field("percent", alone));
+            }
+            tried => tried?,
+        },
+        None => api.registry.promote(flow.id, &alias, version).await?,
+    };
+    Ok(Json(moved.into()))
 }
 
 /// Moves an alias back to the version that it stood for before.
+///
+/// While a version is tried beside it, that ends instead.
 #[utoipa::path(
     post, path = "/v1/flows/{flow}/aliases/{alias}/rollback", tag = "versions",
     params(("flow" = String, Path), ("alias" = String, Path)),

@@ -29,6 +29,8 @@ pub(super) struct Execution {
     session_id: Option<String>,
     /// What this one has the trigger of again: another execution, or a request that made none.
     replay_of: Option<Origin>,
+    /// The execution whose flow called this one.
+    parent_id: Option<ExecutionId>,
     created_at: Timestamp,
     /// When its last attempt began.
     started_at: Option<Timestamp>,
@@ -115,6 +117,10 @@ struct Trigger {
     session_id: Option<String>,
     data: Json,
     metadata: Json,
+    /// Whether the content was not recorded, as its sender wanted.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    confidential: bool,
     request: Request,
 }
 
@@ -140,6 +146,7 @@ impl Execution {
             attempt: row.attempt,
             session_id: row.session,
             replay_of: row.replay_of,
+            parent_id: row.parent,
             created_at: row.created_at,
             started_at: row.started_at,
             finished_at: row.finished_at,
@@ -182,6 +189,7 @@ impl Trigger {
             session_id: trigger.session_id,
             data: trigger.data,
             metadata: trigger.metadata,
+            confidential: trigger.confidential,
             request: Request::new(trigger.request, body),
         }
     }

@@ -35,6 +35,8 @@ pub(super) struct Filter {
     status: Vec<Status>,
     /// Only of this session.
     session: Option<String>,
+    /// Only those that this execution called.
+    parent: Option<ExecutionId>,
     /// Entries on a page.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 200, default = 50)]
     limit: Limit,
@@ -125,7 +127,7 @@ pub(super) async fn list_executions(
     State(api): State<Api>,
     Params(filter): Params<Filter>,
 ) -> Result<Json<List<Execution>>, Problem> {
-    let Filter { flow, hook, status: statuses, session, limit, cursor } = filter;
+    let Filter { flow, hook, status: statuses, session, parent, limit, cursor } = filter;
     let flow = match flow {
         Some(name) => Some(api.registry.flow(caller.workspace, &name).await?.id),
         None => None,
@@ -135,7 +137,7 @@ pub(super) async fn list_executions(
         None => None,
     };
     let paging = Paging { limit, cursor };
-    let filter = ExecutionFilter { flow, hook, statuses, session };
+    let filter = ExecutionFilter { flow, hook, statuses, session, parent };
     let rows = api.executions.list(caller.workspace, filter, paging.page()?).await?;
     let List { data: rows, next_cursor } = paging.cut(rows, |row| row.id.to_string());
     let (mut names, mut data) = (Names::new(&api.registry), Vec::with_capacity(rows.len()));

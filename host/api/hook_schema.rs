@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::schemas::{NAME, list_of, name, object, or_null, whole, whole_or};
 use crate::dialect::DIALECTS;
-use crate::hook::{BODY_BYTES_MAX, ENCODINGS, SCHEDULE_MAX, SCHEDULE_S_MAX, WAIT_MS_MAX};
+use crate::hook::{BODY_BYTES_MAX, ENCODINGS, MERGE_MS_MAX, SCHEDULE_MAX, SCHEDULE_S_MAX, WAIT_MS_MAX};
 use crate::signature::{COMMON_FIELDS, FIELDS, SCHEMES};
 
 /// A token (RFC 9110 §5.6.2), such as the name of a header.
@@ -57,6 +57,11 @@ pub(super) fn spec() -> Value {
                 "type": "string", "enum": ["relaxed", "strict"], "default": "relaxed",
                 "description": "Whether a synchronous execution is durable before it runs.",
             },
+            "on_busy": {
+                "type": "string", "enum": ["queue", "reject", "interrupt", "merge"], "default": "queue",
+                "description": "What happens to a trigger whose session has an execution under way: it waits until those before it have ended, is refused, has those before it canceled, or its message is added to that of the one that waits to begin.",
+            },
+            "merge_ms": whole_or(1_000, "How long the first message of a session waits for further ones, where they are merged.", 0, MERGE_MS_MAX),
             "retry": object("What a flow that asks for another attempt gets.", &[], &json!({
                 "attempts_max": whole_or(5, "The first included.", 1, 100),
                 "schedule_s": schedule,

@@ -26,6 +26,8 @@ leads! {
     "upload_version" "200" "/digest" => "/v1/flows/{flow}/versions/{digest}";
     "list_aliases" "200" "/data/0/name" => "/v1/flows/{flow}/aliases/{alias}";
     "promote_alias" "200" "/name" => "/v1/flows/{flow}/aliases/{alias}";
+    "list_buckets" "200" "/data/0/name" => "/v1/flows/{flow}/keyvalue/{bucket}";
+    "list_keyvalue_keys" "200" "/data/0/key" => "/v1/flows/{flow}/keyvalue/{bucket}/{key}";
     "list_flow_secrets" "200" "/data/0/name" => "/v1/flows/{flow}/secrets/{name}";
     "set_flow_secret" "200" "/name" => "/v1/flows/{flow}/secrets/{name}";
     "list_hooks" "200" "/data/0/id" => "/v1/hooks/{hook}";

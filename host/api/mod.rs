@@ -21,7 +21,7 @@ use crate::hook::Hooks;
 use crate::metrics::Metrics;
 use crate::problem::{Problem, kind};
 use crate::registry::Registry;
-use crate::store::Store;
+use crate::store::{Quota, Store};
 use crate::subscription::Subscriptions;
 
 mod aliases;
@@ -47,6 +47,7 @@ mod hook_schema;
 mod hook_secrets;
 mod hooks;
 mod keys;
+mod keyvalue;
 mod links;
 mod open;
 mod openapi;
@@ -88,6 +89,8 @@ pub struct Api {
     pub executions: Executions,
     /// Deliveries.
     pub deliveries: Deliveries,
+    /// How much a flow may keep under keys.
+    pub quota: Quota,
     /// What has happened so far, in numbers.
     pub metrics: Metrics,
     /// Cancelled when the server begins to stop; from then on it is not ready.
@@ -159,6 +162,12 @@ endpoints! {
     get "/v1/flows/{flow}/aliases" aliases::list_aliases;
     put "/v1/flows/{flow}/aliases/{alias}" aliases::promote_alias;
     post "/v1/flows/{flow}/aliases/{alias}/rollback" aliases::rollback_alias;
+
+    get "/v1/flows/{flow}/keyvalue" keyvalue::list_buckets;
+    get "/v1/flows/{flow}/keyvalue/{bucket}" keyvalue::list_keyvalue_keys;
+    get "/v1/flows/{flow}/keyvalue/{bucket}/{key}" keyvalue::get_keyvalue;
+    put "/v1/flows/{flow}/keyvalue/{bucket}/{key}" keyvalue::put_keyvalue;
+    delete "/v1/flows/{flow}/keyvalue/{bucket}/{key}" keyvalue::delete_keyvalue;
 
     get "/v1/hooks" hooks::list_hooks;
     post "/v1/hooks" hooks::create_hook;

@@ -14,7 +14,7 @@ use crate::store::Page;
 /// A page of a list.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct List<T> {
-    /// Newest first.
+    /// Newest first, where it has to do with time.
     pub(super) data: Vec<T>,
     /// What to send as `cursor` for the next page; null at the end.
     pub(super) next_cursor: Option<String>,
@@ -83,7 +83,12 @@ impl Paging {
     pub(super) fn page<K: Kind>(&self) -> Result<Page<K>, Problem> {
         let before = self.cursor.as_deref().map(str::parse::<Id<K>>).transpose();
         let before = before.map_err(|error| Problem::field("cursor", error.to_string()))?;
-        Ok(Page { limit: self.limit.0 + 1, before })
+        Ok(Page { limit: self.rows(), before })
+    }
+
+    /// How many rows to ask the store for, likewise.
+    pub(super) fn rows(&self) -> u32 {
+        self.limit.0 + 1
     }
 
     /// The page behind `rows`, which [`Paging::page`] asked for. `place` names a row's place in the list.

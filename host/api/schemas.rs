@@ -52,6 +52,12 @@ pub(super) enum SecretName {}
 /// The bytes of a component.
 pub(super) enum Component {}
 
+/// Any bytes.
+pub(super) enum Bytes {}
+
+/// The name of a bucket.
+pub(super) enum BucketName {}
+
 pub(super) fn schema(json: Value) -> RefOr<Schema> {
     serde_json::from_value(json).expect("a schema that is written here can be read")
 }
@@ -104,6 +110,8 @@ schemas! {
     Target, "Target": schema(json!({ "type": "string", "pattern": "^(hok|sub)_[0-9a-f]{32}$" }));
     Use, "SecretUse": words(["auth", "callback", "callback_password"]);
     Component, "Component": schema(json!({ "type": "string", "contentMediaType": "application/wasm" }));
+    Bytes, "Bytes": schema(json!({ "type": "string", "contentMediaType": "application/octet-stream" }));
+    BucketName, "BucketName": schema(json!({ "type": "string", "pattern": "^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$" }));
     Spec, "HookSpec": schema(hook_schema::spec());
     Replay, "Replay": schema(replay());
     NewHook, "NewHook": schema(hook_schema::new_hook());

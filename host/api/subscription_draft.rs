@@ -83,7 +83,7 @@ pub(super) async fn check_transform(registry: &Registry, workspace: WorkspaceId,
         Some(false) => return wrong("handles triggers; a transform exports `flowgate:transform/transformer` instead"),
         Some(true) => {}
     }
-    match registry.resolve(flow.id, &transform.alias.as_str().into()).await {
+    match registry.resolve(flow.id, &transform.alias.as_str().into(), None).await {
         Err(error @ Error::UnknownAlias(_)) => Err(Problem::field("transform.alias", error.to_string())),
         found => Ok(found.map(drop)?),
     }

@@ -140,7 +140,7 @@ impl From<Stand> for Consumer {
     params(("subscription" = String, Path, description = "Its id or name."), Which),
     responses(
         (status = 200, body = Events),
-        (status = 403, description = "the consumer is new, and the key may only look"),
+        (status = 403, description = "the consumer is new, which only an `admin` key can make"),
         (status = 404, description = "no such subscription"),
     )
 )]
@@ -154,7 +154,10 @@ pub(super) async fn list_subscription_events(
     let may_begin = caller.role == Role::Admin;
     let pulled = match api.dispatch.pull(&found, &consumer, limit.get(), from, may_begin).await {
         Err(dispatch::Error::UnknownConsumer(name)) => {
-            let detail = format!("there is no consumer `{name}`, and this key, a reader's, cannot make one");
+            let detail = format!(
+                "there is no consumer `{name}` yet; read once as it with a key that has the role `admin`, which makes it, \
+                 and this key can read too"
+            );
             return Err(Problem::new(&kind::FORBIDDEN, detail));
         }
         pulled => pulled?,

@@ -1,7 +1,10 @@
 //! Wiring and life cycle: opens the store, starts the rooms in order, and stops them in order.
 
+use std::fmt;
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::Path;
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -11,8 +14,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, Api};
-use crate::capability;
-use crate::clock::Clock;
+use crate::capability::{self, flows::Door};
+use crate::clock::{Clock, Timestamp};
 use crate::config::{self, Config};
 use crate::delivery::{self, Deliveries};
 use crate::dispatch::{self, Dispatch};
@@ -61,7 +64,7 @@ pub enum Error {
     #[error("cannot listen on {address}")]
     Listen {
         /// The address.
-        address: std::net::SocketAddr,
+        address: SocketAddr,
         /// Why not.
         source: std::io::Error,
     },
@@ -94,26 +97,91 @@ pub async fn serve(config: Config, folder: &Path) -> Result<(), Error> {
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         tracing::warn!(error = &error as &dyn std::error::Error, "the limit on open files stays as it is");
     }
-    let address = config.server.listen;
-    let listener = TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
-    let house = House::build(&config, folder).await?;
+    let server = Server::open(config, folder).await?;
     let mut signals = Signals::new().map_err(|source| Error::System { what: "wait for signals", source })?;
-    house.say_hello(&listener)?;
+    server.say_hello()?;
 
     let stop = CancellationToken::new();
-    let workers = house.start_workers(&config, &stop);
-    let router = house.router(stop.clone());
-    let serving = tokio::spawn(server::run(listener, router, config.server.clone(), stop.clone()));
-    signals.next().await;
-    tracing::info!("draining");
-    stop.cancel();
-    // Connections and executions end side by side, within the same time.
-    let drained = async { tokio::join!(serving, house.drain(&config, workers)) };
+    let mut running = pin!(server.run(stop.clone()));
     tokio::select! {
-        _ = drained => tracing::info!("drained"),
+        () = &mut running => return Ok(()),
+        () = signals.next() => stop.cancel(),
+    }
+    tracing::info!("draining");
+    tokio::select! {
+        () = running => tracing::info!("drained"),
         () = signals.next() => tracing::warn!("stopped at once, by a second signal"),
     }
     Ok(())
+}
+
+/// A server that is about to run, in this process and over one data folder.
+pub struct Server {
+    config: Config,
+    house: House,
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Server on {}", self.address)
+    }
+}
+
+impl Server {
+    /// Opens the data folder, which is made if need be, and listens. Requests wait until it runs.
+    pub async fn open(config: Config, folder: &Path) -> Result<Self, Error> {
+        let client = Client::new(&config.egress);
+        Self::sending_by(client, config, folder).await
+    }
+
+    /// The same with a client of one's own.
+    pub async fn sending_by(client: Client, config: Config, folder: &Path) -> Result<Self, Error> {
+        let address = config.server.listen;
+        let listen = |source| Error::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        let house = House::build(&config, folder, client).await?;
+        Ok(Self { config, house, listener, address })
+    }
+
+    /// Where it listens, with the port that it was given.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Makes an admin key that ends by itself.
+    pub async fn key(&self, name: &str, lifetime: Duration) -> Result<Secret, Error> {
+        let now = self.house.clock.now();
+        let workspaces = self.house.store.workspaces().await?;
+        let workspace = workspaces.first().ok_or(store::Error::Corrupt("workspaces"))?.id;
+        Ok(key(&self.house.store, workspace, name, now, Some(now.after(lifetime))).await?)
+    }
+
+    /// Serves until `stop`, and then drains: takes nothing new, lets requests and executions end, and hands back what does
+    /// not end in time.
+    pub async fn run(self, stop: CancellationToken) {
+        let workers = self.house.start_workers(&self.config, &stop);
+        let router = self.house.router(stop.clone());
+        let serving = tokio::spawn(server::run(self.listener, router, self.config.server.clone(), stop.clone()));
+        stop.cancelled().await;
+        // Connections and executions end side by side, within the same time.
+        let (_, ()) = tokio::join!(serving, self.house.drain(&self.config, workers));
+    }
+
+    /// What whoever started the server has to know, on stdout.
+    fn say_hello(&self) -> Result<(), Error> {
+        let said = || {
+            let mut out = std::io::stdout().lock();
+            if let Some(key) = &self.house.first_key {
+                writeln!(out, "admin key (shown once): {}", key.expose())?;
+            }
+            writeln!(out, "listening on http://{}", self.address)?;
+            out.flush()
+        };
+        said().map_err(|source| Error::System { what: "write to stdout", source })
+    }
 }
 
 struct House {
@@ -129,15 +197,16 @@ struct House {
     notices: Notices,
     ingress: Ingress,
     metrics: Metrics,
+    quota: store::Quota,
     first_key: Option<Secret>,
 }
 
 impl House {
-    async fn build(config: &Config, folder: &Path) -> Result<Self, Error> {
+    async fn build(config: &Config, folder: &Path, client: Client) -> Result<Self, Error> {
         let (clock, options, own) = (Clock::system(), config.store.clone(), folder.to_owned());
         let opened = tokio::task::spawn_blocking(move || Store::open(&own, &options)).await;
         let store = opened.unwrap_or(Err(store::Error::Closed))?;
-        let client = Client::new(&config.egress);
+        let door = Door::default();
         let compiler = Compiler::this_program();
         let engine = Engine::new(Setup {
             options: config.engine.clone(),
@@ -147,6 +216,7 @@ impl House {
                 client: client.clone(),
                 models: Models::new(&config.models, &config.egress, clock.clone(), config::variable)?,
                 ledger: Ledger::new(store.clone(), clock.clone()),
+                flows: door.clone(),
             },
             cache_dir: folder.join("compiled"),
             cache_key: store.ring().derive("compiled components"),
@@ -176,7 +246,6 @@ impl House {
             store: store.clone(),
             clock: clock.clone(),
             queue: queue.clone(),
-            hooks: hooks.clone(),
             subscriptions: subscriptions.clone(),
             deliveries: deliveries.clone(),
         };
@@ -194,6 +263,7 @@ impl House {
         };
         let executions = Executions::new(parts, config.execution.clone());
         executions.recover().await?;
+        door.open(executions.port());
         let parts = ingress::Parts {
             store: store.clone(),
             clock: clock.clone(),
@@ -218,6 +288,7 @@ impl House {
             notices,
             ingress,
             metrics,
+            quota: config.capability.keyvalue_quota(),
             first_key,
         })
     }
@@ -232,23 +303,11 @@ impl House {
             dispatch: self.dispatch.clone(),
             executions: self.executions.clone(),
             deliveries: self.deliveries.clone(),
+            quota: self.quota,
             metrics: self.metrics.clone(),
             stopping,
         };
         api::router(api, self.ingress.router())
-    }
-
-    /// What whoever started the server has to know, on stdout.
-    fn say_hello(&self, listener: &TcpListener) -> Result<(), Error> {
-        let said = || {
-            let mut out = std::io::stdout().lock();
-            if let Some(key) = &self.first_key {
-                writeln!(out, "admin key (shown once): {}", key.expose())?;
-            }
-            writeln!(out, "listening on http://{}", listener.local_addr()?)?;
-            out.flush()
-        };
-        said().map_err(|source| Error::System { what: "write to stdout", source })
     }
 
     fn start_workers(&self, config: &Config, stop: &CancellationToken) -> JoinSet<()> {
@@ -312,21 +371,25 @@ async fn first_key(store: &Store, clock: &Clock) -> Result<Option<Secret>, store
     }
     let now = clock.now();
     let workspace = WorkspaceId::at(now.unix_ms_unsigned());
-    let (text, hash) = api::mint(&rand::random());
-    let key = Key {
-        id: KeyId::at(now.unix_ms_unsigned()),
-        workspace,
-        name: "first".to_owned(),
-        role: "admin".to_owned(),
-        created_at: now,
-        expires_at: None,
-        revoked_at: None,
-    };
     // The key first: a crash in between leaves a key without a workspace, and the next start makes both anew.
-    store.key_create(key, hash).await?;
+    let text = key(store, workspace, "first", now, None).await?;
     let row = Workspace { id: workspace, name: FIRST_WORKSPACE.to_owned(), created_at: now };
     store.workspace_create(row).await?;
     Ok(Some(text))
+}
+
+/// Makes an admin key.
+async fn key(
+    store: &Store,
+    workspace: WorkspaceId,
+    name: &str,
+    now: Timestamp,
+    expires_at: Option<Timestamp>,
+) -> Result<Secret, store::Error> {
+    let (text, hash) = api::mint(&rand::random());
+    let (id, name, role) = (KeyId::at(now.unix_ms_unsigned()), name.to_owned(), "admin".to_owned());
+    store.key_create(Key { id, workspace, name, role, created_at: now, expires_at, revoked_at: None }, hash).await?;
+    Ok(text)
 }
 
 /// The signals that ask the server to stop.

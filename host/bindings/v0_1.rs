@@ -25,6 +25,7 @@ mod generated {
             "flowgate:flow/http": async | trappable,
             "flowgate:flow/llm": async | trappable,
             "flowgate:flow/output": async | trappable,
+            "flowgate:flow/flows": async | trappable,
             "flowgate:flow/session": async | trappable,
             default: trappable,
         },
@@ -104,6 +105,30 @@ impl From<flow_types::HttpReply> for HttpReply {
     fn from(raw: flow_types::HttpReply) -> Self {
         let headers = raw.headers.into_iter().map(|field| Header { name: field.name, value: field.value.into() });
         Self { status: raw.status, headers: headers.collect(), body: raw.body.into() }
+    }
+}
+
+impl From<trigger::Reply> for flow_types::Reply {
+    fn from(reply: trigger::Reply) -> Self {
+        let field = |Header { name, value }| flow_types::HeaderResult { name, value: value.into() };
+        let raw = reply.raw.map(|HttpReply { status, headers, body }| flow_types::HttpReply {
+            status,
+            headers: headers.into_iter().map(field).collect(),
+            body: body.into(),
+        });
+        Self { text: reply.text, data: reply.data.map(Json::into_string), raw }
+    }
+}
+
+impl From<trigger::Failure> for flow_types::Failure {
+    fn from(failure: trigger::Failure) -> Self {
+        match failure {
+            trigger::Failure::InvalidInput(trigger::InputError { field, expected, received, message }) => {
+                Self::InvalidInput(flow_types::InputError { field, expected, received, message })
+            }
+            trigger::Failure::Failed { message } => Self::Failed(message),
+            trigger::Failure::Retry { after_ms, message } => Self::Retry(flow_types::RetryAfter { after_ms, message }),
+        }
     }
 }
 

@@ -74,6 +74,11 @@ impl HttpGrant {
             && (self.paths.is_empty() || self.covers_path(url.path()))
     }
 
+    /// Whether a secret may go to the host of a URL, by whatever method and path.
+    pub(super) fn trusts(&self, url: &Url) -> bool {
+        !self.secrets.is_empty() && host_of(url).is_some_and(|(host, port)| self.covers_host(host, port))
+    }
+
     fn covers_host(&self, host: &str, port: Option<u16>) -> bool {
         let (pattern, own_port) = split_port(&self.host);
         let same = match pattern.strip_prefix('*') {

@@ -191,10 +191,7 @@ impl View<'_> {
     async fn embed(&mut self, alias: &str, inputs: &[String]) -> Result<wire::Embeddings, Error> {
         let span = self.spans.open("llm.embed");
         let embedded = self.embedded(alias, inputs, &span).await;
-        embedded.map_err(|error| {
-            span.fail(word(&error));
-            error
-        })
+        embedded.inspect_err(|error| span.fail(word(error)))
     }
 
     async fn embedded(&mut self, alias: &str, inputs: &[String], span: &Open) -> Result<wire::Embeddings, Error> {

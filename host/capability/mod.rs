@@ -6,6 +6,7 @@
 
 mod config;
 mod events;
+pub mod flows;
 mod grants;
 mod http;
 mod http_grant;
@@ -72,6 +73,12 @@ pub struct Options {
     pub llm_streams_max: usize,
     /// Bytes of their names, attributes and errors together. Default 256 KiB.
     pub span_bytes_max: usize,
+    /// Calls of other flows that one execution may make. Default 100.
+    pub calls_max: u32,
+    /// Levels that flows may call flows deep. Default 5.
+    pub call_depth_max: u32,
+    /// Bytes of message and data of one call together. Default 1 MiB.
+    pub call_bytes_max: usize,
     /// Keys that a flow may keep by `wasi:keyvalue`, in all its buckets. Default 10,000.
     pub keyvalue_keys_max: u64,
     /// Bytes of these keys and their values together. Default 64 MiB.
@@ -119,6 +126,9 @@ impl Default for Options {
             llm_calls_max: 100,
             llm_streams_max: 8,
             span_bytes_max: 256 << 10,
+            calls_max: 100,
+            call_depth_max: 5,
+            call_bytes_max: 1 << 20,
             keyvalue_keys_max: 10_000,
             keyvalue_bytes_max: 64 << 20,
             keyvalue_key_bytes_max: 512,
@@ -162,6 +172,8 @@ pub struct Services {
     pub models: Models,
     /// What flows spend on them.
     pub ledger: Ledger,
+    /// Where flows that are called come to run.
+    pub flows: flows::Door,
 }
 
 #[cfg(test)]
@@ -171,7 +183,7 @@ impl Services {
         let (egress, clock) = (crate::egress::Options::default(), Clock::system());
         let models = Models::new(&Default::default(), &egress, clock.clone(), |_| None).expect("the default is usable");
         let ledger = Ledger::new(store.clone(), clock);
-        Self { client: Client::new(&egress), models, ledger, store }
+        Self { client: Client::new(&egress), models, ledger, store, flows: Default::default() }
     }
 }
 
@@ -188,6 +200,8 @@ pub struct Given {
     pub clock: Clock,
     /// The flow; none when it is only tried.
     pub flow: Option<FlowId>,
+    /// The execution as other flows see it; none when it is only tried.
+    pub caller: Option<flows::Caller>,
     /// The flow's configuration.
     pub config: Arc<BTreeMap<String, String>>,
     /// What the operator permits the flow.
@@ -208,6 +222,7 @@ pub struct Given {
 pub struct Ctx {
     config: config::Config,
     events: events::Events,
+    flows: flows::Flows,
     http: http::Http,
     keyvalue: keyvalue::KeyValue,
     llm: llm::Llm,
@@ -246,6 +261,7 @@ impl Ctx {
         let store = services.store.clone();
         Self {
             keyvalue: keyvalue::KeyValue::new(options, store, given.flow, given.clock.clone(), spans.clone()),
+            flows: flows::Flows::new(options, services, given.caller, given.grants.clone(), spans.clone()),
             config: config::Config::new(given.config),
             events: events::Events::new(options, given.clock.clone()),
             http: http::Http::new(outgoing.clone()),
@@ -269,6 +285,7 @@ impl Ctx {
         let old = std::mem::replace(self, renewed);
         self.memory = old.memory;
         self.table = old.table;
+        self.keyvalue.inherit(&old.keyvalue);
         self.wasi.inherit(old.wasi);
         self.memory.renew(bytes_max);
     }
@@ -348,6 +365,7 @@ pub fn add_to_linker(linker: &mut Linker<Ctx>) -> wasmtime::Result<()> {
         let Ctx { llm, output, spans, table, .. } = ctx;
         llm::View { llm, output, spans, table }
     })?;
+    v0_1::flow::flows::add_to_linker::<Ctx, HasSelf<flows::Flows>>(linker, |ctx| &mut ctx.flows)?;
     keyvalue::add_to_linker(linker)?;
     v0_1::flow::spans::add_to_linker::<Ctx, spans::HasSpans>(linker, |ctx| spans::View {
         spans: &ctx.spans,

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderName, IF_RANGE, PROXY_AUTHENTICATE, RANGE};
+use http::header::{
+    ACCEPT_ENCODING, CONTENT_ENCODING, HeaderName, IF_RANGE, PROXY_AUTHENTICATE, RANGE, TRANSFER_ENCODING,
+};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
@@ -162,8 +164,9 @@ impl Outgoing {
         let sent = tokio::time::timeout(wanted.patience.answer.unwrap_or(total), sent).await;
         let streaming = sent.map_err(|_| Refused::Timeout)?.map_err(|error| Refused::of(&error))?;
 
-        let encoded = streaming.headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity");
-        if guarded && encoded {
+        let names = [CONTENT_ENCODING, TRANSFER_ENCODING];
+        let mut codings = names.iter().flat_map(|name| streaming.headers.get_all(name));
+        if guarded && codings.any(|coding| coding != "identity" && coding != "chunked") {
             let told =
                 "the answer is encoded (`content-encoding`), so that the host cannot see whether it tells a secret";
             return Err(Refused::Failed(Kind::Protocol, told.to_owned()));
@@ -201,7 +204,7 @@ impl Outgoing {
         if let Some(secret) = vault.named_in(url.as_str().as_bytes()) {
             return Err(headers_only("URL", &secret));
         }
-        let granted = |secret: &str| grants.iter().any(|grant| grant.secrets.iter().any(|name| name == secret));
+        let granted = |name: &str| grants.iter().any(|grant| grant.secrets.iter().any(|own| own == name));
         for (name, value) in &mut wanted.headers {
             match vault.fill(name, value, granted) {
                 Ok(filled) => *value = filled.unwrap_or_else(|| value.clone()),
@@ -219,7 +222,7 @@ impl Outgoing {
             }
         }
         HOP_BY_HOP.iter().for_each(|name| drop(wanted.headers.remove(name)));
-        let guarded = grants.iter().any(|grant| !grant.secrets.is_empty());
+        let guarded = self.0.grants.http.iter().any(|grant| grant.trusts(url));
         if guarded {
             // Compressed, or a few bytes at a time, an answer could tell a secret to a flow that the host would not see there.
             wanted.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));

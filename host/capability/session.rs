@@ -6,7 +6,7 @@ use crate::bindings::v0_1::flow::session::{Entry, Error, Host, Message, Role};
 use crate::bindings::v0_2::flow::session as v0_2;
 use crate::clock::Clock;
 use crate::id::FlowId;
-use crate::store::{self, Store};
+use crate::store::{self, Speaker, Store};
 use crate::trigger::Json;
 
 use super::{Open, Options, Redactor, Spans};
@@ -23,6 +23,8 @@ pub struct Session {
     pub flow: FlowId,
     /// The trigger's session id.
     pub id: String,
+    /// Who adds messages.
+    pub speaker: Speaker,
 }
 
 #[derive(Clone)]
@@ -60,7 +62,7 @@ impl Conversation {
     }
 
     async fn messages(&self, limit: u32, before: Option<u64>) -> Result<Vec<Message>, Error> {
-        let Session { store, flow, id } = self.session()?;
+        let Session { store, flow, id, .. } = self.session()?;
         let span = self.spans.open("session.messages");
         let messages = store.session_messages(*flow, id, limit.min(MESSAGES_MAX), before).await;
         let messages = recorded(&span, messages)?;
@@ -69,17 +71,17 @@ impl Conversation {
     }
 
     async fn append(&self, role: Role, mut text: String, data: Option<String>) -> Result<u64, Error> {
-        let Session { store, flow, id } = self.session()?;
+        let Session { store, flow, id, speaker } = self.session()?;
         within("text", text.len(), self.text_bytes_max)?;
         self.redactor.text(&mut text);
         let data = data.map(|data| self.json(data)).transpose()?;
         let message = store::NewMessage { at: self.clock.now(), role: role_name(role).to_owned(), text, data };
         let span = self.spans.open("session.append");
-        recorded(&span, store.session_append(*flow, id, message).await)
+        recorded(&span, store.session_append(*flow, id, message, speaker.clone()).await)
     }
 
     async fn get(&self, key: &str) -> Result<Option<Entry>, Error> {
-        let Session { store, flow, id } = self.session()?;
+        let Session { store, flow, id, .. } = self.session()?;
         within("key", key.len(), self.key_bytes_max)?;
         let span = self.spans.open("session.get");
         let entry = recorded(&span, store.session_get(*flow, id, key).await)?;
@@ -87,7 +89,7 @@ impl Conversation {
     }
 
     async fn set(&self, key: &str, value: Vec<u8>, expect: Option<u64>) -> Result<u64, Error> {
-        let Session { store, flow, id } = self.session()?;
+        let Session { store, flow, id, .. } = self.session()?;
         within("key", key.len(), self.key_bytes_max)?;
         within("value", value.len(), self.value_bytes_max)?;
         let span = self.spans.open("session.set");
@@ -102,7 +104,7 @@ impl Conversation {
     }
 
     async fn delete(&self, key: &str) -> Result<(), Error> {
-        let Session { store, flow, id } = self.session()?;
+        let Session { store, flow, id, .. } = self.session()?;
         within("key", key.len(), self.key_bytes_max)?;
         let span = self.spans.open("session.delete");
         recorded(&span, store.session_delete(*flow, id, key).await)

@@ -88,6 +88,7 @@ impl Spans {
 
 impl Open {
     /// Adds a detail. Never a secret, and never content of the conversation.
+    #[expect(clippy::needless_pass_by_value, reason = "a number or a text is given as it stands")]
     pub fn set(&self, key: &str, value: impl ToString) {
         self.with(|recorder, id| recorder.set(id, key, &value.to_string()));
     }

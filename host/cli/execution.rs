@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::Paging;
 use super::events;
+use super::execution_export;
 use super::out::{Columns, Out, fields, line, lines};
 use super::remote::Remote;
 use super::waterfall;
@@ -23,6 +24,8 @@ pub(super) enum Execution {
     Tail(Named),
     /// Stop an execution.
     Cancel(Named),
+    /// Write it, with its conversation before, as a case for `flowgate test`.
+    Export(execution_export::Export),
     /// Give the same trigger to a flow again, as a new execution.
     Replay {
         /// `exe_…`
@@ -53,6 +56,9 @@ pub(super) struct List {
     /// Only those of a conversation.
     #[arg(long)]
     session: Option<String>,
+    /// Only those that an execution called, `exe_…`.
+    #[arg(long)]
+    parent: Option<String>,
     #[command(flatten)]
     paging: Paging,
 }
@@ -79,6 +85,7 @@ const ONE: Columns<'_> = &[
     ("session", "/session_id"),
     ("user", "/trigger/user_id"),
     ("replay of", "/replay_of"),
+    ("called by", "/parent_id"),
     ("callback", "/callback_url"),
     ("created", "/created_at"),
     ("started", "/started_at"),
@@ -108,6 +115,7 @@ impl Execution {
                 let answer = remote.act(Method::POST, &["v1", "executions", &execution, "cancel"]).await?;
                 out.answer(&answer, |answer| format!("{}\n", events::status_told(answer)))?;
             }
+            Self::Export(export) => export.run(remote, out).await?,
             Self::Replay { execution, version } => {
                 let body = version.map_or_else(|| json!({}), |version| json!({ "version": version }));
                 let answer = remote.send(Method::POST, &["v1", "executions", &execution, "replay"], &body).await?;
@@ -124,7 +132,13 @@ impl List {
     fn query(self) -> Vec<(&'static str, String)> {
         let mut query = self.paging.query();
         let statuses = Some(self.status.join(",")).filter(|statuses| !statuses.is_empty());
-        let filters = [("flow", self.flow), ("hook", self.hook), ("status", statuses), ("session", self.session)];
+        let filters = [
+            ("flow", self.flow),
+            ("hook", self.hook),
+            ("status", statuses),
+            ("session", self.session),
+            ("parent", self.parent),
+        ];
         query.extend(filters.into_iter().filter_map(|(name, value)| Some((name, value?))));
         query
     }

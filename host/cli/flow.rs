@@ -8,8 +8,10 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::Paging;
+use super::deploy::percent;
 use super::flow_secret::Secret;
 use super::grant::{Grant, Revoke};
+use super::keyvalue::KeyValue;
 use super::out::{Columns, Out, fields, line, table};
 use super::remote::Remote;
 
@@ -38,8 +40,11 @@ pub(super) enum Flow {
         /// The alias.
         #[arg(long, default_value = "live")]
         alias: String,
+        /// Give it to so many of a hundred sessions only; the others stay with what the alias names.
+        #[arg(long, value_name = "N", value_parser = percent)]
+        weight: Option<u8>,
     },
-    /// Let an alias name the version before.
+    /// End what is tried with a part of the sessions, or else let an alias name the version before.
     Rollback {
         /// The flow.
         flow: String,
@@ -61,6 +66,14 @@ pub(super) enum Flow {
         /// How many UTC days back, today included.
         #[arg(long, default_value_t = 30)]
         days: u32,
+    },
+    /// Look at what the flow keeps by `wasi:keyvalue`, and mend it.
+    #[command(name = "keyvalue")]
+    KeyValue {
+        /// The flow.
+        flow: String,
+        #[command(subcommand)]
+        act: KeyValue,
     },
     /// Let an instance run several executions, one after the other, instead of one.
     ///
@@ -137,6 +150,13 @@ const VERSIONS: Columns<'_> = &[
     ("CREATED", "/created_at"),
     ("FAILURE", "/failure"),
 ];
+const ALIASES: Columns<'_> = &[
+    ("ALIAS", "/name"),
+    ("VERSION", "/version"),
+    ("CANARY", "/canary/version"),
+    ("%", "/canary/percent"),
+    ("UPDATED", "/updated_at"),
+];
 const USAGE: Columns<'_> = &[
     ("DAY", "/day"),
     ("MODEL", "/model"),
@@ -145,7 +165,6 @@ const USAGE: Columns<'_> = &[
     ("TOKENS_OUT", "/output_tokens"),
     ("MICRO_USD", "/micro_usd"),
 ];
-const ALIASES: Columns<'_> = &[("ALIAS", "/name"), ("VERSION", "/version"), ("UPDATED", "/updated_at")];
 
 impl Flow {
     pub(super) async fn run(self, remote: &Remote, out: Out) -> anyhow::Result<()> {
@@ -155,8 +174,11 @@ impl Flow {
             Self::Versions { flow, paging } => {
                 out.list(&remote.get(&["v1", "flows", &flow, "versions"], &paging.query()).await?, VERSIONS)?;
             }
-            Self::Promote { flow, digest, alias } => {
-                let body = json!({ "version": digest });
+            Self::Promote { flow, digest, alias, weight } => {
+                let mut body = json!({ "version": digest });
+                if let Some(percent) = weight {
+                    body["percent"] = json!(percent);
+                }
                 let alias = remote.send(Method::PUT, &["v1", "flows", &flow, "aliases", &alias], &body).await?;
                 out.answer(&alias, now)?;
             }
@@ -169,6 +191,7 @@ impl Flow {
                 let query = [("days", days.to_string())];
                 out.list(&remote.get(&["v1", "flows", &flow, "usage"], &query).await?, USAGE)?;
             }
+            Self::KeyValue { flow, act } => act.run(&flow, remote, out).await?,
             Self::Reuse { flow, executions } => {
                 let body = json!({ "reuse_max": executions });
                 let changed = remote.send(Method::PATCH, &["v1", "flows", &flow], &body).await?;
@@ -222,6 +245,10 @@ fn pairs(config: &Value) -> String {
 }
 
 fn now(alias: &Value) -> String {
-    let text = |member: &str| alias[member].as_str().map(line).unwrap_or_default();
-    format!("{} is now {}\n", text("name"), text("version"))
+    let text = |at: &str| alias.pointer(at).and_then(Value::as_str).map(line).unwrap_or_default();
+    let tried = match alias["canary"]["percent"].as_u64() {
+        Some(percent) => format!(", and {} for {percent} % of the sessions", text("/canary/version")),
+        None => String::new(),
+    };
+    format!("{} is now {}{tried}\n", text("/name"), text("/version"))
 }

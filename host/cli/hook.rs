@@ -141,6 +141,7 @@ const ONE: Columns<'_> = &[
     ("dialect", "/dialect"),
     ("auth", "/auth"),
     ("mode", "/mode"),
+    ("on_busy", "/on_busy"),
     ("sync_wait_ms", "/sync_wait_ms"),
     ("body_bytes_max", "/body_bytes_max"),
     ("allow_from", "/allow_from"),

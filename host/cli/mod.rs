@@ -6,22 +6,31 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tokio::runtime::Runtime;
 use url::Url;
 
+mod build;
 mod config;
 mod delivery;
 mod deploy;
+mod dev;
 mod events;
 mod execution;
+mod execution_export;
 mod flow;
 mod flow_secret;
 mod grant;
 mod hook;
 mod hook_request;
 mod key;
+mod keyvalue;
+mod local;
+mod new;
+mod oci;
 mod out;
 mod problem;
 mod remote;
+mod responder;
 mod secret;
 mod send;
 mod serve;
@@ -29,6 +38,8 @@ mod signature;
 mod spec;
 mod subscription;
 mod subscription_pull;
+mod talk;
+mod test;
 #[cfg(test)]
 mod tests;
 mod waterfall;
@@ -68,10 +79,22 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Make a project for a new flow.
+    New(new::New),
+    /// Build the project's component.
+    Build(build::Build),
+    /// Serve the project, and build it again whenever it changes.
+    Dev(dev::Dev),
+    /// Run the project's cases.
+    Test(test::Test),
     /// Run a server.
     Serve(serve::Serve),
     /// Upload a component, wait until it is compiled, and make it live.
     Deploy(deploy::Deploy),
+    /// Put a component into an OCI registry.
+    Push(oci::Push),
+    /// Get a component from an OCI registry.
+    Pull(oci::Pull),
     /// Flows: names that own versions, aliases and configuration.
     #[command(subcommand)]
     Flow(flow::Flow),
@@ -138,15 +161,24 @@ pub fn run(args: Args) -> ExitCode {
 fn command(args: Args, out: Out) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Serve(serve) => serve.run()?,
+        Command::Dev(dev) => dev.run(out)?,
+        Command::Test(test) => return test.run(out),
+        Command::Push(push) => runtime()?.block_on(push.run(out))?,
+        Command::Pull(pull) => runtime()?.block_on(pull.run(out))?,
+        Command::New(new) => new.run(out)?,
+        Command::Build(build) => runtime()?.block_on(build.run(out))?,
         Command::Config(config) => config.run(out)?,
         Command::Signature(signature) => return signature.run(out),
         command => {
             let remote = Remote::new(args.url, args.key.as_deref())?;
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(talk(command, &remote, out))?;
+            runtime()?.block_on(talk(command, &remote, out))?;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
 async fn talk(command: Command, remote: &Remote, out: Out) -> anyhow::Result<()> {
@@ -160,7 +192,7 @@ async fn talk(command: Command, remote: &Remote, out: Out) -> anyhow::Result<()>
         Command::Events(events) => events.run(remote, out).await,
         Command::Delivery(delivery) => delivery.run(remote, out).await,
         Command::Key(key) => key.run(remote, out).await,
-        Command::Serve(_) | Command::Config(_) | Command::Signature(_) => unreachable!("these need no server"),
+        _ => unreachable!("the others need no server"),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use bytes::Bytes;
 use futures_util::StreamExt as _;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method};
@@ -102,6 +103,27 @@ impl Remote {
                 })
                 .await?,
         )
+    }
+
+    /// Reads bytes.
+    pub(super) async fn bytes(&self, path: &[&str]) -> anyhow::Result<Bytes> {
+        let answer = self.raw(Method::GET, path, HeaderMap::new(), Body::from("")).await?;
+        Ok(answer.body)
+    }
+
+    /// Puts bytes somewhere.
+    pub(super) async fn put(&self, path: &[&str], bytes: Vec<u8>) -> anyhow::Result<()> {
+        let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"))]);
+        self.raw(Method::PUT, path, headers, Bytes::from(bytes).into()).await.map(drop)
+    }
+
+    async fn raw(&self, method: Method, path: &[&str], headers: HeaderMap, body: Body) -> anyhow::Result<Answer> {
+        let (url, headers) = (self.at(path, &[]), self.with_key(headers));
+        let answer = self.answer(Request { method, url, headers, body, deadline: SOON, identity: None }).await?;
+        if !answer.status.is_success() {
+            bail!(Refused::new(answer.status.as_u16(), &answer.body));
+        }
+        Ok(answer)
     }
 
     /// Reads a stream of events from after the event `last`.

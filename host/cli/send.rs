@@ -171,7 +171,7 @@ fn fitting<'a>(schemes: &'a [Scheme], secret: Option<&Secret>) -> anyhow::Result
     }
 }
 
-fn media_type(body: &[u8]) -> &'static str {
+pub(super) fn media_type(body: &[u8]) -> &'static str {
     if serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok() {
         "application/json"
     } else if std::str::from_utf8(body).is_ok() {

@@ -37,6 +37,13 @@ pub(super) struct Spec {
     /// How a sender gets the answer when it does not say.
     #[arg(long, value_parser = ["sync", "async", "stream"])]
     pub(super) mode: Option<String>,
+    /// What happens to a trigger whose session has an execution under way: it waits, is refused, cancels that one, or is merged
+    /// with others that wait.
+    #[arg(long, value_parser = ["queue", "reject", "interrupt", "merge"])]
+    pub(super) on_busy: Option<String>,
+    /// Milliseconds that the first message waits for others with `--on-busy merge`.
+    #[arg(long, value_name = "N")]
+    pub(super) merge_ms: Option<u64>,
     /// Where outcomes are delivered.
     #[arg(long, value_name = "URL")]
     pub(super) callback: Option<Url>,
@@ -86,6 +93,8 @@ impl Spec {
         let given = [
             ("dialect", self.dialect.map(Value::from)),
             ("mode", self.mode.map(Value::from)),
+            ("on_busy", self.on_busy.map(Value::from)),
+            ("merge_ms", self.merge_ms.map(Value::from)),
             ("callback", callback),
             ("filter", filter.context("--filter is not JSON")?),
             ("deduplicate", self.deduplicate),

@@ -21,6 +21,11 @@ fn the_commands_contradict_nothing() {
 #[test]
 fn every_command_is_read() {
     for line in [
+        "new bot --lang rust --template greeter --dir /tmp/bot",
+        "build --dir /tmp/bot",
+        "dev --listen 127.0.0.1:0",
+        "test --no-build --junit report.xml cases/a.toml cases/b.json",
+        "execution export exe_1 --alone",
         "serve",
         "serve --data /tmp/x --config f.toml --listen 0.0.0.0:80",
         "deploy bot bot.wasm --alias next",
@@ -29,6 +34,12 @@ fn every_command_is_read() {
         "flow show bot",
         "flow versions bot",
         "flow promote bot sha256:00 --alias next",
+        "flow promote bot sha256:00 --weight 10%",
+        "deploy",
+        "deploy --no-build --canary 5 --smoke cases/a.toml --smoke b.json",
+        "deploy bot oci://ghcr.io/acme/bot:1 --insecure",
+        "push ghcr.io/acme/bot:1 --dir /tmp/bot",
+        "pull ghcr.io/acme/bot:1 --output bot.wasm --user a --password-stdin",
         "flow rollback bot",
         "flow config bot",
         "flow config bot get",

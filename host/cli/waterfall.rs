@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use super::out::line;
+use crate::config;
 
 /// Columns where nobody says how many there are.
 const WIDTH: usize = 100;
@@ -32,7 +33,7 @@ impl Style {
     /// What suits stdout: the terminal's width, and red where it is one.
     pub(super) fn of_stdout() -> Self {
         let terminal = std::io::stdout().is_terminal();
-        let plain = std::env::var_os("NO_COLOR").is_some_and(|no| !no.is_empty());
+        let plain = config::variable("NO_COLOR").is_some_and(|no| !no.is_empty());
         Self { width: terminal.then(columns).flatten().unwrap_or(WIDTH), color: terminal && !plain }
     }
 
@@ -43,7 +44,7 @@ impl Style {
 
 /// How wide the terminal is, by the variable that people set or by the system's own tool.
 fn columns() -> Option<usize> {
-    let told = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let told = config::variable("COLUMNS").and_then(|columns| columns.parse().ok());
     told.or_else(|| {
         let terminal = Stdio::from(File::open("/dev/tty").ok()?);
         let size = Command::new("stty").arg("size").stdin(terminal).stderr(Stdio::null()).output().ok()?;

@@ -70,6 +70,10 @@ pub(super) static KEYS: &[(&str, Allowed)] = &[
     ("capability.llm_calls_max", Whole(0, MANY)),
     ("capability.llm_streams_max", Whole(0, 1_000)),
     ("capability.span_bytes_max", Whole(0, GIB)),
+    ("capability.calls_max", Whole(0, MANY)),
+    // Each level holds a place while it waits for the next one.
+    ("capability.call_depth_max", Whole(0, 100)),
+    ("capability.call_bytes_max", Whole(1, GIB)),
     ("capability.keyvalue_keys_max", Whole(0, 1_000 * MANY)),
     ("capability.keyvalue_bytes_max", Whole(0, 1_024 * GIB)),
     // An index entry of SQLite's is short.
@@ -96,6 +100,7 @@ pub(super) static KEYS: &[(&str, Allowed)] = &[
     ("execution.async_at_once", Whole(1, 100_000)),
     ("execution.queued_max", Whole(1, 100 * MANY)),
     ("execution.sync_wall_ms", Whole(1, DAY_MS)),
+    ("execution.session_waiting_max", Whole(0, MANY)),
     ("execution.async_wall_ms", Whole(1, DAY_MS)),
     ("transform.cpu_ms_max", Whole(1, DAY_MS)),
     ("transform.wall_ms_max", Whole(1, DAY_MS)),

@@ -77,7 +77,8 @@ impl Verdict {
             Ok(answer) => Self::of_answer(answer, now, asked_max),
             Err(error) => {
                 let blame = blame(error);
-                let counts = blame == Blame::Receiver;
+                // Who gives no token for the receiver is, like a name server that does not know it, the receiver's affair.
+                let counts = matches!(blame, Blame::Receiver | Blame::TokenServer);
                 let seen = if counts { Seen::Failing } else { Seen::Nothing };
                 let failure = Some(Failure { error: told(error), blame });
                 Self { seen, wish: Wish::Nothing, failure, counts, asked: None, hold: None }
@@ -121,6 +122,7 @@ fn wish(answer: &egress::Answer) -> Wish {
 fn blame(error: &egress::Error) -> Blame {
     match error.kind() {
         egress::Kind::Proxy => Blame::Proxy,
+        egress::Kind::Token => Blame::TokenServer,
         _ if error.is_local() => Blame::Host,
         _ => Blame::Receiver,
     }

@@ -11,7 +11,6 @@ use super::{Dispatch, Options};
 use crate::clock::Timestamp;
 use crate::event::{self, Event, Facts, Flow, Said, Type};
 use crate::id::{Digest, ExecutionId, FlowId, HookId};
-use crate::registry::Detail;
 use crate::store::{self, Execution, OutputRow};
 use crate::trigger::{Failure, Json, Output, Reply, Trigger};
 
@@ -35,7 +34,9 @@ impl Dispatch {
             Some(id) => self.execution(row, id, known).await?,
             None => None,
         };
-        let hook = found.as_ref().and_then(|found| found.row.hook);
+        // Of an execution that is still running there may be no row.
+        let by = said::<By>(row).unwrap_or_default();
+        let hook = found.as_ref().and_then(|found| found.row.hook).or(by.hook);
         let flow = match row.flow.or(found.as_ref().map(|found| found.row.flow)) {
             Some(id) => self.flow(id, hook).await?,
             None => None,
@@ -47,8 +48,11 @@ impl Dispatch {
             Type::SubscriptionDisabled => said(row).map(|facts| Facts::Subscription(Box::new(facts))),
             _ => match (flow, &found) {
                 (None, _) => None,
+                (Some(flow), found) if is_session(&kind) => {
+                    self.of_session(&kind, row, flow, found.as_deref(), by).await?
+                }
                 (Some(flow), Some(found)) => self.of_execution(&kind, row, flow, found).await?,
-                (Some(flow), None) => self.of_flow(&kind, row, flow).await?,
+                (Some(flow), None) => of_flow(&kind, row, flow),
             },
         };
         Ok(facts.map(|facts| Event { id: row.id, kind, at: row.at, facts }))
@@ -56,7 +60,6 @@ impl Dispatch {
 
     async fn of_execution(&self, kind: &Type, row: &store::Event, flow: Flow, found: &Found) -> Result<Option<Facts>> {
         let (execution_id, session_id) = (found.row.id, found.row.session.clone());
-        let user_id = found.trigger.user_id.clone();
         Ok(match kind {
             Type::ExecutionOutput => {
                 let Some(place) = said::<Place>(row) else { return Ok(None) };
@@ -68,20 +71,6 @@ impl Dispatch {
                 let facts = event::Output { execution_id, flow, session_id, attempt, step, output };
                 Some(Facts::Output(Box::new(facts)))
             }
-            Type::SessionMessageReceived | Type::SessionMessageSent => {
-                let (Some(numbered), Some(session_id)) = (said::<Numbered>(row), session_id) else { return Ok(None) };
-                let before = Some(numbered.seq + 1);
-                let read = self.0.parts.store.session_messages(flow.id, &session_id, 1, before).await?;
-                let Some(message) = read.into_iter().find(|message| message.seq == numbered.seq) else {
-                    return Ok(None);
-                };
-                let data = message.data.and_then(|data| Json::parse(data).ok());
-                let (number, role) = (numbered.seq, message.role);
-                let message = Said { text: Some(message.text), data };
-                let facts = event::Message { session_id, number, execution_id, flow, user_id, role, message };
-                Some(Facts::Message(Box::new(facts)))
-            }
-            Type::SessionStarted | Type::SessionCompleted => self.session(kind, row, flow, user_id),
             Type::Custom(_) => said::<Emitted>(row).map(|emitted| {
                 let data = Json::of(&emitted.data).unwrap_or_default();
                 Facts::Custom(Box::new(event::Custom { execution_id, flow, session_id, data }))
@@ -90,25 +79,34 @@ impl Dispatch {
         })
     }
 
-    async fn of_flow(&self, kind: &Type, row: &store::Event, flow: Flow) -> Result<Option<Facts>> {
-        Ok(match kind {
-            Type::SessionStarted | Type::SessionCompleted => self.session(kind, row, flow, None),
-            Type::VersionCreated | Type::VersionReady | Type::VersionFailed => {
-                let Some(Named { version }) = said(row) else { return Ok(None) };
-                let found = self.0.parts.store.version_find(flow.id, version).await?;
-                let Some(found) = found else { return Ok(None) };
-                let failed = *kind == Type::VersionFailed;
-                let message = Detail::of(&found).failure.filter(|_| failed);
-                let error = message.map(|message| event::Error { reason: "not_compiled".to_owned(), message });
-                let size_bytes = found.size_bytes;
-                Some(Facts::Version(Box::new(event::Version { flow, version, size_bytes, error })))
-            }
-            Type::FlowPromoted => said::<Promotion>(row).map(|moved| {
-                let Promotion { alias, version, previous } = moved;
-                Facts::Promotion(Box::new(event::Promotion { flow, alias, version, previous }))
-            }),
-            _ => None,
-        })
+    async fn of_session(
+        &self,
+        kind: &Type,
+        row: &store::Event,
+        flow: Flow,
+        found: Option<&Found>,
+        by: By,
+    ) -> Result<Option<Facts>> {
+        let user_id = found.map_or(by.user_id, |found| found.trigger.user_id.clone());
+        if matches!(kind, Type::SessionStarted | Type::SessionCompleted) {
+            return Ok(self.session(kind, row, flow, user_id));
+        }
+        let (Some(Numbered { seq }), Some(session_id), Some(execution_id)) =
+            (said(row), row.session.clone(), row.execution)
+        else {
+            return Ok(None);
+        };
+        let read = self.0.parts.store.session_messages(flow.id, &session_id, 1, Some(seq + 1)).await?;
+        let Some(message) = read.into_iter().find(|message| message.seq == seq) else { return Ok(None) };
+        let (number, role) = (seq, message.role);
+        let message = if found.map_or(by.confidential, |found| found.trigger.confidential) {
+            Said::default()
+        } else {
+            let data = message.data.and_then(|data| Json::parse(data).ok());
+            Said { text: Some(message.text), data }
+        };
+        let facts = event::Message { session_id, number, execution_id, flow, user_id, role, message };
+        Ok(Some(Facts::Message(Box::new(facts))))
     }
 
     fn session(&self, kind: &Type, row: &store::Event, flow: Flow, user_id: Option<String>) -> Option<Facts> {
@@ -153,12 +151,8 @@ impl Dispatch {
     }
 
     async fn flow(&self, id: FlowId, hook: Option<HookId>) -> Result<Option<Flow>> {
-        let Some(row) = self.0.parts.store.flow_by_id(id).await? else { return Ok(None) };
-        let path_id = match hook {
-            Some(hook) => self.0.parts.hooks.find(hook).await.ok().flatten().and_then(|hook| hook.path_id.clone()),
-            None => None,
-        };
-        Ok(Some(Flow { id, name: row.name, hook_id: hook, path_id }))
+        let names = self.0.parts.store.flow_names(id, hook).await?;
+        Ok(names.map(|names| Flow { id, name: names.flow, hook_id: hook, path_id: names.path_id }))
     }
 }
 
@@ -184,6 +178,26 @@ struct Cost {
 impl Cost {
     fn of(row: &Execution) -> Self {
         Self { cpu_us: row.cpu_us, executions: 1, llm_calls: row.llm.calls, llm_tokens: row.llm.tokens() }
+    }
+}
+
+fn is_session(kind: &Type) -> bool {
+    use Type::{SessionCompleted, SessionMessageReceived, SessionMessageSent, SessionStarted};
+    matches!(kind, SessionStarted | SessionMessageReceived | SessionMessageSent | SessionCompleted)
+}
+
+fn of_flow(kind: &Type, row: &store::Event, flow: Flow) -> Option<Facts> {
+    match kind {
+        Type::VersionCreated | Type::VersionReady | Type::VersionFailed => said(row).map(|uploaded| {
+            let Uploaded { version, size_bytes, failure } = uploaded;
+            let error = failure.map(|message| event::Error { reason: "not_compiled".to_owned(), message });
+            Facts::Version(Box::new(event::Version { flow, version, size_bytes, error }))
+        }),
+        Type::FlowPromoted => said(row).map(|moved| {
+            let Promotion { alias, version, previous } = moved;
+            Facts::Promotion(Box::new(event::Promotion { flow, alias, version, previous }))
+        }),
+        _ => None,
     }
 }
 
@@ -264,9 +278,20 @@ struct Emitted {
     data: Value,
 }
 
+/// Who says something in a conversation, where the row of the execution does not tell it yet.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct By {
+    hook: Option<HookId>,
+    user_id: Option<String>,
+    confidential: bool,
+}
+
 #[derive(Deserialize)]
-struct Named {
+struct Uploaded {
     version: Digest,
+    size_bytes: u64,
+    failure: Option<String>,
 }
 
 #[derive(Deserialize)]

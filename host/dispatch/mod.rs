@@ -15,7 +15,6 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::delivery::Deliveries;
 use crate::event::{Event, Facts, Format};
-use crate::hook::Hooks;
 use crate::id::{DeliveryId, SubscriptionId};
 use crate::queue::Queue;
 use crate::store::{self, BATCH, Batch, CATCH_UP, Job, NewDelivery, Place, Store, Target, Told};
@@ -76,8 +75,6 @@ pub struct Parts {
     pub clock: Clock,
     /// Holds batches that wait.
     pub queue: Queue,
-    /// Knows by which ids their callers know flows.
-    pub hooks: Hooks,
     /// Who wants to be told.
     pub subscriptions: Subscriptions,
     /// Sends what is due.

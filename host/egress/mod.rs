@@ -35,7 +35,7 @@ use futures_util::StreamExt as _;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
-use http::{HeaderMap, Method, StatusCode, Uri, Version};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 use url::Url;
 
@@ -68,6 +68,12 @@ pub struct Request {
     pub deadline: Duration,
     /// The client certificate for a receiver that asks for one (mTLS).
     pub identity: Option<Identity>,
+}
+
+/// Lets crates that bring an HTTP client of their own use the same cryptography. For commands; a server sends by [`Client`].
+pub fn share_tls() {
+    // Whoever was first, it is the same.
+    let _ = tokio_rustls::rustls::crypto::CryptoProvider::install_default(tls::provider().as_ref().clone());
 }
 
 /// An answer, as far as it was read.
@@ -114,6 +120,7 @@ struct Inner {
     connect_max: Duration,
     total_max: Duration,
     answer_bytes_max: usize,
+    instead: Option<Instead>,
 }
 
 impl Client {
@@ -126,6 +133,16 @@ impl Client {
     pub fn under(policy: Policy, options: &Options) -> Self {
         Self::resolving(policy, options, resolve::system())
     }
+
+    /// A client that sends every request to one address, in clear and whatever its URL says, so that something there can
+    /// stand in for everybody else. The URL goes along as [`Client::ASKED`].
+    pub fn instead(address: SocketAddr, options: &Options) -> Self {
+        let inner = Inner::new(Policy::anywhere(), options, resolve::system());
+        Self(Arc::new(Inner { instead: Some(Instead(address)), ..inner }))
+    }
+
+    /// The header with the URL that was asked for.
+    pub const ASKED: HeaderName = HeaderName::from_static("flowgate-asked-url");
 
     /// The policy, for checking a URL before it is saved.
     pub fn policy(&self) -> &Policy {
@@ -163,8 +180,15 @@ impl Client {
 
     /// Sends a request on a connection that waits, or on a new one. A waiting one may turn out to be dead; then nothing was
     /// sent, and a new one gets the request.
-    async fn exchange(&self, request: Request, trace: &Trace) -> Result<(http::Response<Incoming>, Connection), Cause> {
+    async fn exchange(
+        &self,
+        mut request: Request,
+        trace: &Trace,
+    ) -> Result<(http::Response<Incoming>, Connection), Cause> {
         self.0.policy.check_url(&request.url)?;
+        if let Some(instead) = &self.0.instead {
+            request = instead.of(request)?;
+        }
         let target = Target::of(&request.url, request.identity.clone())?;
         let mut outgoing = prepare(request)?;
         if let Some(mut connection) = self.waiting(&target).await {
@@ -205,15 +229,36 @@ impl Client {
     }
 
     fn resolving(policy: Policy, options: &Options, resolve: Resolve) -> Self {
+        Self(Arc::new(Inner::new(policy, options, resolve)))
+    }
+}
+
+impl Inner {
+    fn new(policy: Policy, options: &Options, resolve: Resolve) -> Self {
         let policy = Arc::new(policy);
-        Self(Arc::new(Inner {
+        Self {
             connector: Connector::new(policy.clone(), options, resolve),
             pool: Pool::new(options),
             policy,
             connect_max: Duration::from_millis(options.connect_ms_max),
             total_max: Duration::from_millis(options.total_ms_max),
             answer_bytes_max: options.answer_bytes_max,
-        }))
+            instead: None,
+        }
+    }
+}
+
+/// Where all requests go instead of where they want to.
+struct Instead(SocketAddr);
+
+impl Instead {
+    fn of(&self, mut request: Request) -> Result<Request, Cause> {
+        let wrong = |error: &dyn std::fmt::Display| Cause::Request(error.to_string());
+        let asked = HeaderValue::from_str(request.url.as_str()).map_err(|error| wrong(&error))?;
+        request.headers.insert(Client::ASKED, asked);
+        request.url = Url::parse(&format!("http://{}/", self.0)).map_err(|error| wrong(&error))?;
+        request.identity = None;
+        Ok(request)
     }
 }
 

@@ -212,7 +212,7 @@ impl Contract {
         if let Some((_, id)) = versions().find(|(known, _)| track(known) == track(name)) {
             return Found::Same(*id);
         }
-        versions().last().map_or(Found::Nothing, |(known, _)| Found::OtherVersion(known.clone()))
+        versions().next_back().map_or(Found::Nothing, |(known, _)| Found::OtherVersion(known.clone()))
     }
 
     /// Whether the host offers the interface `name` to guests.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::capability::flows::Budget;
 use crate::clock::Stopwatch;
 use crate::id::FlowId;
 use crate::share::Share;
@@ -13,13 +14,16 @@ use crate::share::Share;
 /// One of the few places of guests that run longer than a tick, held from one tick to the next.
 pub(super) type Turn = Share<Option<FlowId>>;
 
-/// Measures one execution. Written by the thread that polls it, which is also the one that reads it in between.
+/// Measures one execution. Written, but for what it calls, by the thread that polls it, which is also the one that reads it in between.
+#[derive(Debug)]
 pub(super) struct Meter {
     watch: Stopwatch,
     budget: Duration,
     used_ns: AtomicU64,
     entered_ns: AtomicU64,
     turn: Mutex<Option<Turn>>,
+    /// What the executions that this one called have run.
+    called_ns: AtomicU64,
 }
 
 /// The trap of a guest that ran longer than it may.
@@ -34,7 +38,14 @@ const OUTSIDE: u64 = u64::MAX;
 impl Meter {
     pub(super) fn new(budget: Duration) -> Self {
         let (used_ns, entered_ns) = (AtomicU64::new(0), AtomicU64::new(OUTSIDE));
-        Self { watch: Stopwatch::start(), budget, used_ns, entered_ns, turn: Mutex::default() }
+        Self {
+            watch: Stopwatch::start(),
+            budget,
+            used_ns,
+            entered_ns,
+            called_ns: AtomicU64::new(0),
+            turn: Mutex::default(),
+        }
     }
 
     /// The time since the meter was made.
@@ -51,9 +62,14 @@ impl Meter {
         Duration::from_nanos(self.used_ns.load(Relaxed) + running)
     }
 
+    /// [`Meter::used`], with that of the executions that this one called.
+    pub(super) fn spent(&self) -> Duration {
+        self.used() + Duration::from_nanos(self.called_ns.load(Relaxed))
+    }
+
     /// Fails when the budget is spent.
     pub(super) fn check(&self) -> Result<(), OutOfTime> {
-        if self.used() > self.budget { Err(OutOfTime { budget: self.budget }) } else { Ok(()) }
+        if self.spent() > self.budget { Err(OutOfTime { budget: self.budget }) } else { Ok(()) }
     }
 
     /// Runs `future` and counts the time that it runs. Cancel safe if `future` is.
@@ -85,6 +101,16 @@ impl Meter {
     }
 }
 
+impl Budget for Meter {
+    fn left(&self) -> Duration {
+        self.budget.saturating_sub(self.spent())
+    }
+
+    fn charge(&self, used: Duration) {
+        self.called_ns.fetch_add(u64::try_from(used.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+    }
+}
+
 struct Inside<'a>(&'a Meter);
 
 impl Drop for Inside<'_> {
@@ -113,5 +139,15 @@ mod tests {
             meter.check()
         };
         assert_eq!(meter.measure(spin).await, Err(OutOfTime { budget: Duration::from_millis(5) }));
+    }
+
+    #[test]
+    fn what_it_calls_counts_too() {
+        let meter = Meter::new(Duration::from_secs(5));
+        meter.charge(Duration::from_secs(3));
+        assert_eq!((meter.left(), meter.check()), (Duration::from_secs(2), Ok(())));
+        meter.charge(Duration::from_secs(3));
+        assert_eq!((meter.left(), meter.used()), (Duration::ZERO, Duration::ZERO));
+        assert!(meter.check().is_err());
     }
 }

@@ -132,7 +132,8 @@ impl Drop for Parts {
     fn drop(&mut self) {
         let last = text(self.scrubber.end());
         self.text.push_str(&last);
-        if let Some(outputs) = self.outputs.get_ref().filter(|_| !last.is_empty() && self.waiting.is_none()) {
+        let told = !last.is_empty() && self.left > 0 && self.waiting.is_none();
+        if let Some(outputs) = self.outputs.get_ref().filter(|_| told) {
             // With no room for it, the reader finds it in the reply.
             let _ = outputs.try_send(Output::Delta { text: last });
         }

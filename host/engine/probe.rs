@@ -13,6 +13,7 @@ use crate::llm::Spent;
 use crate::trigger::Json;
 
 use super::load::{Loaded, Program};
+use super::meter::Meter;
 use super::{Engine, Error, Stop};
 
 /// Milliseconds that a start and a description may really run, and that they may take in all.
@@ -36,6 +37,7 @@ impl Engine {
         let given = Given {
             clock: Clock::system(),
             flow: None,
+            caller: None,
             config: Arc::new(BTreeMap::new()),
             grants: Arc::default(),
             spent: Spent::default(),
@@ -44,8 +46,9 @@ impl Engine {
             output: mpsc::channel(1).0,
             memory_bytes_max: self.0.options.memory_bytes_max,
         };
-        let mut guest = self.guest(loaded.kind(), given, CPU_MS_MAX.min(self.0.options.cpu_ms_max));
-        let meter = guest.meter.clone();
+        let cpu_max = Duration::from_millis(CPU_MS_MAX.min(self.0.options.cpu_ms_max));
+        let meter = Arc::new(Meter::new(cpu_max));
+        let mut guest = self.guest(loaded.kind(), given, meter.clone());
         let work = meter.measure(describe(&mut guest.store, loaded));
         let text = tokio::time::timeout(Duration::from_millis(WALL_MS_MAX), work).await;
         let text = text.unwrap_or(Err(Stop::Deadline)).map_err(Error::Probe)?;

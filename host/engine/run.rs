@@ -10,12 +10,13 @@ use wasmtime::UpdateDeadline;
 
 use crate::bindings::v0_1::Flow;
 use crate::bindings::{About, v0_1};
+use crate::capability::flows::{Budget, Caller};
 use crate::capability::{Ctx, Given, Grants, Secrets, Session};
 use crate::clock::{Clock, Timestamp};
 use crate::id::{Digest, ExecutionId, FlowId};
 use crate::llm::Spent;
 use crate::share::Shares;
-use crate::store::LlmUsage;
+use crate::store::{LlmUsage, Speaker};
 use crate::trigger::{Emitted, Failure, LogLine, Output, Reply, Span, Trigger};
 
 use super::load::{Loaded, Program};
@@ -52,6 +53,10 @@ pub struct Call {
     pub clock: Clock,
     /// The flow's own limits.
     pub limits: Limits,
+    /// How many callers stand above it: 0 when a trigger made it.
+    pub depth: u32,
+    /// That of the caller, which what it runs is taken from; none when a trigger made it.
+    pub budget: Option<Arc<dyn Budget>>,
     /// Executions that one instance may run, one after the other. With 1 each gets a fresh one.
     pub reuse_max: u32,
 }
@@ -165,12 +170,25 @@ impl Engine {
     pub async fn run(&self, loaded: &Loaded, call: Call, output: mpsc::Sender<Output>, stop: CancellationToken) -> Run {
         let Ok(_slot) = self.0.slots.try_acquire() else { return Run::busy() };
         let options = &self.0.options;
-        let session = call.trigger.session_id.clone().map(|id| Session {
-            store: self.0.services.store.clone(),
-            flow: call.flow,
-            id,
+        let session = call.trigger.session_id.clone().map(|id| {
+            let Trigger { hook, user_id, confidential, .. } = &*call.trigger;
+            let (execution, confidential) = (call.execution, *confidential);
+            let speaker = Speaker { execution, hook: *hook, user_id: user_id.clone(), confidential };
+            Session { store: self.0.services.store.clone(), flow: call.flow, id, speaker }
         });
+        let cpu_max = Duration::from_millis(tighter(options.cpu_ms_max, call.limits.cpu_ms_max));
+        let meter = Arc::new(Meter::new(tighter(cpu_max, call.budget.as_ref().map(|budget| budget.left()))));
+        let caller = Caller {
+            execution: call.execution,
+            flow: call.flow,
+            depth: call.depth,
+            deadline: call.deadline,
+            user_id: call.trigger.user_id.clone(),
+            confidential: call.trigger.confidential,
+            budget: meter.clone(),
+        };
         let given = Given {
+            caller: Some(caller),
             clock: call.clock.clone(),
             flow: Some(call.flow),
             config: call.config,
@@ -189,7 +207,6 @@ impl Engine {
             deadline: call.deadline,
         };
         let reply_bytes_max = tighter(options.reply_bytes_max, call.limits.reply_bytes_max);
-        let cpu_ms_max = tighter(options.cpu_ms_max, call.limits.cpu_ms_max);
 
         let owner = (call.flow, call.version);
         let waiting = if call.reuse_max > 1 { self.0.warm.take(owner) } else { None };
@@ -197,11 +214,10 @@ impl Engine {
             Some(waiting) if waiting.store.data().fits(&given) => {
                 let mut store = waiting.store;
                 store.data_mut().renew(&self.0.capability, &self.0.services, given);
-                (self.within(loaded.kind(), Some(call.flow), store, cpu_ms_max), Some(waiting.live))
+                (self.within(loaded.kind(), Some(call.flow), store, meter.clone()), Some(waiting.live))
             }
-            _ => (self.guest(loaded.kind(), given, cpu_ms_max), None),
+            _ => (self.guest(loaded.kind(), given, meter.clone()), None),
         };
-        let meter = guest.meter.clone();
         let work = meter.measure(async {
             let (store, trigger) = (&mut guest.store, &*call.trigger);
             match &loaded.program {
@@ -226,6 +242,9 @@ impl Engine {
         };
         redact::end(guest.store.data().redactor(), &mut end);
         let run = guest.report(end);
+        if let Some(budget) = &call.budget {
+            budget.charge(meter.spent());
+        }
         if call.reuse_max > 1
             && let (Some(live), End::Reply(_) | End::Failure(_)) = (live, &run.end)
         {
@@ -235,21 +254,26 @@ impl Engine {
     }
 
     /// A store for a fresh instance of this kind.
-    pub(super) fn guest(&self, kind: Kind, given: Given, cpu_ms_max: u64) -> Guest<'_> {
+    pub(super) fn guest(&self, kind: Kind, given: Given, meter: Arc<Meter>) -> Guest<'_> {
         let inner = &self.0;
         let wasmtime = &inner.runtimes.of(kind).wasmtime;
         let owner = given.flow;
         let mut store = wasmtime::Store::new(wasmtime, Ctx::new(&inner.capability, &inner.services, given));
         store.limiter(|ctx| ctx.memory());
         store.set_hostcall_fuel(inner.options.hostcall_bytes_max);
-        self.within(kind, owner, store, cpu_ms_max)
+        self.within(kind, owner, store, meter)
     }
 
     /// A store with the budget of one execution.
-    fn within(&self, kind: Kind, owner: Option<FlowId>, mut store: wasmtime::Store<Ctx>, cpu_ms_max: u64) -> Guest<'_> {
+    fn within(
+        &self,
+        kind: Kind,
+        owner: Option<FlowId>,
+        mut store: wasmtime::Store<Ctx>,
+        meter: Arc<Meter>,
+    ) -> Guest<'_> {
         let resources_max = self.0.capability.resources_max;
         let pending_max = kind.is_async().then(|| resources_max.saturating_mul(PENDING_PER_RESOURCE));
-        let meter = Arc::new(Meter::new(Duration::from_millis(cpu_ms_max)));
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback({
             let (meter, turns) = (meter.clone(), self.0.turns.get_or_init(turns).clone());
@@ -420,6 +444,8 @@ mod tests {
             secrets: Secrets::default(),
             clock,
             limits: Limits::default(),
+            depth: 0,
+            budget: None,
             reuse_max: 1,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -10,6 +11,7 @@ use crate::capability;
 use crate::clock::{Clock, Timestamp};
 
 use super::load::{Loaded, Program};
+use super::meter::Meter;
 use super::{Engine, Run, Stop, reply};
 
 pub use crate::bindings::transform_v0_1::{Made, Message};
@@ -44,6 +46,7 @@ impl Engine {
         let lent = capability::Given {
             clock: clock.clone(),
             flow: None,
+            caller: None,
             config,
             grants: Arc::default(),
             spent: crate::llm::Spent::default(),
@@ -52,8 +55,8 @@ impl Engine {
             output: mpsc::channel(1).0,
             memory_bytes_max: given.memory_bytes_max.min(self.0.options.memory_bytes_max),
         };
-        let mut guest = self.guest(loaded.kind(), lent, given.cpu_ms_max);
-        let meter = guest.meter.clone();
+        let meter = Arc::new(Meter::new(Duration::from_millis(given.cpu_ms_max)));
+        let mut guest = self.guest(loaded.kind(), lent, meter.clone());
         let work = meter.measure(async {
             let transform = transform.instantiate_async(&mut guest.store).await?;
             let made = transform_v0_1::transform(&transform, &mut guest.store, event).await??;
@@ -82,8 +85,6 @@ fn weigh(made: &Made, bytes_max: usize) -> Result<(), Stop> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::engine::testing::{House, component, digest};
     use crate::engine::{Compiler, Kind};

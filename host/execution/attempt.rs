@@ -6,10 +6,11 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::live::Live;
-use super::outcome::{Verdict, verdict};
+use super::outcome::{HOST_BUSY, Verdict, verdict};
 use super::told::Told;
 use super::work::stored_trigger;
 use super::{Done, Executions, Outcome};
+use crate::capability::flows::Budget;
 use crate::clock::Timestamp;
 use crate::engine::{self, Call, Run, Stop};
 use crate::hook::Hook;
@@ -36,6 +37,10 @@ pub(super) struct Attempt {
     pub(super) wall: Duration,
     /// What the attempts before it spent on language models.
     pub(super) llm_tokens_before: u64,
+    /// How many callers stand above it.
+    pub(super) depth: u32,
+    /// That of the caller who waits for it, who gets whatever this one attempt comes to; none for all others.
+    pub(super) budget: Option<Arc<dyn Budget>>,
 }
 
 /// What an attempt comes to: the record, and the end where it is one.
@@ -74,10 +79,14 @@ impl Executions {
             ..Finish::default()
         };
         let mut ending = match verdict(run.end, interrupted) {
+            Verdict::NotNow if attempt.budget.is_some() => attempt.turned_away(finish),
             Verdict::NotNow => {
                 let soon = now.after(Duration::from_millis(NO_PLACE_MS));
-                finish.outcome = store::Outcome::AgainAt(soon, "host_busy".to_owned());
+                finish.outcome = store::Outcome::AgainAt(soon, HOST_BUSY.to_owned());
                 Ending { finish, done: None }
+            }
+            Verdict::Retry { failure, .. } if attempt.budget.is_some() => {
+                attempt.ending(finish, store::Status::Failed, Some("flow_error"), Outcome::Failure(failure))
             }
             Verdict::Retry { after_ms, failure } => match attempt.next_at(now, after_ms) {
                 Some(at) => {
@@ -89,6 +98,11 @@ impl Executions {
                     attempt.ending(finish, store::Status::Failed, Some("retries_exhausted"), outcome)
                 }
             },
+            Verdict::Final { status: store::Status::Canceled, reason, outcome } => {
+                let told = live.reason.get().copied();
+                let outcome = told.map_or(outcome, |told| Outcome::stopped(told, Stop::Canceled.to_string()));
+                attempt.ending(finish, store::Status::Canceled, told.or(reason), outcome)
+            }
             Verdict::Final { status, reason, outcome } => attempt.ending(finish, status, reason, outcome),
         };
         if let Some(done) = &ending.done {
@@ -125,6 +139,8 @@ impl Executions {
                 cpu_ms_max: own.and_then(|own| own.cpu_ms_max),
                 reply_bytes_max: None,
             },
+            depth: attempt.depth,
+            budget: attempt.budget.clone(),
         };
         let (said, mut outputs) = mpsc::channel(OUTPUTS_WAITING_MAX);
         let mut run = std::pin::pin!(parts.engine.run(&loaded, call, said, live.stop.clone()));
@@ -180,8 +196,8 @@ impl Attempt {
 
     /// The end of an attempt that should have had a further one, which the host could not promise.
     pub(super) fn turned_away(&self, finish: Finish) -> Ending {
-        let outcome = Outcome::stopped("host_busy", "the host could not keep the execution for another attempt");
-        let mut ending = self.ending(finish, store::Status::Failed, Some("host_busy"), outcome);
+        let outcome = Outcome::stopped(HOST_BUSY, "the host could not keep the execution for another attempt");
+        let mut ending = self.ending(finish, store::Status::Failed, Some(HOST_BUSY), outcome);
         if let Some(done) = &ending.done {
             let mut told = Told::of(std::mem::take(&mut ending.finish.deliveries));
             told.end(self, done);

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -65,8 +65,10 @@ impl Running {
         }
     }
 
-    pub(super) fn cancel(&self, id: ExecutionId) {
+    /// Stops an execution for a reason; the first one counts.
+    pub(super) fn cancel_for(&self, id: ExecutionId, reason: &'static str) {
         if let Some(live) = self.find(id) {
+            let _ = live.reason.set(reason);
             live.stop.cancel();
         }
     }
@@ -88,6 +90,8 @@ impl Running {
 #[derive(Debug, Default)]
 pub(super) struct Live {
     pub(super) stop: CancellationToken,
+    /// Why it was stopped, where somebody said.
+    pub(super) reason: OnceLock<&'static str>,
     pub(super) state: watch::Sender<State>,
     outputs: Mutex<Vec<OutputRow>>,
     /// Readers whose pace the flow keeps, and how far the first of them has come.

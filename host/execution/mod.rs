@@ -29,10 +29,12 @@ use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::registry::{self, Registry, Target};
 use crate::share::Shares;
-use crate::store::{self, Execution, ExecutionFilter, Idempotency, Logs, Origin, Page, Spans, Status, Store};
+use crate::store::{self, Execution, ExecutionFilter, Idempotency, Logs, Origin, Page, Parent, Spans, Status, Store};
 use crate::trigger::Trigger;
 
 mod attempt;
+mod busy;
+mod called;
 mod follow;
 mod live;
 mod open;
@@ -41,6 +43,7 @@ mod replay;
 mod request;
 mod start;
 mod told;
+mod turns;
 mod work;
 
 pub use follow::{Event, Follow};
@@ -73,6 +76,8 @@ pub struct Options {
     pub async_at_once: usize,
     /// Executions that may wait in the queue. More triggers are turned away.
     pub queued_max: u64,
+    /// Executions of one session that may wait for their turn. More triggers of the session are turned away.
+    pub session_waiting_max: usize,
     /// Milliseconds from start to end of an attempt with a waiting caller.
     pub sync_wall_ms: u64,
     /// Milliseconds from start to end of an attempt without one.
@@ -86,6 +91,7 @@ impl Default for Options {
             place_wait_ms: 200,
             async_at_once: 64,
             queued_max: 200_000,
+            session_waiting_max: 20,
             sync_wall_ms: 30_000,
             async_wall_ms: 15 * 60 * 1_000,
         }
@@ -101,6 +107,12 @@ pub enum Error {
     /// The hook has as many executions as it may have.
     #[error("the hook has {0} executions at one time, and all of them are under way")]
     TooMany(u32),
+    /// The session has an execution under way, and its hook rejects further ones.
+    #[error("the session `{0}` has an execution under way")]
+    SessionBusy(String),
+    /// As many executions of the session wait as may.
+    #[error("the session `{0}` has an execution under way, and {1} more are before this one")]
+    SessionFull(String, usize),
     /// The server is about to stop.
     #[error("the server is stopping")]
     Stopping,
@@ -152,6 +164,8 @@ pub struct Order {
     pub claims: Vec<Idempotency>,
     /// What it has the trigger of again.
     pub replay_of: Option<Origin>,
+    /// Who called it; none when a trigger made it.
+    pub parent: Option<Parent>,
 }
 
 /// A handle to the executions. Clones share it.
@@ -185,6 +199,7 @@ struct Inner {
     live: live::Running,
     places: Shares<FlowId>,
     open: open::Open,
+    turns: turns::Turns,
     queued: AtomicU64,
     interrupted: AtomicBool,
 }
@@ -199,6 +214,7 @@ impl Executions {
             live: live::Running::default(),
             places,
             open: open::Open::default(),
+            turns: turns::Turns::default(),
             queued: AtomicU64::new(0),
             interrupted: AtomicBool::new(false),
         }))
@@ -207,7 +223,7 @@ impl Executions {
     /// Counts what the process before has left unfinished. To be called once, before the first trigger.
     pub async fn recover(&self) -> Result<(), store::Error> {
         self.0.open.recall(self.0.parts.store.executions_open().await?);
-        Ok(())
+        self.recall().await
     }
 
     /// Runs what waits in the queue, until `stop`; returns when the last of it has ended.
@@ -291,16 +307,21 @@ impl Executions {
     /// Cancels an execution: at once when it waits, and by stopping it when it runs. Returns where it stands now; one
     /// that has ended stays as it is.
     pub async fn cancel(&self, workspace: WorkspaceId, id: ExecutionId) -> Result<Status, Error> {
-        let outcome = Outcome::stopped("canceled", "the execution was canceled before it ran").json();
+        self.stop(workspace, id, "canceled").await
+    }
+
+    /// Cancels an execution for a reason.
+    async fn stop(&self, workspace: WorkspaceId, id: ExecutionId, reason: &'static str) -> Result<Status, Error> {
         let now = self.0.parts.clock.now();
+        let done = Done::canceled(now, reason);
         let kept = attempt::kept(&work::stored_trigger(&self.find(workspace, id).await?)?);
-        let status = self.0.parts.store.execution_cancel(workspace, id, now, outcome, kept).await?;
+        let status = self.0.parts.store.execution_cancel(workspace, id, now, reason, done.outcome.json(), kept).await?;
         let (status, canceled) = status.ok_or(Error::Unknown(id))?;
         if canceled {
             self.one_less();
-            self.end(id, Arc::new(Done::canceled(now)));
+            self.end(id, Arc::new(done));
         } else if status == Status::Running {
-            self.0.live.cancel(id);
+            self.0.live.cancel_for(id, reason);
         }
         Ok(status)
     }
@@ -309,6 +330,7 @@ impl Executions {
     fn end(&self, id: ExecutionId, done: Arc<Done>) {
         self.0.open.leave(id);
         self.0.live.end(id, done);
+        self.pass_on(id);
     }
 
     fn now(&self) -> Timestamp {

@@ -7,6 +7,9 @@ use crate::engine::{End, Stop};
 use crate::store::{Execution, Status};
 use crate::trigger::{Failure, Reply};
 
+/// The reason of an execution for which the host had no place.
+pub(super) const HOST_BUSY: &str = "host_busy";
+
 /// What came of an execution. JSON: `{"reply":{…}}`, `{"failure":{…}}` or `{"stopped":{"reason":…,"message":…}}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -71,9 +74,9 @@ impl Done {
         })
     }
 
-    pub(super) fn canceled(at: Timestamp) -> Self {
-        let outcome = Outcome::stopped("canceled", "the execution was canceled before it ran");
-        Self { status: Status::Canceled, reason: Some("canceled".to_owned()), outcome, at, attempt: 0 }
+    pub(super) fn canceled(at: Timestamp, reason: &str) -> Self {
+        let outcome = Outcome::stopped(reason, "the execution was canceled before it ran");
+        Self { status: Status::Canceled, reason: Some(reason.to_owned()), outcome, at, attempt: 0 }
     }
 
     /// The end of an execution that ran, and of which the store took nothing.

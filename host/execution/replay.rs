@@ -29,13 +29,13 @@ impl Executions {
             Some(hook) => self.0.parts.hooks.find(hook).await.ok().flatten(),
             None => None,
         };
-        let target = self.target(old.flow, hook.as_deref(), which).await?;
+        let target = self.target(old.flow, hook.as_deref(), old.session.as_deref(), which).await?;
         let trigger = stored_trigger(&old)?;
         if trigger.confidential {
             return Err(Error::Forgotten(id));
         }
         let replay_of = Some(Origin::Execution(id));
-        self.accept(Order { target, hook, trigger, claims: Vec::new(), replay_of }).await.map(Ended::id)
+        self.accept(Order { target, hook, trigger, claims: Vec::new(), replay_of, parent: None }).await.map(Ended::id)
     }
 
     /// Gives a request that is on record to a version, past the hook's filter. Durable when it returns; true when the
@@ -51,10 +51,10 @@ impl Executions {
             Came::Recorded(recorded) => recorded,
         };
         let (detail, hook) = self.replayable(&recorded).await?;
-        let target = self.target(hook.flow, Some(&hook), which).await?;
         let trigger = trigger_of(&hook, detail.request, recorded.at)?;
+        let target = self.target(hook.flow, Some(&hook), trigger.session_id.as_deref(), which).await?;
         let replay_of = Some(Origin::Request(id));
-        let order = Order { target, hook: Some(hook), trigger, claims: Vec::new(), replay_of };
+        let order = Order { target, hook: Some(hook), trigger, claims: Vec::new(), replay_of, parent: None };
         Ok((self.accept(order).await?.id(), detail.genuine))
     }
 
@@ -78,12 +78,18 @@ impl Executions {
         Ok((detail, hook))
     }
 
-    async fn target(&self, flow: FlowId, hook: Option<&Hook>, which: &Which) -> Result<Arc<Target>, Error> {
+    async fn target(
+        &self,
+        flow: FlowId,
+        hook: Option<&Hook>,
+        session: Option<&str>,
+        which: &Which,
+    ) -> Result<Arc<Target>, Error> {
         let registry = &self.0.parts.registry;
         Ok(match which {
             Which::Version(version) => registry.resolve_version(flow, *version).await?,
             Which::Alias(alias) => {
-                let found = registry.resolve(flow, &alias.as_str().into()).await;
+                let found = registry.resolve(flow, &alias.as_str().into(), session).await;
                 found.map_err(|error| match error {
                     registry::Error::UnknownAlias(alias) => Error::UnknownAlias(alias.to_string()),
                     other => other.into(),
@@ -91,7 +97,7 @@ impl Executions {
             }
             Which::Current => {
                 let alias = hook.map_or_else(|| registry::LIVE.into(), |hook| hook.spec.alias.clone());
-                registry.resolve(flow, &alias).await?
+                registry.resolve(flow, &alias, session).await?
             }
         })
     }

@@ -9,9 +9,11 @@ use futures_util::FutureExt as _;
 use tokio::sync::Mutex;
 
 use super::attempt::Attempt;
+use super::busy::{Turn, merges};
 use super::live::Live;
 use super::open::Place;
 use super::{Done, Error, Executions, Follow, Order, RUN};
+use crate::capability::flows::Budget;
 use crate::hook::Record;
 use crate::id::{ExecutionId, FlowId};
 use crate::share::Share;
@@ -77,13 +79,16 @@ impl Recorded {
 impl Executions {
     /// Runs an execution at once and waits for it, at most for `patience`. Dropping the future does not stop it.
     pub async fn wait(&self, order: Order, patience: Duration) -> Result<Ended, Error> {
+        if merges(&order).is_some() {
+            return self.accept_and_wait(order, patience).await;
+        }
         let strict = order.hook.as_ref().is_some_and(|hook| hook.spec.record == Record::Strict);
         let (here, place) = match self.start(order, strict, "sync", self.0.options.sync_wall_ms).await? {
             Ok(started) => started,
             Err(seen) => return Ok(seen),
         };
         let (id, live) = (here.attempt.id, here.live.clone());
-        self.spawn(here.clone(), place);
+        self.spawn(here.clone(), Some(place));
         if let Ok(done) = tokio::time::timeout(patience, live.done()).await {
             return Ok(Ended::Done(id, done));
         }
@@ -93,14 +98,25 @@ impl Executions {
 
     /// Makes an execution durable and leaves it to the workers.
     pub async fn accept(&self, order: Order) -> Result<Ended, Error> {
+        match merges(&order) {
+            Some(wait) => self.merge(order, wait).await,
+            None => self.accept_at(order, Duration::ZERO).await,
+        }
+    }
+
+    /// Makes an execution durable and leaves it to the workers, after a while.
+    pub(super) async fn accept_at(&self, order: Order, wait: Duration) -> Result<Ended, Error> {
         self.refuse_when_full()?;
         let (new, attempt) = self.new_execution(order, "async", self.0.options.async_wall_ms);
         let id = new.id;
         let open = self.open(&attempt)?;
-        match self.0.parts.store.execution_accept(new, Start::Queued(RUN)).await? {
+        let turn = self.turn(&attempt).await?;
+        let ready_at = new.created_at.after(wait);
+        match self.0.parts.store.execution_accept(new, Start::Queued(RUN, ready_at)).await? {
             Accepted::Seen { execution, claim, same } => Ok(Ended::Seen { execution, claim, same }),
             Accepted::New(_) => {
                 open.into_iter().for_each(Place::keep);
+                turn.into_iter().for_each(Turn::keep);
                 self.0.queued.fetch_add(1, Ordering::Relaxed);
                 self.0.parts.queue.wake(RUN);
                 Ok(Ended::Going(id))
@@ -131,12 +147,18 @@ impl Executions {
     /// Makes an execution durable, runs it at once, and gives what it says as it says it.
     pub async fn stream(&self, order: Order) -> Result<Result<Follow, Ended>, Error> {
         let workspace = order.target.workspace;
+        if merges(&order).is_some() {
+            return match self.accept(order).await? {
+                Ended::Going(id) => self.follow(workspace, id, None).await.map(Ok),
+                other => Ok(Err(other)),
+            };
+        }
         let (here, place) = match self.start(order, true, "stream", self.0.options.async_wall_ms).await? {
             Ok(started) => started,
             Err(seen) => return Ok(Err(seen)),
         };
         let follow = self.follow_live(workspace, here.attempt.id, here.live.clone());
-        self.spawn(here, place);
+        self.spawn(here, Some(place));
         Ok(Ok(follow))
     }
 
@@ -151,6 +173,7 @@ impl Executions {
         let place = self.place(order.target.flow).await?;
         let (new, attempt) = self.new_execution(order, mode, wall_ms);
         let open = self.open(&attempt)?;
+        let turn = self.turn(&attempt).await?;
         let mut record = Recorded::Not;
         if strict || !new.claims.is_empty() {
             record = match self.accept_here(new.clone()).await? {
@@ -159,6 +182,7 @@ impl Executions {
             };
         }
         open.into_iter().for_each(Place::keep);
+        turn.into_iter().for_each(Turn::keep);
         let live = self.0.live.enter(new.id);
         Ok(Ok((Arc::new(Here { new, attempt, live, record: Mutex::new(record) }), place)))
     }
@@ -182,7 +206,16 @@ impl Executions {
         tokio::time::timeout(patience, self.0.places.take(flow)).await.map_err(|_| Error::Full)
     }
 
-    fn spawn(&self, here: Arc<Here>, place: Share<FlowId>) {
+    /// Runs an execution at once, for a caller who waits and knows what to do when it fails.
+    pub(super) fn run_once(&self, order: Order, wall: Duration, budget: Arc<dyn Budget>) -> Arc<Live> {
+        let wall_ms = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX);
+        let (new, attempt) = self.new_execution(order, "sync", wall_ms);
+        let (live, attempt) = (self.0.live.enter(new.id), Attempt { budget: Some(budget), ..attempt });
+        self.spawn(Arc::new(Here { new, attempt, live: live.clone(), record: Mutex::new(Recorded::Not) }), None);
+        live
+    }
+
+    fn spawn(&self, here: Arc<Here>, place: Option<Share<FlowId>>) {
         let this = self.clone();
         tokio::spawn(async move {
             let run = AssertUnwindSafe(this.run_here(&here)).catch_unwind();
@@ -195,6 +228,11 @@ impl Executions {
     }
 
     async fn run_here(&self, here: &Here) {
+        // One that is stopped before its turn ends at once.
+        tokio::select! {
+            () = self.0.turns.come(here.attempt.id) => {}
+            () = here.live.stop.cancelled() => {}
+        }
         let mut ending = self.attempt(&here.attempt, &here.live).await;
         let mut record = here.record.lock().await;
         if matches!(*record, Recorded::Not) && ending.done.is_none() {
@@ -260,7 +298,10 @@ impl Executions {
         self.0.live.leave(here.attempt.id, here.live.clone());
         match here.record.lock().await.lease() {
             Some(lease) => self.0.parts.queue.give_back(lease).await,
-            None => self.0.open.leave(here.attempt.id),
+            None => {
+                self.0.open.leave(here.attempt.id);
+                self.pass_on(here.attempt.id);
+            }
         }
     }
 
@@ -286,7 +327,7 @@ impl Executions {
         tracing::error!(execution = %id, error = error as &dyn std::error::Error, "an end was not recorded");
     }
 
-    fn new_execution(&self, mut order: Order, mode: &'static str, wall_ms: u64) -> (NewExecution, Attempt) {
+    pub(super) fn new_execution(&self, mut order: Order, mode: &'static str, wall_ms: u64) -> (NewExecution, Attempt) {
         let now = self.now();
         let id = ExecutionId::at(now.unix_ms_unsigned());
         let wall = self.wall(order.hook.as_deref(), wall_ms);
@@ -303,6 +344,7 @@ impl Executions {
             mode,
             session: order.trigger.session_id.clone(),
             replay_of: order.replay_of,
+            parent: order.parent,
             created_at: now,
             deadline_ms: u64::try_from(wall.as_millis()).unwrap_or(u64::MAX),
             callback: order.hook.as_ref().and_then(|hook| Some(hook.spec.callback.as_ref()?.url.to_string())),
@@ -312,7 +354,10 @@ impl Executions {
             trigger_kept: super::attempt::kept(&order.trigger),
         };
         let trigger = Arc::new(order.trigger);
-        (new, Attempt { id, n: 1, target: order.target, hook: order.hook, trigger, wall, llm_tokens_before: 0 })
+        let depth = order.parent.map_or(0, |parent| parent.depth + 1);
+        let Order { target, hook, .. } = order;
+        let attempt = Attempt { id, n: 1, target, hook, trigger, wall, llm_tokens_before: 0, depth, budget: None };
+        (new, attempt)
     }
 }
 

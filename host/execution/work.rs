@@ -19,10 +19,17 @@ impl Executions {
         let id = ExecutionId::from_bytes(id);
         // Entered before it is said to run, so that whoever cancels a running execution finds it here.
         let live = self.0.live.enter(id);
+        if !self.0.turns.is_first(id) {
+            self.0.live.leave(id, live);
+            return self.park(job.lease, id).await;
+        }
         let begun = self.0.parts.store.execution_begin(job.lease, id, self.now()).await;
         let Ok(Some(execution)) = begun else {
             // It was canceled, and so taken out of the count already; or the store fails, and the job comes again.
             self.0.live.leave(id, live);
+            if begun.is_ok() {
+                self.pass_on(id);
+            }
             return begun.map(drop);
         };
         let Ending { finish, done } = match self.prepared(&execution).await {
@@ -69,6 +76,8 @@ impl Executions {
             trigger: Arc::new(stored_trigger(execution).map_err(|error| error.to_string())?),
             wall: Duration::from_millis(execution.deadline_ms),
             llm_tokens_before: execution.llm.tokens(),
+            depth: execution.depth,
+            budget: None,
         })
     }
 }

@@ -23,8 +23,8 @@ mod spec;
 pub use admission::{ContentType, ENCODINGS, Encoding, Range};
 pub use deduplicate::Deduplicate;
 pub use spec::{
-    BODY_BYTES_MAX, Basic, Callback, Invalid, LIST_MAX, Limits, Mode, Record, Retry, SCHEDULE_MAX, SCHEDULE_S_MAX,
-    Spec, WAIT_MS_MAX,
+    BODY_BYTES_MAX, Basic, Callback, Invalid, LIST_MAX, Limits, MERGE_MS_MAX, Mode, OnBusy, Record, Retry,
+    SCHEDULE_MAX, SCHEDULE_S_MAX, Spec, WAIT_MS_MAX,
 };
 
 /// The secrets of a hook.

@@ -46,6 +46,12 @@ pub struct Spec {
     /// Whether an execution is durable before its reply is sent. An asynchronous one always is.
     #[serde(default)]
     pub record: Record,
+    /// What happens to a trigger whose session has an execution under way.
+    #[serde(default)]
+    pub on_busy: OnBusy,
+    /// Milliseconds that the first message of a session waits for further ones, where they are merged.
+    #[serde(default = "merge_ms")]
+    pub merge_ms: u64,
     /// What a flow that asks for another attempt gets.
     #[serde(default)]
     pub retry: Retry,
@@ -81,6 +87,10 @@ fn sync_wait_ms() -> u64 {
     25_000
 }
 
+fn merge_ms() -> u64 {
+    1_000
+}
+
 fn body_bytes_max() -> usize {
     1 << 20
 }
@@ -96,6 +106,21 @@ pub enum Mode {
     Async,
     /// As Server-Sent Events.
     Stream,
+}
+
+/// What happens to a trigger whose session has an execution under way. Without a session nobody waits for anybody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnBusy {
+    /// It waits until those before it have ended.
+    #[default]
+    Queue,
+    /// It is refused.
+    Reject,
+    /// Those before it are canceled.
+    Interrupt,
+    /// Its message is added to that of the one that waits to begin.
+    Merge,
 }
 
 /// When a synchronous execution is durable.
@@ -190,6 +215,9 @@ pub(super) fn told(problems: &[Invalid]) -> String {
 /// The longest that a caller may wait: what an asynchronous execution may take by default.
 pub const WAIT_MS_MAX: u64 = 15 * 60 * 1_000;
 
+/// The longest that messages may be merged for.
+pub const MERGE_MS_MAX: u64 = 60_000;
+
 /// The largest body that a hook may allow.
 pub const BODY_BYTES_MAX: usize = 64 << 20;
 
@@ -216,6 +244,8 @@ impl Spec {
             content_types: Vec::new(),
             content_encodings: Vec::new(),
             record: Record::default(),
+            on_busy: OnBusy::default(),
+            merge_ms: merge_ms(),
             retry: Retry::default(),
             limits: Limits::default(),
             filter: None,
@@ -261,6 +291,10 @@ impl Spec {
         let (wait, body) = (self.sync_wait_ms, self.body_bytes_max);
         wrong(wait > WAIT_MS_MAX, "sync_wait_ms", format!("is {wait}; allowed: 0 to {WAIT_MS_MAX}"));
         wrong(body > BODY_BYTES_MAX, "body_bytes_max", format!("is {body}; allowed: 0 to {BODY_BYTES_MAX}"));
+        let merge = self.merge_ms;
+        wrong(merge > MERGE_MS_MAX, "merge_ms", format!("is {merge}; allowed: 0 to {MERGE_MS_MAX}"));
+        let merged = self.on_busy == OnBusy::Merge && self.disable_sensitive_logging;
+        wrong(merged, "on_busy", "is `merge`; what `disable_sensitive_logging` seals cannot be added to".into());
         for (field, length) in [
             ("allow_from", self.allow_from.len()),
             ("content_types", self.content_types.len()),

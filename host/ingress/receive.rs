@@ -151,8 +151,8 @@ impl Ingress {
             let why = if trigger.confidential { why.without_content() } else { why };
             return Ok((Verdict::Filtered, self.filtered(hook, arrival, trigger.request, why.to_string()).await));
         }
-        let target = self.0.parts.registry.resolve(hook.flow, &hook.spec.alias).await?;
-        let order = Order { target, hook: Some(hook.clone()), trigger, claims, replay_of: None };
+        let target = self.0.parts.registry.resolve(hook.flow, &hook.spec.alias, trigger.session_id.as_deref()).await?;
+        let order = Order { target, hook: Some(hook.clone()), trigger, claims, replay_of: None, parent: None };
         match self.execute(hook, order, answering(&hook.spec, headers)).await? {
             Answered::New(response) => Ok((Verdict::Accepted, response)),
             Answered::Again { response, execution, claim, same } => {

@@ -1,7 +1,7 @@
 //! Which models there are: a section `[models.<alias>]` of the configuration for each.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -213,6 +213,6 @@ impl Options {
     }
 }
 
-fn path_is_empty(path: &PathBuf) -> bool {
+fn path_is_empty(path: &Path) -> bool {
     path.as_os_str().is_empty()
 }

@@ -101,7 +101,8 @@ impl From<execution::Error> for Problem {
         match error {
             E::Full => Self::new(&OVERLOADED, text),
             E::Stopping => Self::new(&STOPPING, text),
-            E::TooMany(_) => Self::new(&RATE_LIMITED, text),
+            E::TooMany(_) | E::SessionFull(..) => Self::new(&RATE_LIMITED, text),
+            E::SessionBusy(_) => Self::new(&SESSION_BUSY, text),
             E::Unknown(_) | E::Forgotten(_) | E::UnknownRequest(_) | E::UnknownAlias(_) => Self::new(&NOT_FOUND, text),
             E::NotReplayable(..) => Self::new(&NOT_REPLAYABLE, text),
             E::Malformed(error) => error.into(),

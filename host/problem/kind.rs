@@ -57,6 +57,7 @@ kinds! {
     NOTHING_TO_ROLL_BACK: 409 "nothing-to-roll-back" "There is no earlier version" Caller false;
     NOT_REPLAYABLE: 409 "not-replayable" "The request cannot be replayed" Caller false;
     STILL_RUNNING: 409 "still-running" "The execution with this key is still running" Caller true;
+    SESSION_BUSY: 409 "session-busy" "The session has an execution under way" Caller true;
     EXECUTION_CANCELED: 409 "execution-canceled" "The execution was canceled" Caller false;
     DELIVERY_ENDED: 409 "delivery-ended" "The delivery has ended" Caller false;
     BODY_TOO_LARGE: 413 "body-too-large" "The body is too large" Caller false;

@@ -16,13 +16,15 @@ use crate::clock::Clock;
 use crate::engine::{self, Engine, Loaded};
 use crate::id::{self, BadName, Digest, FlowId, WorkspaceId};
 use crate::queue::Queue;
-use crate::store::{self, Alias, Flow, Page, Store, Version};
+use crate::store::{self, Alias, Canary, Flow, Page, Store, Version};
 
 mod compile;
 mod secrets;
+mod split;
 mod upload;
 
 pub use compile::Detail;
+use split::Split;
 pub use upload::Upload;
 
 /// The alias that hooks use unless they say otherwise.
@@ -147,7 +149,7 @@ struct Inner {
     engine: Engine,
     queue: Queue,
     clock: Clock,
-    resolved: Cache<(FlowId, Arc<str>), Arc<Target>>,
+    resolved: Cache<(FlowId, Arc<str>), Arc<Split>>,
     versions: Cache<(FlowId, Digest), Arc<Target>>,
     /// Counts the versions that were settled, so that those who wait for one can look again.
     settled: watch::Sender<u64>,
@@ -251,7 +253,7 @@ impl Registry {
 
     /// Removes a flow and its versions. [`Error::InUse`] while a hook or an unfinished execution needs it.
     pub async fn delete(&self, flow: &Flow) -> Result<(), Error> {
-        self.0.store.flow_delete(flow.id).await?;
+        self.0.store.flow_delete(flow.id, self.0.clock.now()).await?;
         self.forget(flow.id);
         Ok(())
     }
@@ -307,16 +309,33 @@ impl Registry {
         moved.ok_or_else(|| Error::NoEarlier(alias.to_owned()))
     }
 
-    /// What an alias stands for. Cached; every change through this registry is seen at once.
-    pub async fn resolve(&self, flow: FlowId, alias: &Arc<str>) -> Result<Arc<Target>, Error> {
+    /// Tries a version with so many of a hundred sessions of an alias; the others stay with what it stands for.
+    pub async fn try_out(&self, flow: FlowId, alias: &str, digest: Digest, percent: u8) -> Result<Alias, Error> {
+        let canary = Canary { digest, percent };
+        let tried = self.0.store.alias_try(flow, alias, canary, self.0.clock.now()).await?;
+        self.forget(flow);
+        match tried {
+            Some(alias) => Ok(alias),
+            None => match self.version(flow, digest).await? {
+                version if version.state == store::VersionState::Ready => Err(Error::UnknownAlias(alias.to_owned())),
+                version => Err(not_ready(&version)),
+            },
+        }
+    }
+
+    /// What an alias stands for, in a conversation if there is one: a session stays with one version as long as the alias
+    /// is not moved, and stays with the one that is tried when more sessions come to it. Cached; every change through this
+    /// registry is seen at once.
+    pub async fn resolve(&self, flow: FlowId, alias: &Arc<str>, session: Option<&str>) -> Result<Arc<Target>, Error> {
         let key = (flow, alias.clone());
         let found = self.0.resolved.get(&key, async {
             match self.0.store.alias_find(flow, alias).await? {
-                Some(alias) => self.target(flow, alias.digest).await.map(Some),
+                Some(alias) => self.split(flow, &alias).await.map(Some),
                 None => Ok(None),
             }
         });
-        found.await?.ok_or_else(|| Error::UnknownAlias(alias.to_string()))
+        let split = found.await?.ok_or_else(|| Error::UnknownAlias(alias.to_string()))?;
+        Ok(split.choose(flow, session).clone())
     }
 
     /// A given version of a flow, which must be ready. Cached like [`Registry::resolve`].
@@ -351,6 +370,14 @@ impl Registry {
                 () = self.0.clock.sleep_until(deadline) => return Ok(version),
             }
         }
+    }
+
+    async fn split(&self, flow: FlowId, alias: &Alias) -> Result<Arc<Split>, Error> {
+        let canary = match alias.canary {
+            Some(canary) => Some((canary.percent, self.target(flow, canary.digest).await?)),
+            None => None,
+        };
+        Ok(Arc::new(Split { main: self.target(flow, alias.digest).await?, canary }))
     }
 
     async fn target(&self, flow: FlowId, version: Digest) -> Result<Arc<Target>, Error> {

@@ -16,6 +16,8 @@ text_enum! {
     Blame {
         /// Whoever runs the receiver.
         Receiver = "receiver",
+        /// Whoever runs the OAuth2 token server that the receiver wants a token of.
+        TokenServer = "token_server",
         /// Whoever runs the proxy between it and this host.
         Proxy = "proxy",
         /// Whoever runs this host.

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::{Finish, NewMessage, Result, Status, Store, count, stored};
+use super::{Finish, NewMessage, Result, Speaker, Status, Store, count, stored};
 use crate::clock::Timestamp;
 use crate::id::{EventId, ExecutionId, FlowId, SubscriptionId, WorkspaceId};
 
@@ -228,14 +228,8 @@ pub(super) fn session_turn(
 ) -> Result<()> {
     let at = finish.at;
     let (Some(flow), Some(session)) = (about.flow, about.session) else { return Ok(()) };
-    let begun = c
-        .prepare_cached("SELECT 1 FROM sessions WHERE flow = ? AND session = ? AND ended_at IS NULL")?
-        .exists(params![flow, session])?;
-    if !begun {
-        let first_at = messages.first().map_or(at, |(_, first)| first.at.min(at));
-        session_begin(c, workspace, flow, session, first_at)?;
-        put(c, workspace, first_at, "session.started", about, &json!({}))?;
-    }
+    let first_at = messages.first().map_or(at, |(_, first)| first.at.min(at));
+    session_begin(c, workspace, about, first_at, &json!({}))?;
     c.prepare_cached(
         "UPDATE sessions SET last_at = max(last_at, ?), executions = executions + 1, cpu_us = cpu_us + ?,
            llm_calls = llm_calls + ?, llm_tokens = llm_tokens + ? WHERE flow = ? AND session = ?",
@@ -248,15 +242,51 @@ pub(super) fn session_turn(
         flow,
         session
     ])?;
-    for (seq, message) in messages {
-        let kind = if message.role == "user" { "session.message.received" } else { "session.message.sent" };
-        put(c, workspace, message.at, kind, about, &json!({"seq": seq}))?;
-    }
-    Ok(())
+    messages.iter().try_for_each(|(seq, message)| put_message(c, workspace, about, message, &json!({"seq": seq})))
 }
 
-/// Begins a conversation: with the first message there is, or with the first one after the end of the one before.
-fn session_begin(c: &Connection, workspace: WorkspaceId, flow: FlowId, session: &str, at: Timestamp) -> Result<()> {
+/// Tells of what a flow says in a conversation while it runs.
+pub(super) fn session_said(
+    c: &Connection,
+    workspace: WorkspaceId,
+    about: About<'_>,
+    (seq, message): (u64, &NewMessage),
+    speaker: &Speaker,
+) -> Result<()> {
+    let mut facts = json!(speaker);
+    session_begin(c, workspace, about, message.at, &facts)?;
+    c.prepare_cached("UPDATE sessions SET last_at = max(last_at, ?) WHERE flow = ? AND session = ?")?
+        .execute(params![message.at, about.flow, about.session])?;
+    facts["seq"] = seq.into();
+    put_message(c, workspace, about, message, &facts)
+}
+
+fn put_message(
+    c: &Connection,
+    workspace: WorkspaceId,
+    about: About<'_>,
+    message: &NewMessage,
+    facts: &Value,
+) -> Result<()> {
+    let kind = match &*message.role {
+        "user" => "session.message.received",
+        "assistant" => "session.message.sent",
+        // What a flow notes for itself is said to nobody.
+        _ => return Ok(()),
+    };
+    put(c, workspace, message.at, kind, about, facts)
+}
+
+/// Begins a conversation that has not begun: with the first message there is, or with the first one after the end of the
+/// one before.
+fn session_begin(c: &Connection, workspace: WorkspaceId, about: About<'_>, at: Timestamp, facts: &Value) -> Result<()> {
+    let About { flow, session, .. } = about;
+    let begun = c
+        .prepare_cached("SELECT 1 FROM sessions WHERE flow = ? AND session = ? AND ended_at IS NULL")?
+        .exists(params![flow, session])?;
+    if begun {
+        return Ok(());
+    }
     c.prepare_cached(
         "INSERT INTO sessions (flow, session, workspace, started_at, last_at, first_message, executions, cpu_us)
          VALUES (?1, ?2, ?3, ?4, ?4, 1, 0, 0)
@@ -264,7 +294,7 @@ fn session_begin(c: &Connection, workspace: WorkspaceId, flow: FlowId, session: 
            llm_calls = 0, llm_tokens = 0",
     )?
     .execute(params![flow, session, workspace, at])?;
-    Ok(())
+    put(c, workspace, at, "session.started", about, facts)
 }
 
 /// Ends a conversation that has not ended.

@@ -111,6 +111,10 @@ pub struct Execution {
     pub session: Option<String>,
     /// What it has the trigger of again.
     pub replay_of: Option<Origin>,
+    /// The execution that called it.
+    pub parent: Option<ExecutionId>,
+    /// How many callers stand above it.
+    pub depth: u32,
     /// When it was accepted.
     pub created_at: Timestamp,
     /// When its last attempt began.
@@ -177,17 +181,19 @@ pub struct ExecutionFilter {
     pub statuses: Vec<Status>,
     /// Only of this session.
     pub session: Option<String>,
+    /// Only those that this one called.
+    pub parent: Option<ExecutionId>,
 }
 
 pub(super) const SLIM: &str = "id, workspace, flow, hook, version, status, reason, mode, attempt, session, replay_of, created_at, \
                     started_at, finished_at, deadline_ms, cpu_us, memory_bytes, callback, llm_calls, llm_input_tokens, \
-                    llm_output_tokens, llm_cached_tokens, llm_micro_usd";
+                    llm_output_tokens, llm_cached_tokens, llm_micro_usd, parent, depth";
 
 /// The columns of one whole execution: what a list leaves out comes last.
 pub(super) const WIDE: &str = "outcome, trigger, body";
 
 /// The place of the first column after the slim ones.
-pub(super) const AFTER_SLIM: usize = 23;
+pub(super) const AFTER_SLIM: usize = 25;
 
 /// The place of the column `sealed` after all these.
 pub(super) const SEALED: usize = AFTER_SLIM + 3;
@@ -200,16 +206,17 @@ impl Store {
         workspace: WorkspaceId,
         id: ExecutionId,
         at: Timestamp,
+        reason: &'static str,
         outcome: String,
         trigger_kept: Option<String>,
     ) -> Result<Option<(Status, bool)>> {
         self.write(move |c| {
             let mut update = c.prepare_cached(
-                "UPDATE executions SET status = 'canceled', reason = 'canceled', finished_at = ?, outcome = ?
+                "UPDATE executions SET status = 'canceled', reason = ?, finished_at = ?, outcome = ?
                  WHERE workspace = ? AND id = ? AND status IN ('queued', 'waiting') RETURNING flow, session",
             )?;
             let canceled = update
-                .query_row(params![at, outcome, workspace, id], |row| {
+                .query_row(params![reason, at, outcome, workspace, id], |row| {
                     Ok((row.get(0)?, row.get::<_, Option<String>>(1)?))
                 })
                 .optional()?;
@@ -243,7 +250,11 @@ impl Store {
         page: Page<id::Execution>,
     ) -> Result<Vec<Execution>> {
         self.read(move |c| {
-            let by = if filter.hook.is_some() { "INDEXED BY executions_by_hook" } else { "" };
+            let by = match (&filter.hook, &filter.parent) {
+                (_, Some(_)) => "INDEXED BY executions_by_parent",
+                (Some(_), None) => "INDEXED BY executions_by_hook",
+                (None, None) => "",
+            };
             let mut sql = format!("SELECT {SLIM} FROM executions {by} WHERE workspace = ? AND id < ?");
             let bound = page.bound();
             let mut values: Vec<&dyn ToSql> = vec![&workspace, &bound];
@@ -254,6 +265,10 @@ impl Store {
             if let Some(hook) = &filter.hook {
                 sql += " AND hook = ?";
                 values.push(hook);
+            }
+            if let Some(parent) = &filter.parent {
+                sql += " AND parent = ?";
+                values.push(parent);
             }
             if let Some(session) = &filter.session {
                 sql += " AND session = ?";
@@ -354,6 +369,19 @@ impl Store {
         .await
     }
 
+    /// The executions of sessions that are not final and came in by a hook, in order: flow, session, and whether they have begun.
+    pub async fn sessions_unfinished(&self) -> Result<Vec<(FlowId, String, ExecutionId, bool)>> {
+        self.read(|c| {
+            let mut select = c.prepare_cached(
+                "SELECT flow, session, id, attempt > 0 FROM executions INDEXED BY executions_unfinished
+                 WHERE finished_at IS NULL AND session IS NOT NULL AND hook IS NOT NULL ORDER BY id",
+            )?;
+            let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
     /// How many executions are not final, by status.
     pub async fn executions_unfinished(&self) -> Result<Vec<(Status, u64)>> {
         self.read(|c| {
@@ -395,6 +423,8 @@ pub(super) fn slim(row: &Row<'_>) -> rusqlite::Result<Execution> {
             cached_tokens: count(row.get(21)?),
             micro_usd: count(row.get(22)?),
         },
+        parent: row.get(23)?,
+        depth: row.get(24)?,
         outcome: None,
         trigger: String::new(),
         body: Bytes::new(),

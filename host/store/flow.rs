@@ -3,9 +3,12 @@
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde_json::json;
 
-use super::{Error, Page, Result, Store, count, stored, taken, text_enum};
+use super::{Error, Page, Result, Store, count, departed, stored, taken, text_enum};
 use crate::clock::Timestamp;
 use crate::id::{self, Digest, FlowId, WorkspaceId};
+
+/// The columns of an alias, as `alias` reads them.
+const ALIAS: &str = "name, digest, history, updated_at, canary, canary_percent";
 
 /// Digests that an alias remembers for rollback.
 const ALIAS_HISTORY_MAX: usize = 20;
@@ -84,8 +87,19 @@ pub struct Alias {
     pub digest: Digest,
     /// What it stood for before, oldest first.
     pub history: Vec<Digest>,
+    /// What is tried beside it.
+    pub canary: Option<Canary>,
     /// When it was last moved.
     pub updated_at: Timestamp,
+}
+
+/// A version that is tried with a part of an alias's sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Canary {
+    /// The version.
+    pub digest: Digest,
+    /// How many sessions of a hundred, 1 to 99.
+    pub percent: u8,
 }
 
 const FLOW: &str = "id, workspace, name, config, grants, reuse_max, created_at, updated_at";
@@ -171,8 +185,9 @@ impl Store {
     }
 
     /// Removes a flow with its versions, aliases, sessions and state. [`Error::InUse`] while a hook uses it or an
-    /// execution of it is not finished. Executions that are finished stay until they are too old.
-    pub async fn flow_delete(&self, id: FlowId) -> Result<()> {
+    /// execution of it is not finished. Executions that are finished stay until they are too old, and so do messages while
+    /// the workspace has anybody to tell of them.
+    pub async fn flow_delete(&self, id: FlowId, at: Timestamp) -> Result<()> {
         let _components = self.0.components.lock().await;
         let digests = self
             .write(move |c| {
@@ -193,11 +208,17 @@ impl Store {
                     .prepare_cached("DELETE FROM versions WHERE flow = ? RETURNING digest")?
                     .query_map([id], |row| row.get(0))?
                     .collect::<rusqlite::Result<Vec<Digest>>>()?;
-                for table in ["aliases", "messages", "state", "flow_secrets", "keyvalue", "keyvalue_kept", "llm_usage"]
-                {
+                for table in ["aliases", "state", "flow_secrets", "keyvalue", "keyvalue_kept", "llm_usage"] {
                     c.prepare_cached(&format!("DELETE FROM {table} WHERE flow = ?"))?.execute([id])?;
                 }
-                c.prepare_cached("DELETE FROM flows WHERE id = ?")?.execute([id])?;
+                let gone = c
+                    .prepare_cached("DELETE FROM flows WHERE id = ? RETURNING workspace, name")?
+                    .query_row([id], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))
+                    .optional()?;
+                let kept = gone.map_or(Ok(false), |(workspace, name)| departed::keep(c, workspace, id, &name, at))?;
+                if !kept {
+                    departed::forget(c, id, u32::MAX)?;
+                }
                 unreferenced(c, digests)
             })
             .await?;
@@ -236,7 +257,13 @@ impl Store {
             ])?;
             let subject = [&new.flow.as_bytes()[..], digest.as_bytes()].concat();
             super::job::put(c, new.job, new.workspace, &subject, new.created_at)?;
-            tell(c, "flow.version.created", new.flow, &json!({"version": digest}), new.created_at)?;
+            tell(
+                c,
+                "flow.version.created",
+                new.flow,
+                &json!({"version": digest, "size_bytes": size_bytes}),
+                new.created_at,
+            )?;
             let version = version_find(c, new.flow, digest)?;
             Ok((version.ok_or(Error::Corrupt("version"))?, true))
         })
@@ -270,14 +297,23 @@ impl Store {
     ) -> Result<()> {
         self.write(move |c| {
             super::job::done(c, &lease)?;
-            c.prepare_cached("UPDATE versions SET state = ?, detail = ? WHERE flow = ? AND digest = ?")?
-                .execute(params![state, detail, flow, digest])?;
+            let facts = c
+                .prepare_cached(
+                    "UPDATE versions SET state = ?, detail = ? WHERE flow = ? AND digest = ?
+                     RETURNING size_bytes, detail ->> '$.failure'",
+                )?
+                .query_row(params![state, detail, flow, digest], |row| {
+                    let (size_bytes, failure): (i64, Option<String>) = (row.get(0)?, row.get(1)?);
+                    Ok(json!({"version": digest, "size_bytes": size_bytes, "failure": failure}))
+                })
+                .optional()?;
+            let Some(facts) = facts else { return Ok(()) };
             let kind = match state {
                 VersionState::Compiling => return Ok(()),
                 VersionState::Ready => "flow.version.ready",
                 VersionState::Failed => "flow.version.failed",
             };
-            tell(c, kind, flow, &json!({"version": digest}), at)
+            tell(c, kind, flow, &facts, at)
         })
         .await
     }
@@ -289,7 +325,7 @@ impl Store {
         let (found, digests) = self
             .write(move |c| {
                 let alias = c
-                    .prepare_cached("SELECT name FROM aliases WHERE flow = ? AND digest = ?")?
+                    .prepare_cached("SELECT name FROM aliases WHERE flow = ?1 AND (digest = ?2 OR canary = ?2)")?
                     .query_row(params![flow, digest], |row| row.get::<_, String>(0))
                     .optional()?;
                 if let Some(alias) = alias {
@@ -337,16 +373,31 @@ impl Store {
             }
             let surplus = history.len().saturating_sub(ALIAS_HISTORY_MAX);
             history.drain(..surplus);
-            alias_put(c, flow, Alias { name, digest, history, updated_at: at }).map(Some)
+            alias_put(c, flow, Alias { name, digest, history, canary: None, updated_at: at }).map(Some)
         })
         .await
     }
 
-    /// Moves an alias back to what it stood for before and is still there. None when there is nothing to go back to.
+    /// Tries a version with a part of an alias's sessions. None when the version is not ready or there is no such alias.
+    pub async fn alias_try(&self, flow: FlowId, name: &str, canary: Canary, at: Timestamp) -> Result<Option<Alias>> {
+        let name = name.to_owned();
+        self.write(move |c| {
+            let tried = version_find(c, flow, canary.digest)?;
+            let ready = tried.is_some_and(|version| version.state == VersionState::Ready);
+            let Some(alias) = alias_find(c, flow, &name)?.filter(|_| ready) else { return Ok(None) };
+            alias_put(c, flow, Alias { canary: Some(canary), updated_at: at, ..alias }).map(Some)
+        })
+        .await
+    }
+
+    /// Ends what is tried with a part of an alias's sessions, or else moves it back to what it stood for before and is still there. None when there is nothing to go back to.
     pub async fn alias_rollback(&self, flow: FlowId, name: &str, at: Timestamp) -> Result<Option<Alias>> {
         let name = name.to_owned();
         self.write(move |c| {
             let Some(mut alias) = alias_find(c, flow, &name)? else { return Ok(None) };
+            if alias.canary.take().is_some() {
+                return alias_put(c, flow, Alias { updated_at: at, ..alias }).map(Some);
+            }
             while let Some(digest) = alias.history.pop() {
                 let ready = version_find(c, flow, digest)?.is_some_and(|version| version.state == VersionState::Ready);
                 if ready {
@@ -367,8 +418,7 @@ impl Store {
     /// All aliases of a flow, by name.
     pub async fn aliases(&self, flow: FlowId) -> Result<Vec<Alias>> {
         self.read(move |c| {
-            let mut select =
-                c.prepare_cached("SELECT name, digest, history, updated_at FROM aliases WHERE flow = ? ORDER BY name")?;
+            let mut select = c.prepare_cached(&format!("SELECT {ALIAS} FROM aliases WHERE flow = ? ORDER BY name"))?;
             Ok(select.query_map([flow], alias)?.collect::<rusqlite::Result<_>>()?)
         })
         .await
@@ -414,8 +464,8 @@ fn version_find(c: &Connection, flow: FlowId, digest: Digest) -> Result<Option<V
 }
 
 fn alias_find(c: &Connection, flow: FlowId, name: &str) -> Result<Option<Alias>> {
-    let sql = "SELECT name, digest, history, updated_at FROM aliases WHERE flow = ? AND name = ?";
-    Ok(c.prepare_cached(sql)?.query_row(params![flow, name], alias).optional()?)
+    let sql = format!("SELECT {ALIAS} FROM aliases WHERE flow = ? AND name = ?");
+    Ok(c.prepare_cached(&sql)?.query_row(params![flow, name], alias).optional()?)
 }
 
 fn alias_put(c: &Connection, flow: FlowId, alias: Alias) -> Result<Alias> {
@@ -425,10 +475,17 @@ fn alias_put(c: &Connection, flow: FlowId, alias: Alias) -> Result<Alias> {
         tell(c, "flow.promoted", flow, &facts, alias.updated_at)?;
     }
     let history = alias.history.iter().flat_map(|digest| *digest.as_bytes()).collect::<Vec<u8>>();
-    c.prepare_cached(
-        "INSERT OR REPLACE INTO aliases (flow, name, digest, history, updated_at) VALUES (?, ?, ?, ?, ?)",
-    )?
-    .execute(params![flow, alias.name, alias.digest, history, alias.updated_at])?;
+    let (canary, percent) = (alias.canary.map(|one| one.digest), alias.canary.map_or(0, |one| one.percent));
+    let sql = format!("INSERT OR REPLACE INTO aliases (flow, {ALIAS}) VALUES (?, ?, ?, ?, ?, ?, ?)");
+    c.prepare_cached(&sql)?.execute(params![
+        flow,
+        alias.name,
+        alias.digest,
+        history,
+        alias.updated_at,
+        canary,
+        percent
+    ])?;
     Ok(alias)
 }
 
@@ -463,6 +520,11 @@ fn alias(row: &Row<'_>) -> rusqlite::Result<Alias> {
         name: row.get(0)?,
         digest: row.get(1)?,
         history: digests.iter().map(|bytes| Digest::from_bytes(*bytes)).collect(),
+        canary: canary(row.get(4)?, row.get(5)?),
         updated_at: row.get(3)?,
     })
+}
+
+fn canary(digest: Option<Digest>, percent: u8) -> Option<Canary> {
+    Some(Canary { digest: digest?, percent })
 }

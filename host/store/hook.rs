@@ -135,13 +135,16 @@ impl Store {
     /// Removes a hook and what waits for its callback; of very much, the rest follows. False when there is none.
     pub async fn hook_delete(&self, workspace: WorkspaceId, id: HookId, at: Timestamp) -> Result<bool> {
         self.write(move |c| {
-            let mut delete = c.prepare_cached("DELETE FROM hooks WHERE workspace = ? AND id = ?")?;
-            let found = delete.execute(params![workspace, id])? == 1;
-            if found {
+            let mut delete = c.prepare_cached("DELETE FROM hooks WHERE workspace = ? AND id = ? RETURNING path_id")?;
+            let gone = delete.query_row(params![workspace, id], |row| row.get::<_, Option<String>>(0)).optional()?;
+            if let Some(path_id) = &gone {
+                if let Some(path_id) = path_id {
+                    super::departed::keep(c, workspace, id, path_id, at)?;
+                }
                 super::target::remove(c, workspace, Target::Hook(id), at)?;
                 c.prepare_cached("DELETE FROM requests WHERE hook = ?")?.execute([id])?;
             }
-            Ok(found)
+            Ok(gone.is_some())
         })
         .await
     }

@@ -101,6 +101,19 @@ impl Store {
         self.write(move |c| done(c, &lease)).await
     }
 
+    /// Makes a job ready at `at` that nobody has and that would be ready only later. One that is not there is no harm.
+    pub async fn job_hasten(&self, kind: &'static str, subject: &[u8], at: Timestamp) -> Result<()> {
+        let subject = subject.to_owned();
+        self.write(move |c| {
+            let mut update = c.prepare_cached(
+                "UPDATE jobs SET ready_at = ?1 WHERE subject = ?2 AND kind = ?3 AND owner IS NULL AND ready_at > ?1",
+            )?;
+            update.execute(params![at, subject, kind])?;
+            Ok(())
+        })
+        .await
+    }
+
     /// Gives a job back, to be ready at `at`.
     pub async fn job_again(&self, lease: Lease, at: Timestamp) -> Result<()> {
         self.write(move |c| again(c, &lease, at)).await

@@ -28,6 +28,15 @@ pub struct Idempotency {
     pub lasts: Option<Duration>,
 }
 
+/// The execution that called another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parent {
+    /// Its id.
+    pub execution: ExecutionId,
+    /// How many callers stand above it.
+    pub depth: u32,
+}
+
 /// An execution that begins.
 #[derive(Debug, Clone)]
 pub struct NewExecution {
@@ -47,6 +56,8 @@ pub struct NewExecution {
     pub session: Option<String>,
     /// What it has the trigger of again.
     pub replay_of: Option<Origin>,
+    /// Who called it; none when a trigger made it.
+    pub parent: Option<Parent>,
     /// Now.
     pub created_at: Timestamp,
     /// Milliseconds that an attempt may take.
@@ -66,8 +77,8 @@ pub struct NewExecution {
 /// Who runs an accepted execution.
 #[derive(Debug, Clone, Copy)]
 pub enum Start {
-    /// Whoever claims the job of this kind.
-    Queued(&'static str),
+    /// Whoever claims the job of this kind, from this time on.
+    Queued(&'static str, Timestamp),
     /// The caller, at once, as the first attempt. After a crash it is whoever claims the job of this kind.
     Here {
         /// The kind of the job.
@@ -175,9 +186,9 @@ impl Store {
             }
             let subject = new.id.as_bytes();
             match start {
-                Start::Queued(job) => {
+                Start::Queued(job, ready_at) => {
                     insert(c, &new, Status::Queued, 0, None, None)?;
-                    super::job::put(c, job, new.workspace, subject, new.created_at)?;
+                    super::job::put(c, job, new.workspace, subject, ready_at)?;
                     Ok(Accepted::New(None))
                 }
                 Start::Here { job, owner, until } => {
@@ -189,6 +200,31 @@ impl Store {
             }
         };
         self.0.writer.write_or_busy(accept).await
+    }
+
+    /// Changes the trigger of an execution that has not begun, and makes the claims of the request that wants it, which `new`
+    /// has beside the execution's id. None when it has begun, is sealed, or `change` does not want to.
+    pub async fn execution_merge(
+        &self,
+        new: NewExecution,
+        change: impl FnOnce(&str) -> Option<String> + Send + 'static,
+    ) -> Result<Option<Accepted>> {
+        self.write(move |c| {
+            let mut select = c.prepare_cached(
+                "SELECT trigger FROM executions
+                 WHERE workspace = ? AND id = ? AND status = 'queued' AND attempt = 0 AND sealed = 0",
+            )?;
+            let trigger: Option<String> =
+                select.query_row(params![new.workspace, new.id], |row| row.get(0)).optional()?;
+            let Some(changed) = trigger.and_then(|trigger| change(&trigger)) else { return Ok(None) };
+            if let Some(seen) = claim(c, &new)? {
+                return Ok(Some(seen));
+            }
+            let mut update = c.prepare_cached("UPDATE executions SET trigger = ? WHERE workspace = ? AND id = ?")?;
+            update.execute(params![changed, new.workspace, new.id])?;
+            Ok(Some(Accepted::New(None)))
+        })
+        .await
     }
 
     /// Records an execution that has begun and ended without being accepted first. Returns before it is durable; waits
@@ -307,8 +343,8 @@ fn insert(
     c.prepare_cached(
         "INSERT INTO executions (id, workspace, flow, hook, version, status, reason, mode, attempt, session, replay_of,
            created_at, started_at, finished_at, deadline_ms, cpu_us, memory_bytes, callback, outcome, trigger, body, sealed,
-           llm_calls, llm_input_tokens, llm_output_tokens, llm_cached_tokens, llm_micro_usd)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+           llm_calls, llm_input_tokens, llm_output_tokens, llm_cached_tokens, llm_micro_usd, parent, depth)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?
     .execute(params![
         new.id,
@@ -338,6 +374,8 @@ fn insert(
         stored(llm.output_tokens),
         stored(llm.cached_tokens),
         stored(llm.micro_usd),
+        new.parent.map(|parent| parent.execution),
+        new.parent.map_or(0, |parent| parent.depth + 1),
     ])?;
     Ok(())
 }

@@ -8,13 +8,13 @@ use super::{Result, Store};
 use crate::clock::Timestamp;
 
 /// Rows looked at in one step. History is in order of age, so the oldest rows are the first ones.
-const ROWS_PER_STEP: u32 = 500;
+pub(super) const ROWS_PER_STEP: u32 = 500;
 
 /// When a key was claimed that has no end of its own.
 const KEY_AGE: &str = "iif(expires_at IS NULL, created_at, NULL)";
 
 /// The last event that has been told to everybody, by the reader and to those that are behind.
-const TOLD: &str = "(SELECT min(coalesce(max(seq - (subscription IS NOT NULL)), 0),
+pub(super) const TOLD: &str = "(SELECT min(coalesce(max(seq - (subscription IS NOT NULL)), 0),
     coalesce((SELECT min(seq) FROM behind), 0x7fffffffffffffff)) FROM cursors WHERE name = 'dispatch')";
 
 /// What is told reads what it tells of, which may have happened somewhat before.
@@ -48,12 +48,14 @@ pub struct Swept {
     pub requests: usize,
     /// Events.
     pub events: usize,
+    /// Flows and hooks that are gone, and what was said in conversations of such flows.
+    pub departed: usize,
 }
 
 impl Swept {
     /// True when there may be more to remove.
     pub fn is_full(&self) -> bool {
-        [self.executions, self.deliveries, self.keys, self.requests, self.events]
+        [self.executions, self.deliveries, self.keys, self.requests, self.events, self.departed]
             .iter()
             .any(|n| *n >= ROWS_PER_STEP as usize / 2)
     }
@@ -83,6 +85,7 @@ impl Store {
                 .execute(params![retention.now, ROWS_PER_STEP])?;
             let requests = oldest(c, "requests", "seq", "at", retention.requests_before)?;
             let events = oldest_events(c, retention.events_before)?;
+            let departed = super::departed::sweep(c, retention.events_before)?;
             c.prepare_cached("PRAGMA incremental_vacuum(64)")?.query_map([], |_| Ok(()))?.for_each(drop);
             Ok(Swept {
                 executions: executions.len(),
@@ -90,6 +93,7 @@ impl Store {
                 keys,
                 requests: requests.len(),
                 events,
+                departed,
             })
         })
         .await

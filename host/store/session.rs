@@ -1,10 +1,12 @@
 //! What a conversation remembers: messages and state, both of one flow and one session id.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
+use serde::Serialize;
 
+use super::event::{self, About};
 use super::{Result, Store, count, stored};
 use crate::clock::Timestamp;
-use crate::id::FlowId;
+use crate::id::{ExecutionId, FlowId, HookId};
 
 /// Bytes of messages that one read brings into memory.
 const MESSAGES_BYTES_MAX: usize = 4 << 20;
@@ -35,6 +37,20 @@ pub struct NewMessage {
     pub text: String,
     /// JSON beside the words.
     pub data: Option<String>,
+}
+
+/// The execution in which a flow adds a message, which may be on record only when it is over.
+#[derive(Debug, Clone, Serialize)]
+pub struct Speaker {
+    /// Its id.
+    #[serde(skip)]
+    pub execution: ExecutionId,
+    /// Where its trigger came in.
+    pub hook: Option<HookId>,
+    /// Who triggered it.
+    pub user_id: Option<String>,
+    /// Whether nobody is told what was said.
+    pub confidential: bool,
 }
 
 /// A value of a session's state.
@@ -95,10 +111,25 @@ impl Store {
         .await
     }
 
-    /// Adds a message and returns its number.
-    pub async fn session_append(&self, flow: FlowId, session: &str, message: NewMessage) -> Result<u64> {
+    /// Adds a message that a flow says for itself or for its user, tells of it, and returns its number.
+    pub async fn session_append(
+        &self,
+        flow: FlowId,
+        session: &str,
+        message: NewMessage,
+        speaker: Speaker,
+    ) -> Result<u64> {
         let session = session.to_owned();
-        self.write(move |c| append(c, flow, &session, &message)).await
+        self.write(move |c| {
+            let seq = append(c, flow, &session, &message)?;
+            let mut select = c.prepare_cached("SELECT workspace FROM flows WHERE id = ?")?;
+            if let Some(workspace) = select.query_row([flow], |row| row.get(0)).optional()? {
+                let about = About { flow: Some(flow), execution: Some(speaker.execution), session: Some(&session) };
+                event::session_said(c, workspace, about, (seq, &message), &speaker)?;
+            }
+            Ok(seq)
+        })
+        .await
     }
 
     /// A value of the state.

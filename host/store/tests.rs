@@ -53,6 +53,11 @@ async fn house() -> House {
 }
 
 impl House {
+    fn speaker(&self) -> Speaker {
+        let new = self.execution();
+        Speaker { execution: new.id, hook: new.hook, user_id: None, confidential: false }
+    }
+
     fn execution(&self) -> NewExecution {
         NewExecution {
             id: ExecutionId::at(NOW.unix_ms_unsigned()),
@@ -63,6 +68,7 @@ impl House {
             mode: "async",
             session: Some("s1".into()),
             replay_of: None,
+            parent: None,
             created_at: NOW,
             deadline_ms: 30_000,
             callback: None,
@@ -76,7 +82,7 @@ impl House {
     async fn accepted(&self) -> ExecutionId {
         let new = self.execution();
         let id = new.id;
-        assert_eq!(self.store.execution_accept(new, Start::Queued(RUN)).await.unwrap(), Accepted::New(None));
+        assert_eq!(self.store.execution_accept(new, Start::Queued(RUN, NOW)).await.unwrap(), Accepted::New(None));
         id
     }
 
@@ -243,15 +249,15 @@ async fn a_key_names_one_execution() {
     let house = house().await;
     let with = |claims: &[Idempotency]| NewExecution { claims: claims.to_vec(), ..house.execution() };
     let first = with(&[claim(1)]);
-    house.store.execution_accept(first.clone(), Start::Queued(RUN)).await.unwrap();
+    house.store.execution_accept(first.clone(), Start::Queued(RUN, NOW)).await.unwrap();
     for (fingerprint, same) in [([2; 32], true), ([3; 32], false)] {
         let again = with(&[Idempotency { fingerprint, ..claim(1) }]);
-        let accepted = house.store.execution_accept(again.clone(), Start::Queued(RUN)).await.unwrap();
+        let accepted = house.store.execution_accept(again.clone(), Start::Queued(RUN, NOW)).await.unwrap();
         assert_eq!(accepted, Accepted::Seen { execution: first.id, claim: 0, same });
         assert!(house.store.execution_find(house.workspace, again.id).await.unwrap().is_none());
     }
     let elsewhere = NewExecution { hook: Some(HookId::from_bytes([2; 16])), ..with(&[claim(1)]) };
-    let accepted = house.store.execution_accept(elsewhere, Start::Queued(RUN)).await.unwrap();
+    let accepted = house.store.execution_accept(elsewhere, Start::Queued(RUN, NOW)).await.unwrap();
     assert_eq!(accepted, Accepted::New(None), "a key belongs to its hook");
 }
 
@@ -261,7 +267,7 @@ async fn claims_are_made_all_together_or_not_at_all() {
     let accept = |claims: &[Idempotency]| {
         let new = NewExecution { claims: claims.to_vec(), ..house.execution() };
         let id = new.id;
-        let accepted = house.store.execution_accept(new, Start::Queued(RUN));
+        let accepted = house.store.execution_accept(new, Start::Queued(RUN, NOW));
         async move { (id, accepted.await.unwrap()) }
     };
     let (first, _) = accept(&[claim(1), claim(2)]).await;
@@ -278,7 +284,7 @@ async fn a_claim_may_end_with_the_failure_of_its_execution() {
         claims: vec![Idempotency { until_failure: true, ..claim }],
         ..house.execution()
     };
-    let accept = async |new: NewExecution| house.store.execution_accept(new, Start::Queued(RUN)).await.unwrap();
+    let accept = async |new: NewExecution| house.store.execution_accept(new, Start::Queued(RUN, NOW)).await.unwrap();
     for status in [Status::Failed, Status::TimedOut, Status::Canceled, Status::Succeeded] {
         let key = claim(status as u8);
         let first = retried(key.clone());
@@ -305,7 +311,7 @@ async fn a_key_lasts_as_long_as_it_says_and_others_as_keys_do() {
     let house = house().await;
     let lasting = Idempotency { lasts: Some(Duration::from_secs(600)), ..claim(1) };
     let first = NewExecution { claims: vec![lasting.clone(), claim(2)], ..house.execution() };
-    house.store.execution_accept(first, Start::Queued(RUN)).await.unwrap();
+    house.store.execution_accept(first, Start::Queued(RUN, NOW)).await.unwrap();
     let swept = |keys_before, now| {
         let retention =
             Retention { executions_before: NOW, keys_before, requests_before: NOW, events_before: NOW, now };
@@ -346,7 +352,7 @@ async fn another_attempt_waits_for_its_time() {
 #[tokio::test]
 async fn only_what_nobody_runs_is_canceled_in_the_store() {
     let house = house().await;
-    let cancel = |id| house.store.execution_cancel(house.workspace, id, later(1), "{}".into(), None);
+    let cancel = |id| house.store.execution_cancel(house.workspace, id, later(1), "canceled", "{}".into(), None);
     let queued = house.accepted().await;
     assert_eq!(cancel(queued).await.unwrap(), Some((Status::Canceled, true)));
     assert_eq!(cancel(queued).await.unwrap(), Some((Status::Canceled, false)));
@@ -405,10 +411,10 @@ async fn what_is_in_use_is_not_removed() {
     let refused = house.store.version_delete(house.flow, digest).await;
     assert!(matches!(refused, Err(Error::InUse(why)) if why.contains("`live`")));
     let hook = house.hook("orders").await;
-    let refused = house.store.flow_delete(house.flow).await;
+    let refused = house.store.flow_delete(house.flow, NOW).await;
     assert!(matches!(refused, Err(Error::InUse(why)) if why.contains("orders")));
     house.store.hook_delete(house.workspace, hook.id, NOW).await.unwrap();
-    house.store.flow_delete(house.flow).await.unwrap();
+    house.store.flow_delete(house.flow, NOW).await.unwrap();
     assert!(!house.store.component_path(&digest).exists());
 }
 
@@ -550,7 +556,7 @@ async fn a_session_keeps_messages_in_order_and_state_by_version() {
     let (store, flow) = (&house.store, house.flow);
     for n in 1..=5 {
         let message = NewMessage { at: NOW, role: "user".into(), text: n.to_string(), data: None };
-        assert_eq!(store.session_append(flow, "s", message).await.unwrap(), n);
+        assert_eq!(store.session_append(flow, "s", message, house.speaker()).await.unwrap(), n);
     }
     let texts = |messages: Vec<Message>| messages.into_iter().map(|m| m.text).collect::<String>();
     assert_eq!(texts(store.session_messages(flow, "s", 2, None).await.unwrap()), "45");

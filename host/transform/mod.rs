@@ -214,7 +214,7 @@ impl Transforms {
     ) -> Result<(Arc<registry::Target>, Arc<Loaded>), registry::Error> {
         let registry = &self.0.registry;
         let flow = registry.flow(workspace, &transform.flow).await?;
-        let target = registry.resolve(flow.id, &Arc::from(transform.alias.as_str())).await?;
+        let target = registry.resolve(flow.id, &Arc::from(transform.alias.as_str()), None).await?;
         let loaded = registry.load(target.version).await?;
         Ok((target, loaded))
     }

@@ -15,8 +15,10 @@ use url::Url;
 
 pub(crate) mod mute;
 pub(crate) mod postbox;
+pub(crate) mod project;
 pub(crate) mod receiver;
 pub(crate) mod reflector;
+pub(crate) mod registry;
 
 /// Long enough for anything that works, on a machine that is busy with other tests.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);

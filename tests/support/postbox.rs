@@ -13,6 +13,7 @@ use super::PATIENCE;
 pub(crate) struct Postbox {
     pub(crate) url: String,
     turned_away: Arc<AtomicUsize>,
+    away: Arc<AtomicUsize>,
     mails: Mutex<mpsc::Receiver<Mail>>,
 }
 
@@ -31,10 +32,11 @@ impl Postbox {
         let url = format!("smtp://{}", listener.local_addr().unwrap());
         let turned_away = Arc::new(AtomicUsize::new(0));
         let (sender, mails) = mpsc::channel(64);
-        let count = turned_away.clone();
+        let away = Arc::new(AtomicUsize::new(away));
+        let (count, until) = (turned_away.clone(), away.clone());
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
-                if count.load(Ordering::SeqCst) < away {
+                if count.load(Ordering::SeqCst) < until.load(Ordering::SeqCst) {
                     count.fetch_add(1, Ordering::SeqCst);
                     let _ = stream.write_all(b"421 away\r\n").await;
                     continue;
@@ -43,11 +45,16 @@ impl Postbox {
                 tokio::spawn(async move { talk(stream, sender).await });
             }
         });
-        Self { url, turned_away, mails: Mutex::new(mails) }
+        Self { url, turned_away, away, mails: Mutex::new(mails) }
     }
 
     pub(crate) fn turned_away(&self) -> usize {
         self.turned_away.load(Ordering::SeqCst)
+    }
+
+    /// Takes mail from now on.
+    pub(crate) fn open(&self) {
+        self.away.store(0, Ordering::SeqCst);
     }
 
     /// The next mail.

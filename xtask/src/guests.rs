@@ -17,7 +17,7 @@ const RELEASE: &[&str] = &["build", "--release", "--locked", "--target", TARGET]
 /// Builds all of them.
 pub(crate) fn build() -> Result<()> {
     target()?;
-    for folder in ["guests", "examples", "guests/templates/cargo"] {
+    for folder in ["guests", "examples"] {
         run(guest_cargo(folder, RELEASE))?;
     }
     let component = cargo_component()?;

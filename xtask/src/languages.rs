@@ -13,7 +13,12 @@ use crate::run::{root, run};
 use crate::senders::{node, python};
 
 /// Sources and the names of their components, which land in `target/components`.
-const GUESTS: &[(&str, &str)] = &[("guests/tour/tour.ts", "tour_js"), ("guests/tour/tour.py", "tour_py")];
+const GUESTS: &[(&str, &str)] = &[
+    ("guests/tour/tour.ts", "tour_js"),
+    ("guests/tour/tour.py", "tour_py"),
+    ("guests/tour/agent.ts", "agent_js"),
+    ("guests/tour/agent.py", "agent_py"),
+];
 const EXAMPLES: &[(&str, &str)] =
     &[("examples/slack-command/flow.ts", "slack-command"), ("examples/push-summary/flow.py", "push-summary")];
 

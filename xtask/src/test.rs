@@ -14,7 +14,6 @@ pub(crate) fn all() -> Result<()> {
     senders::install()?;
     run(guest_cargo("guests", &["test", "--locked", "-p", "flowgate-sdk"]))?;
     run(guest_cargo("examples", &["test", "--locked"]))?;
-    run(guest_cargo("guests/templates/cargo", &["test", "--locked"]))?;
     languages::test()?;
     run(cargo(".", &["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     let mut documents = cargo(".", &["doc", "--locked", "--no-deps", "--workspace"]);

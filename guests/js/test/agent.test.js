@@ -46,15 +46,24 @@ test("what is wrong with a call is told to the model", async () => {
   assert.deepEqual(results.map(({ val }) => [val.isError, val.content]), [
     [true, "Field 'city' is wrong: expected string, received number"],
     [true, "the arguments are no JSON"],
-    [true, "there is no tool news"],
+    [true, "there is no tool `news`"],
   ]);
 });
 
 test("an agent that never answers fails at its last step", async () => {
   memory.script = Array(9).fill(asks({ name: "weather", arguments: { city: "Oslo" } }));
   const bot = agent({ model: "m", tools: [weather], maxSteps: 3 });
-  await assert.rejects(run(flow(() => bot.run("?"))), /the agent has no answer after 3 steps/);
-  assert.equal(memory.requests.length, 3);
+  await assert.rejects(run(flow(() => bot.run("?"))), /the agent had no answer after 3 steps/);
+  assert.deepEqual(memory.requests.map(({ toolChoice }) => toolChoice.tag), ["auto", "auto", "none"]);
+});
+
+test("a trigger is answered with the session in mind", async () => {
+  memory.script = ["one", "two"];
+  const chat = flow(async (t) => (await agent({ model: "m" }).run(t)).text);
+  await run(chat, { message: "1?", sessionId: "s" });
+  await run(chat, { message: "2?", sessionId: "s" });
+  const said = memory.requests[1].messages.map(({ role, parts: [{ val }] }) => `${role}: ${val}`);
+  assert.deepEqual(said, ["user: 1?", "assistant: one", "user: 2?"]);
 });
 
 test("a budget ends the execution", async () => {

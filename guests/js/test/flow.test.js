@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 
-import { Failure, events, flow, fetch, flows, keyvalue, log, progress, reply, say, secrets, session, span } from "flowgate";
+import { Failure, events, flow, fetch, flows, keyvalue, log, progress, reply, reveal, say, secrets, session, span } from "flowgate";
 import { memory, outputs, reset, run, trigger } from "flowgate/testing";
 
 beforeEach(reset);
@@ -96,9 +96,9 @@ test("fetch sends what it is given and reads the answer", async () => {
   const call = flow(async () => {
     const headers = { authorization: `Bearer ${secrets.placeholder("token")}` };
     const answer = await fetch("https://api.test/x", { method: "POST", headers, body: "ü", timeoutMs: 100 });
-    return [answer.ok, answer.status, answer.headers.get("x-a"), await answer.json()];
+    return [answer.ok, answer.status, answer.headers.get("x-a"), await answer.json(), reveal("token")];
   });
-  assert.deepEqual((await run(call)).data, [true, 201, "1", { ok: true }]);
+  assert.deepEqual((await run(call)).data, [true, 201, "1", { ok: true }, "t0p"]);
   const [{ method, body, timeoutMs }] = memory.requests;
   assert.deepEqual([method, [...body], timeoutMs], ["POST", [0xc3, 0xbc], 100]);
   memory.http = null;

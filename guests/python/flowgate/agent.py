@@ -4,16 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import llm
-from .failure import Failed, Failure, HostError, InvalidInput
+from . import llm, session
+from .failure import Failed, HostError, Retry
 from .llm import Message, Reply, ToolCall, ToolResult, Usage
 from .reply import to_json
 from .tool import Tool
+from .trigger import Trigger
 
 
 @dataclass
 class Answer:
-    """What came of a run."""
+    """What came of a run; `messages` go from the user's to the answer, with all calls of tools."""
 
     text: str
     reply: Reply
@@ -25,36 +26,54 @@ class Answer:
 class Agent:
     """Asks the model, calls the tools that it wants, gives it their results, until it wants none any more.
 
-    More than `max_steps` calls of the model are a failure. What is wrong with a tool's arguments, and what a tool raises,
-    is told to the model; a Failure ends the run. Further options are those of `llm.chat`.
+    In the last of `max_steps` steps the model can only answer. What is wrong with a tool's arguments, and what a tool
+    raises, is told to the model; Retry and an error of the host end the run. `history` is how many messages of the session
+    the model is reminded of. Further options are those of `llm.chat`.
     """
 
-    def __init__(self, model: str, *, system: str = "", tools: Sequence[Tool] = (), max_steps: int = 8, **options: Any):
-        self.model, self.system, self.tools, self.max_steps, self.options = model, system, tools, max_steps, options
+    def __init__(
+        self,
+        model: str,
+        *,
+        system: str = "",
+        tools: Sequence[Tool] = (),
+        max_steps: int = 8,
+        history: int = 50,
+        **options: Any,
+    ):
+        self.model, self.system, self.tools, self.options = model, system, tools, options
+        self.max_steps, self.history = max_steps, history
 
-    def run(self, message: str | Message, history: Sequence[Message] = ()) -> Answer:
-        """The answer to one message."""
-        said = Message("user", message) if isinstance(message, str) else message
-        messages = [*([Message("system", self.system)] if self.system else []), *history, said]
+    def run(self, said: Trigger | str | Message) -> Answer:
+        """Answers a trigger's message within its session, or what is given."""
+        messages = [Message("system", self.system)] if self.system else []
+        if isinstance(said, Trigger) and said.session_id is not None and self.history > 0:
+            messages += [Message(message.role, message.text) for message in session.messages(self.history)]
+        begin = len(messages)
+        text = said.need_message() if isinstance(said, Trigger) else said
+        messages.append(text if isinstance(text, Message) else Message("user", text))
         usage = Usage(0, 0, 0, None)
         for step in range(1, self.max_steps + 1):
-            reply = llm.chat(self.model, messages, tools=self.tools, **self.options)
+            options = dict(self.options)
+            if step == self.max_steps and self.tools:
+                options["tool_choice"] = "none"
+            reply = llm.chat(self.model, messages, tools=self.tools, **options)
             _add(usage, reply.usage)
             messages.append(reply.message)
             if not reply.tool_calls:
-                return Answer(reply.text, reply, messages, step, usage)
+                return Answer(reply.text, reply, messages[begin:], step, usage)
             messages.append(Message("tool", [self._result(call) for call in reply.tool_calls]))
-        raise Failed(f"the agent has no answer after {self.max_steps} steps")
+        raise Failed(f"the agent had no answer after {self.max_steps} steps")
 
     def _result(self, call: ToolCall) -> ToolResult:
         tool = next((tool for tool in self.tools if tool.name == call.name), None)
         if tool is None:
-            return ToolResult(call.id, f"there is no tool {call.name}", True)
+            return ToolResult(call.id, f"there is no tool `{call.name}`", True)
         try:
             result = tool.invoke(call.arguments)
             return ToolResult(call.id, result if isinstance(result, str) else to_json(result), False)
         except Exception as error:
-            if isinstance(error, (Failure, HostError)) and not isinstance(error, InvalidInput):
+            if isinstance(error, (Retry, HostError)):
                 raise
             return ToolResult(call.id, str(error), True)
 

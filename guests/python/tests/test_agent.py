@@ -69,15 +69,24 @@ class AgentTest(unittest.TestCase):
                 (True, "the arguments are no JSON"),
                 (True, "Field 'hue' is wrong: expected `city` or `days`, received an unknown argument"),
                 (True, "no such city"),
-                (True, "there is no tool news"),
+                (True, "there is no tool `news`"),
             ],
         )
 
     def test_an_agent_that_never_answers_fails_at_its_last_step(self):
         memory.script = [asks({"name": "weather", "arguments": {"city": "Oslo"}})] * 9
-        with self.assertRaisesRegex(Refused, "the agent has no answer after 3 steps"):
+        with self.assertRaisesRegex(Refused, "the agent had no answer after 3 steps"):
             run(flow(lambda t: Agent("m", tools=[weather], max_steps=3).run("?").text))
-        self.assertEqual(len(memory.requests), 3)
+        kinds = [type(request.tool_choice).__name__ for request in memory.requests]
+        self.assertEqual(kinds, ["ToolChoice_Auto", "ToolChoice_Auto", "ToolChoice_None_"])
+
+    def test_a_trigger_is_answered_with_the_session_in_mind(self):
+        memory.script = ["one", "two"]
+        chat = flow(lambda t: Agent("m").run(t).text)
+        run(chat, message="1?", session_id="s")
+        run(chat, message="2?", session_id="s")
+        said = [(message.role.name, message.parts[0].value) for message in memory.requests[1].messages]
+        self.assertEqual(said, [("USER", "1?"), ("ASSISTANT", "one"), ("USER", "2?")])
 
     def test_a_budget_ends_the_execution(self):
         memory.script = [Err(wire.Error_BudgetExceeded(wire.Budget("tokens per execution", 1, 1, 9)))]

@@ -5,16 +5,19 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::bindings::flowgate::flow::{
-    events as wire_events, flow_types as wire, http as wire_http, llm as wire_llm, output as wire_output,
-    secrets as wire_secrets, secrets_reveal as wire_reveal, session as wire_session, spans as wire_spans,
+    events as wire_events, flow_types as wire, flows as wire_flows, http as wire_http, llm as wire_llm,
+    output as wire_output, secrets as wire_secrets, secrets_reveal as wire_reveal, session as wire_session,
+    spans as wire_spans,
 };
+use crate::bindings::keeping::wasi::keyvalue::{atomics, store as buckets};
 use crate::bindings::wasi::config::store;
 use crate::bindings::wasi::logging::logging;
 use crate::llm::{self, Chunk};
 use crate::log::Level;
 use crate::session::{Entry, Message, Role};
 use crate::{
-    Failure, Header, HttpReply, InputError, Reply, Request, Result, Trigger, config, events, http, output, secrets,
+    Failure, Header, HttpReply, InputError, Reply, Request, Result, Trigger, config, events, flows, http, keyvalue,
+    output, secrets,
     session,
 };
 
@@ -156,6 +159,72 @@ impl Span {
     }
 }
 
+pub(crate) fn call(call: &flows::Call) -> Result<Reply, flows::Error> {
+    Ok(wire_flows::call(&invocation(call))?.into())
+}
+
+pub(crate) fn start(call: &flows::Call) -> Result<String, flows::Error> {
+    Ok(wire_flows::start(&invocation(call))?)
+}
+
+fn invocation(call: &flows::Call) -> wire_flows::Invocation {
+    let flows::Call { flow, message, data, session_id } = call.clone();
+    wire_flows::Invocation { flow, message, data, session_id }
+}
+
+/// A bucket of the host's.
+#[derive(Debug)]
+pub(crate) struct Bucket(buckets::Bucket);
+
+impl Bucket {
+    pub(crate) fn open(name: &str) -> Result<Self, keyvalue::Error> {
+        Ok(Self(buckets::open(name)?))
+    }
+
+    pub(crate) fn get(&self, key: &str) -> Result<Option<Vec<u8>>, keyvalue::Error> {
+        Ok(self.0.get(key)?)
+    }
+
+    pub(crate) fn set(&self, key: &str, value: &[u8]) -> Result<(), keyvalue::Error> {
+        Ok(self.0.set(key, value)?)
+    }
+
+    pub(crate) fn delete(&self, key: &str) -> Result<(), keyvalue::Error> {
+        Ok(self.0.delete(key)?)
+    }
+
+    pub(crate) fn keys(&self, cursor: Option<&str>) -> Result<(Vec<String>, Option<String>), keyvalue::Error> {
+        let part = self.0.list_keys(cursor)?;
+        Ok((part.keys, part.cursor))
+    }
+
+    pub(crate) fn increment(&self, key: &str, delta: i64) -> Result<i64, keyvalue::Error> {
+        Ok(atomics::increment(&self.0, key, delta)?)
+    }
+
+    pub(crate) fn begin(&self, key: &str) -> Result<Cas, keyvalue::Error> {
+        Ok(Cas(atomics::Cas::new(&self.0, key)?))
+    }
+}
+
+/// A value that is to be replaced only if it stays as it is.
+pub(crate) struct Cas(atomics::Cas);
+
+impl Cas {
+    pub(crate) fn current(&self) -> Result<Option<Vec<u8>>, keyvalue::Error> {
+        Ok(self.0.current()?)
+    }
+
+    /// Replaces it, or gives what has come in between.
+    pub(crate) fn swap(self, value: &[u8]) -> Result<Option<Self>, keyvalue::Error> {
+        match atomics::swap(self.0, value) {
+            Ok(()) => Ok(None),
+            Err(atomics::CasError::CasFailed(newer)) => Ok(Some(Self(newer))),
+            Err(atomics::CasError::StoreError(error)) => Err(error.into()),
+        }
+    }
+}
+
 pub(crate) fn config(key: &str) -> Result<Option<String>, config::Error> {
     store::get(key).map_err(|error| match error {
         store::Error::Upstream(text) | store::Error::Io(text) => config::Error(text),
@@ -208,6 +277,44 @@ impl From<Reply> for wire::Reply {
     }
 }
 
+impl From<wire::Reply> for Reply {
+    fn from(reply: wire::Reply) -> Self {
+        let raw = reply.raw.map(|raw| HttpReply {
+            status: raw.status,
+            headers: raw.headers.into_iter().map(|h| Header { name: h.name, value: h.value }).collect(),
+            body: raw.body,
+        });
+        Self { text: reply.text, data: reply.data, raw }
+    }
+}
+
+/// Not a `From`, since whatever is an error becomes a failure by its words.
+fn failure(failure: wire::Failure) -> Failure {
+    match failure {
+        wire::Failure::InvalidInput(wire::InputError { field, expected, received, message }) => {
+            Failure::InvalidInput(InputError { field, expected, received, message })
+        }
+        wire::Failure::Failed(message) => Failure::Failed(message),
+        wire::Failure::Retry(wire::RetryAfter { after_ms, message }) => {
+            Failure::Retry { after: after_ms.map(Duration::from_millis), message }
+        }
+    }
+}
+
+impl From<wire_flows::Error> for flows::Error {
+    fn from(error: wire_flows::Error) -> Self {
+        match error {
+            wire_flows::Error::NotGranted(why) => Self::NotGranted(why),
+            wire_flows::Error::Unknown(why) => Self::Unknown(why),
+            wire_flows::Error::OverLimit(why) => Self::OverLimit(why),
+            wire_flows::Error::Invalid(why) => Self::Invalid(why),
+            wire_flows::Error::Failed(failed) => Self::Failed(failure(failed)),
+            wire_flows::Error::Stopped(reason) => Self::Stopped(reason),
+            wire_flows::Error::Busy => Self::Busy,
+        }
+    }
+}
+
 impl From<HttpReply> for wire::HttpReply {
     fn from(r: HttpReply) -> Self {
         let headers = r.headers.into_iter().map(|h| wire::Header { name: h.name, value: h.value }).collect();
@@ -254,6 +361,16 @@ impl From<wire_session::Error> for session::Error {
             wire_session::Error::OverLimit(limit) => Self::OverLimit(limit),
             wire_session::Error::Invalid(reason) => Self::Invalid(reason),
             wire_session::Error::Unavailable(reason) => Self::Unavailable(reason),
+        }
+    }
+}
+
+impl From<buckets::Error> for keyvalue::Error {
+    fn from(error: buckets::Error) -> Self {
+        match error {
+            buckets::Error::NoSuchStore => Self::NoSuchBucket,
+            buckets::Error::AccessDenied => Self::AccessDenied,
+            buckets::Error::Other(why) => Self::Other(why),
         }
     }
 }

@@ -51,7 +51,9 @@
 //!
 //! # The host
 //!
-//! [`output`] says something before the reply, [`events`] tells subscribers, [`session`] remembers, [`http`] asks others, with [`secrets`] that the flow does not see, [`spans`] names what takes time, [`log`] logs and [`config`] reads settings.
+//! [`output`] says something before the reply, [`events`] tells subscribers, [`session`] remembers a conversation, [`keyvalue`]
+//! whatever the flow keeps, [`http`] asks others, with [`secrets`] that the flow does not see, [`flows`] calls other flows,
+//! [`spans`] names what takes time, [`log`] logs and [`config`] reads settings.
 //! A component imports only those that it uses.
 //!
 //! # Language models
@@ -63,6 +65,8 @@
 //! On your own machine the host is a small one in memory, so `cargo test` runs whole flows; see `flowgate::testing`.
 
 pub mod agent;
+#[cfg(all(target_family = "wasm", feature = "async"))]
+pub mod asynchronous;
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
 pub mod bindings;
@@ -71,10 +75,12 @@ mod describe;
 pub mod events;
 mod failure;
 mod flow;
+pub mod flows;
 #[cfg(target_family = "wasm")]
 mod host;
 pub mod http;
 mod input;
+pub mod keyvalue;
 pub mod llm;
 pub mod log;
 pub mod output;

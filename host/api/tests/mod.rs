@@ -30,6 +30,7 @@ mod document;
 mod executions;
 mod grants;
 mod hooks;
+mod pulling;
 mod reading;
 mod subscriptions;
 mod versions;
@@ -131,13 +132,24 @@ impl House {
             store: store.clone(),
             clock: clock.clone(),
             queue,
-            hooks: hooks.clone(),
             subscriptions: subscriptions.clone(),
             deliveries: deliveries.clone(),
         };
         let dispatch = Dispatch::new(telling, dispatch::Options::default());
-        let api =
-            Api { store, clock, registry, hooks, subscriptions, dispatch, executions, deliveries, metrics, stopping };
+        let quota = capability::Options::default().keyvalue_quota();
+        let api = Api {
+            store,
+            clock,
+            registry,
+            hooks,
+            subscriptions,
+            dispatch,
+            executions,
+            deliveries,
+            quota,
+            metrics,
+            stopping,
+        };
         let (workspace, other) = (WorkspaceId::at(1), WorkspaceId::at(2));
         for (id, name) in [(workspace, "main"), (other, "other")] {
             let created_at = api.clock.now();
@@ -205,11 +217,12 @@ impl House {
         };
         let request = trigger::Request { method: "POST".to_owned(), body: "hello".into(), ..Default::default() };
         let order = Order {
-            target: self.api.registry.resolve(flow.id, &Arc::from(LIVE)).await.unwrap(),
+            target: self.api.registry.resolve(flow.id, &Arc::from(LIVE), None).await.unwrap(),
             hook,
             trigger: Trigger { message: Some("hi".to_owned()), request, ..Trigger::default() },
             claims: Vec::new(),
             replay_of: None,
+            parent: None,
         };
         self.api.executions.accept(order).await.unwrap().id()
     }

@@ -106,6 +106,11 @@ impl KeyValue {
         Self { store, flow, clock, spans, quota: options.keyvalue_quota(), held_bytes: 0 }
     }
 
+    /// What the guest still holds counts on in its next execution.
+    pub(super) fn inherit(&mut self, old: &Self) {
+        self.held_bytes = old.held_bytes;
+    }
+
     fn open(&self, name: String) -> Result<Bucket, Error> {
         let name = if name.is_empty() { DEFAULT.to_owned() } else { name };
         if !is_bucket(&name) {
@@ -195,10 +200,11 @@ impl KeyValue {
     }
 }
 
-/// Whether a bucket can have this name: letters, digits, `-`, `_` and `.`.
+/// Whether a bucket can have this name: letters, digits, `-`, `_` and `.`, the first one a letter or digit.
 pub fn is_bucket(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    (1..=NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(allowed)
+    let begins = name.starts_with(|first: char| first.is_ascii_alphanumeric());
+    begins && name.len() <= NAME_BYTES_MAX && name.bytes().all(allowed)
 }
 
 fn batch(keys: usize) -> Result<(), Error> {
@@ -248,7 +254,7 @@ mod tests {
         for good in ["default", "a", "Users_2.v-1", &"x".repeat(64)] {
             assert!(is_bucket(good), "{good}");
         }
-        for bad in ["", "a/b", "ä", "a b", &"x".repeat(65)] {
+        for bad in ["", "a/b", "ä", "a b", "..", &"x".repeat(65)] {
             assert!(!is_bucket(bad), "{bad}");
         }
     }

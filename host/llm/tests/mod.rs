@@ -67,10 +67,10 @@ impl Fake {
 
     /// Models of which `fast` is this one.
     pub(super) fn models(&self, provider: &str) -> Models {
-        self.models_with(provider, json!({}))
+        self.models_with(provider, &json!({}))
     }
 
-    pub(super) fn models_with(&self, provider: &str, more: Value) -> Models {
+    pub(super) fn models_with(&self, provider: &str, more: &Value) -> Models {
         let mut fast = json!({ "provider": provider, "url": self.url, "model": "big-1", "key_env": "KEY" });
         for (name, value) in more.as_object().unwrap() {
             fast[name] = value.clone();

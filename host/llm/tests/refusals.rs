@@ -78,7 +78,7 @@ async fn a_reply_without_end_is_ended() {
     let silence = Answer::Endless(STREAM.to_owned(), "");
     for answer in [pings, silence] {
         let fake = Fake::start([answer]).await;
-        let error = ask(&fake.models_with("openai", quick.clone()), &asking("x")).await.unwrap_err();
+        let error = ask(&fake.models_with("openai", &quick), &asking("x")).await.unwrap_err();
         assert_eq!(error, Error::Timeout);
     }
     let long =
@@ -95,7 +95,7 @@ async fn a_reply_without_end_is_ended() {
 #[tokio::test]
 async fn others_stand_in_for_a_model_that_fails() {
     let broken = Fake::start([status(401, "", "{}"), status(400, "", "{}")]).await;
-    let models = broken.models_with("openai", json!({"fallback": ["mock"]}));
+    let models = broken.models_with("openai", &json!({"fallback": ["mock"]}));
     assert_eq!(ask(&models, &asking("hello")).await.unwrap().1.text, "hello");
     let invalid = ask(&models, &asking("hello")).await.unwrap_err();
     assert!(matches!(invalid, Error::Invalid(_)), "what is wrong with the request is wrong for all: {invalid:?}");

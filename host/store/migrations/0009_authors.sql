@@ -4,6 +4,10 @@ ALTER TABLE flows ADD COLUMN grants TEXT NOT NULL DEFAULT '{}';
 -- Executions that one instance may run, one after the other.
 ALTER TABLE flows ADD COLUMN reuse_max INTEGER NOT NULL DEFAULT 1;
 
+-- A version that is tried with a part of an alias's sessions.
+ALTER TABLE aliases ADD COLUMN canary BLOB;
+ALTER TABLE aliases ADD COLUMN canary_percent INTEGER NOT NULL DEFAULT 0;
+
 CREATE TABLE flow_secrets (
   flow BLOB NOT NULL,
   name TEXT NOT NULL,
@@ -31,6 +35,11 @@ CREATE TABLE keyvalue_kept (
   keys INTEGER NOT NULL,
   bytes INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- The execution whose flow called this one, and how many callers stand above it.
+ALTER TABLE executions ADD COLUMN parent BLOB;
+ALTER TABLE executions ADD COLUMN depth INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX executions_by_parent ON executions (parent, id) WHERE parent IS NOT NULL;
 
 -- How long the calls of an attempt took: a JSON list, as of logs.
 CREATE TABLE spans (

@@ -93,3 +93,58 @@ async fn a_disabled_subscription_is_told_of_without_what_is_secret_in_its_url() 
     assert_eq!(told.r#type, "subscription.disabled");
     assert!(told.facts.contains(r#""url":"https://example.com/hook""#), "{}", told.facts);
 }
+
+#[tokio::test]
+async fn what_a_flow_says_while_it_runs_is_told_with_what_the_record_does_not_say_yet() {
+    let house = house().await;
+    house.listen().await;
+    let say = |role: &str, speaker| {
+        let message = NewMessage { role: role.into(), ..said("psst") };
+        house.store.session_append(house.flow, "s1", message, speaker)
+    };
+    let confidential = Speaker { user_id: Some("u1".into()), confidential: true, ..house.speaker() };
+    say("user", house.speaker()).await.unwrap();
+    say("system", house.speaker()).await.unwrap();
+    say("tool", house.speaker()).await.unwrap();
+    say("assistant", confidential).await.unwrap();
+    let told = house.store.events_after(0, 100).await.unwrap();
+    let types: Vec<_> = told.iter().map(|event| event.r#type.as_str()).collect();
+    assert_eq!(types, ["session.started", "session.message.received", "session.message.sent"]);
+    assert!(told.iter().all(|event| event.execution == Some(house.execution().id)));
+    assert!(told.iter().all(|event| !event.facts.contains("psst")));
+    let facts: serde_json::Value = serde_json::from_str(&told[2].facts).unwrap();
+    let hook = serde_json::json!(house.execution().hook);
+    assert_eq!(facts, serde_json::json!({"seq": 4, "hook": hook, "user_id": "u1", "confidential": true}));
+    house.recorded(succeeded()).await;
+    assert_eq!(house.types_after(told[2].seq).await, ["execution.started", "execution.succeeded"], "begun already");
+}
+
+#[tokio::test]
+async fn what_events_need_of_a_flow_and_a_hook_stays_until_they_are_told_and_too_old() {
+    let house = house().await;
+    let hook = house.hook("orders").await;
+    let path_id = Some("orders-1".to_owned());
+    let hook = Hook { path_id: path_id.clone(), updated_at: later(1), ..hook };
+    assert!(house.store.hook_update(hook.clone(), NOW).await.unwrap());
+    house.listen().await;
+    house.recorded(Finish { messages: vec![said("one")], ..succeeded() }).await;
+    house.store.hook_delete(house.workspace, hook.id, NOW).await.unwrap();
+    house.store.flow_delete(house.flow, NOW).await.unwrap();
+    let left = async || {
+        let names = house.store.flow_names(house.flow, Some(hook.id)).await.unwrap();
+        let messages = house.store.session_messages(house.flow, "s1", 9, None).await.unwrap();
+        (names, messages.len())
+    };
+    let sweep = async |events_before| {
+        let [executions_before, keys_before, requests_before] = [NOW; 3];
+        let now = later(100);
+        let retention = Retention { executions_before, keys_before, requests_before, events_before, now };
+        house.store.sweep(retention).await.unwrap().departed
+    };
+    let names = Names { flow: "bot".into(), path_id };
+    assert_eq!((sweep(later(100)).await, left().await), (0, (Some(names.clone()), 1)), "nobody was told");
+    let seq = house.store.events_after(0, 100).await.unwrap().pop().unwrap().seq;
+    house.store.dispatch("dispatch", Place { seq, subscription: None }, Vec::new()).await.unwrap();
+    assert_eq!((sweep(NOW).await, left().await), (0, (Some(names), 1)), "somebody may come and ask");
+    assert_eq!((sweep(later(100)).await, left().await), (3, (None, 0)));
+}

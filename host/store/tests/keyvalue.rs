@@ -48,7 +48,7 @@ async fn a_flow_keeps_no_more_than_its_quota() {
     assert_eq!(get(&store, &other, "c").await.unwrap().bytes, b"y");
     let buckets = store.keyvalue_buckets(flow, String::new(), 10).await.unwrap();
     assert_eq!(buckets, [("other".to_owned(), 2)]);
-    store.flow_delete(flow).await.unwrap();
+    store.flow_delete(flow, NOW).await.unwrap();
     assert_eq!(get(&store, &other, "c").await, None);
 }
 

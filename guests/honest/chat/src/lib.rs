@@ -1,5 +1,5 @@
 //! Tells what the session remembers. Replies to each message with its number; `data` of the reply lists the messages
-//! before it. `data`: `{"limit": 100, "append": "a note to keep"}`.
+//! before it. `data`: `{"limit": 100, "append": "a note to keep", "as": "assistant"}`; without `as` it is the system's.
 
 use flowgate::session::{self, Role};
 use flowgate::{Reply, Result, Trigger};
@@ -11,6 +11,7 @@ struct Input {
     #[serde(default = "hundred")]
     limit: u32,
     append: Option<String>,
+    r#as: Option<String>,
 }
 
 fn hundred() -> u32 {
@@ -21,7 +22,12 @@ fn handle(trigger: Trigger) -> Result {
     let input: Input = trigger.data()?;
     let messages = session::messages(input.limit)?;
     if let Some(note) = &input.append {
-        session::append_json(Role::System, note, &json!({ "appended": true }))?;
+        let role = match input.r#as.as_deref() {
+            Some("assistant") => Role::Assistant,
+            Some("user") => Role::User,
+            _ => Role::System,
+        };
+        session::append_json(role, note, &json!({ "appended": true }))?;
     }
     let turn = 1 + messages.iter().filter(|message| message.role == Role::User).count();
     let history: Vec<_> = messages
