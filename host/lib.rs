@@ -7,6 +7,8 @@ pub mod id;
 
 pub mod cache;
 
+pub mod share;
+
 pub mod clock;
 
 pub mod trigger;

@@ -167,3 +167,22 @@ async fn infinite_loops_on_every_worker_leave_an_honest_flow_answering() {
         assert_eq!(answer.problem(502), "flow-cpu-budget");
     }
 }
+
+#[tokio::test]
+async fn loops_in_every_place_that_one_flow_gets_leave_places_for_another() {
+    let few = [("FLOWGATE_ENGINE_CPU_MS_MAX", "1000"), ("FLOWGATE_EXECUTION_SYNC_AT_ONCE", "8")];
+    let house = House::start_with(&few).await;
+    let echo = house.flow("echo").await;
+    let hostile = house.flow("infinite_loop").await;
+    let body = || Bytes::from_static(b"{}");
+    let attack = futures_util::future::join_all((0..32).map(|_| house.send_with(&hostile, &[], body())));
+    let honest = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        for _ in 0..20 {
+            house.send(&echo, json!({ "message": "still here" })).await.expect(200);
+        }
+    };
+    let (ended, ()) = tokio::join!(attack, honest);
+    let refused = ended.iter().filter(|answer| answer.status == 503).count();
+    assert!(refused >= 20, "{refused} of 32 loops found no place");
+}

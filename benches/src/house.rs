@@ -112,6 +112,13 @@ impl Api {
         hook["url_path"].as_str().map(str::to_owned).context("the hook has no path")
     }
 
+    /// Lets a hook, by its path, take bodies of this encoding.
+    pub async fn decode(&self, hook: &str, encoding: &str) -> Result<()> {
+        let id = hook.rsplit('/').next().unwrap_or(hook);
+        let change = json!({ "content_encodings": [encoding] });
+        self.send("PATCH", &format!("/v1/hooks/{id}"), &change).await.map(|_| ())
+    }
+
     /// Makes a subscription to events of one name.
     pub async fn subscribe(&self, name: &str, receiver: SocketAddr, event: &str) -> Result<()> {
         let wish = json!({ "name": name, "url": format!("http://{receiver}/{name}"), "events": [event] });

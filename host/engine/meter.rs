@@ -3,10 +3,16 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::capability::flows::Budget;
 use crate::clock::Stopwatch;
+use crate::id::FlowId;
+use crate::share::Share;
+
+/// One of the few places of guests that run longer than a tick, held from one tick to the next.
+pub(super) type Turn = Share<Option<FlowId>>;
 
 /// Measures one execution. Written, but for what it calls, by the thread that polls it, which is also the one that reads it in between.
 #[derive(Debug)]
@@ -15,6 +21,7 @@ pub(super) struct Meter {
     budget: Duration,
     used_ns: AtomicU64,
     entered_ns: AtomicU64,
+    turn: Mutex<Option<Turn>>,
     /// What the executions that this one called have run.
     called_ns: AtomicU64,
 }
@@ -31,7 +38,14 @@ const OUTSIDE: u64 = u64::MAX;
 impl Meter {
     pub(super) fn new(budget: Duration) -> Self {
         let (used_ns, entered_ns) = (AtomicU64::new(0), AtomicU64::new(OUTSIDE));
-        Self { watch: Stopwatch::start(), budget, used_ns, entered_ns, called_ns: AtomicU64::new(0) }
+        Self {
+            watch: Stopwatch::start(),
+            budget,
+            used_ns,
+            entered_ns,
+            called_ns: AtomicU64::new(0),
+            turn: Mutex::default(),
+        }
     }
 
     /// The time since the meter was made.
@@ -68,6 +82,15 @@ impl Meter {
         .await
     }
 
+    /// Keeps the guest's turn until it next waits for anything, if only for its next turn.
+    pub(super) fn hold(&self, turn: Turn) {
+        *self.turn() = Some(turn);
+    }
+
+    fn turn(&self) -> MutexGuard<'_, Option<Turn>> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn enter(&self) -> Inside<'_> {
         self.entered_ns.store(self.now_ns(), Relaxed);
         Inside(self)
@@ -95,6 +118,8 @@ impl Drop for Inside<'_> {
         let used = self.0.used();
         self.0.entered_ns.store(OUTSIDE, Relaxed);
         self.0.used_ns.store(u64::try_from(used.as_nanos()).unwrap_or(OUTSIDE), Relaxed);
+        let turn = self.0.turn().take();
+        drop(turn);
     }
 }
 

@@ -29,11 +29,12 @@ mod trap;
 mod warm;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::capability;
-use crate::id::Digest;
+use crate::id::{Digest, FlowId};
+use crate::share::Shares;
 use moka::future::Cache;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
@@ -175,6 +176,8 @@ struct Inner {
     compiles: Semaphore,
     slots: Semaphore,
     warm: warm::Pool,
+    /// Of guests that run longer than a tick; made by the first, which knows how many workers there are.
+    turns: OnceLock<Shares<Option<FlowId>>>,
     ticker: Ticker,
 }
 
@@ -191,6 +194,7 @@ impl Engine {
             compiles: Semaphore::new(options.compiles_at_once.max(1)),
             slots: Semaphore::new(options.instances_max as usize),
             warm: warm::Pool::new(options.warm_max as usize, Duration::from_millis(options.warm_idle_ms)),
+            turns: OnceLock::new(),
             ticker,
             runtimes,
             compiler,

@@ -15,6 +15,7 @@ use crate::capability::{Ctx, Given, Grants, Secrets, Session};
 use crate::clock::{Clock, Timestamp};
 use crate::id::{Digest, ExecutionId, FlowId};
 use crate::llm::Spent;
+use crate::share::Shares;
 use crate::store::{LlmUsage, Speaker};
 use crate::trigger::{Emitted, Failure, LogLine, Output, Reply, Span, Trigger};
 
@@ -213,7 +214,7 @@ impl Engine {
             Some(waiting) if waiting.store.data().fits(&given) => {
                 let mut store = waiting.store;
                 store.data_mut().renew(&self.0.capability, &self.0.services, given);
-                (self.within(loaded.kind(), store, meter.clone()), Some(waiting.live))
+                (self.within(loaded.kind(), Some(call.flow), store, meter.clone()), Some(waiting.live))
             }
             _ => (self.guest(loaded.kind(), given, meter.clone()), None),
         };
@@ -256,30 +257,53 @@ impl Engine {
     pub(super) fn guest(&self, kind: Kind, given: Given, meter: Arc<Meter>) -> Guest<'_> {
         let inner = &self.0;
         let wasmtime = &inner.runtimes.of(kind).wasmtime;
+        let owner = given.flow;
         let mut store = wasmtime::Store::new(wasmtime, Ctx::new(&inner.capability, &inner.services, given));
         store.limiter(|ctx| ctx.memory());
         store.set_hostcall_fuel(inner.options.hostcall_bytes_max);
-        self.within(kind, store, meter)
+        self.within(kind, owner, store, meter)
     }
 
     /// A store with the budget of one execution.
-    fn within(&self, kind: Kind, mut store: wasmtime::Store<Ctx>, meter: Arc<Meter>) -> Guest<'_> {
+    fn within(
+        &self,
+        kind: Kind,
+        owner: Option<FlowId>,
+        mut store: wasmtime::Store<Ctx>,
+        meter: Arc<Meter>,
+    ) -> Guest<'_> {
         let resources_max = self.0.capability.resources_max;
         let pending_max = kind.is_async().then(|| resources_max.saturating_mul(PENDING_PER_RESOURCE));
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback({
-            let meter = meter.clone();
+            let (meter, turns) = (meter.clone(), self.0.turns.get_or_init(turns).clone());
             move |mut store| {
                 meter.check()?;
                 if let Some(pending_max) = pending_max {
                     TooMuchAtOnce::check(store.concurrent_state_table_size(), pending_max)?;
                 }
-                // Tokio's own yield lets its worker look at sockets and timers, even when all that runs are such guests.
-                Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+                Ok(UpdateDeadline::YieldCustom(1, Box::pin(next_turn(turns.clone(), owner, meter.clone()))))
             }
         });
         Guest { store, meter, _ticking: self.0.ticker.running() }
     }
+}
+
+/// One turn for each worker.
+fn turns() -> Shares<Option<FlowId>> {
+    Shares::new(tokio::runtime::Handle::current().metrics().num_workers())
+}
+
+/// Waits until a guest that has run for a tick may run for another one. Turns go round among the flows, so however many
+/// executions of one flow want to run, those of another wait for no more than a tick or two.
+async fn next_turn(turns: Shares<Option<FlowId>>, owner: Option<FlowId>, meter: Arc<Meter>) {
+    // Ends the guest's last turn, which the meter held. Tokio's own yield lets its worker look at sockets and timers, even
+    // when all that runs are such guests.
+    tokio::task::yield_now().await;
+    let turn = turns.take(owner).await;
+    // A turn that comes from another guest wakes its next holder at once, before the worker has looked.
+    tokio::task::yield_now().await;
+    meter.hold(turn);
 }
 
 /// A store, and what watches over it.

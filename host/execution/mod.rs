@@ -17,7 +17,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, Timestamp};
@@ -29,6 +28,7 @@ use crate::id::{self, ExecutionId, FlowId, RequestId, WorkspaceId};
 use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::registry::{self, Registry, Target};
+use crate::share::Shares;
 use crate::store::{self, Execution, ExecutionFilter, Idempotency, Logs, Origin, Page, Parent, Spans, Status, Store};
 use crate::trigger::Trigger;
 
@@ -59,11 +59,16 @@ const RUN: &str = "run";
 const ESTIMATED_BY: u32 = 50;
 const UNKNOWN_TIME: Duration = Duration::from_secs(5);
 
+/// A flow has at most so many times the places that are free: alone, three quarters of them all. So one whose executions do not
+/// end leaves some for the others.
+const TIMES_FREE_MAX: usize = 3;
+
 /// How executions are run.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
-    /// Executions with a waiting caller, at one time. More callers wait for a place, then are turned away.
+    /// Executions with a waiting caller, at one time. More callers wait for a place, then are turned away. One flow alone has
+    /// at most three quarters of them.
     pub sync_at_once: usize,
     /// Milliseconds that a caller may wait for a place.
     pub place_wait_ms: u64,
@@ -192,7 +197,7 @@ struct Inner {
     parts: Parts,
     options: Options,
     live: live::Running,
-    places: Arc<Semaphore>,
+    places: Shares<FlowId>,
     open: open::Open,
     turns: turns::Turns,
     queued: AtomicU64,
@@ -202,7 +207,7 @@ struct Inner {
 impl Executions {
     /// Executions of the flows in `parts`.
     pub fn new(parts: Parts, options: Options) -> Self {
-        let places = Arc::new(Semaphore::new(options.sync_at_once));
+        let places = Shares::sparing(options.sync_at_once, TIMES_FREE_MAX);
         Self(Arc::new(Inner {
             parts,
             options,

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use tokio::sync::{Mutex, OwnedSemaphorePermit};
+use tokio::sync::Mutex;
 
 use super::attempt::Attempt;
 use super::busy::{Turn, merges};
@@ -15,7 +15,8 @@ use super::open::Place;
 use super::{Done, Error, Executions, Follow, Order, RUN};
 use crate::capability::flows::Budget;
 use crate::hook::Record;
-use crate::id::ExecutionId;
+use crate::id::{ExecutionId, FlowId};
+use crate::share::Share;
 use crate::store::{self, Accepted, Lease, NewExecution, Start};
 use crate::trigger::Trigger;
 
@@ -167,9 +168,9 @@ impl Executions {
         strict: bool,
         mode: &'static str,
         wall_ms: u64,
-    ) -> Result<Result<(Arc<Here>, OwnedSemaphorePermit), Ended>, Error> {
+    ) -> Result<Result<(Arc<Here>, Share<FlowId>), Ended>, Error> {
         self.refuse_when_full()?;
-        let place = self.place().await?;
+        let place = self.place(order.target.flow).await?;
         let (new, attempt) = self.new_execution(order, mode, wall_ms);
         let open = self.open(&attempt)?;
         let turn = self.turn(&attempt).await?;
@@ -200,13 +201,9 @@ impl Executions {
         if self.0.queued.load(Ordering::Relaxed) >= self.0.options.queued_max { Err(Error::Full) } else { Ok(()) }
     }
 
-    async fn place(&self) -> Result<OwnedSemaphorePermit, Error> {
-        if let Ok(place) = self.0.places.clone().try_acquire_owned() {
-            return Ok(place);
-        }
+    async fn place(&self, flow: FlowId) -> Result<Share<FlowId>, Error> {
         let patience = Duration::from_millis(self.0.options.place_wait_ms);
-        let waited = tokio::time::timeout(patience, self.0.places.clone().acquire_owned()).await;
-        waited.map_err(|_| Error::Full)?.map_err(|_| Error::Stopping)
+        tokio::time::timeout(patience, self.0.places.take(flow)).await.map_err(|_| Error::Full)
     }
 
     /// Runs an execution at once, for a caller who waits and knows what to do when it fails.
@@ -218,7 +215,7 @@ impl Executions {
         live
     }
 
-    fn spawn(&self, here: Arc<Here>, place: Option<OwnedSemaphorePermit>) {
+    fn spawn(&self, here: Arc<Here>, place: Option<Share<FlowId>>) {
         let this = self.clone();
         tokio::spawn(async move {
             let run = AssertUnwindSafe(this.run_here(&here)).catch_unwind();

@@ -118,7 +118,10 @@ impl Client {
             }
             Self::RapidReset => crowd(16, target.until, move |_, _| rapid_reset(target.clone())).await,
             Self::Continuation => crowd(16, target.until, move |_, _| continuation(target.clone())).await,
-            Self::GzipBomb => again(&target, 16, post(&[JSON, ("content-encoding", "gzip")], &gzip_bomb()?)).await,
+            Self::GzipBomb => {
+                target.api.decode(hook, "gzip").await?;
+                again(&target, 16, post(&[JSON, ("content-encoding", "gzip")], &gzip_bomb()?)).await
+            }
             Self::DeepJson => again(&target, 16, post(&[JSON], &[b'['; BODY_BYTES - 1])).await,
             Self::DuplicateKeys => again(&target, 16, post(&[JSON], &duplicate_keys())).await,
             Self::BadSignatures => bad_signatures(&target).await,

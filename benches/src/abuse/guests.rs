@@ -1,14 +1,16 @@
 //! Hostile guests: flows that were uploaded, and are triggered as often as the server lets them.
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
 use super::exchange::{crowd, exchange};
 use super::{Enemy, Means, Tally, Target};
-use crate::wire;
+use crate::{arrivals, wire};
 
 /// A flow by hand, which grows a table until it cannot.
 const TABLE_BOMB: &str = "guests/hostile/table_bomb.wat";
@@ -23,22 +25,34 @@ const INSTANCES: usize = 60;
 #[derive(Debug, Clone)]
 pub struct Guest {
     component: &'static str,
-    data: fn() -> Value,
+    /// Is given the address of its receiver.
+    data: fn(&str) -> Value,
+    /// What it may call, if anything.
+    receiver: Option<Receiver>,
     headers: &'static [(&'static str, &'static str)],
     callers: usize,
 }
 
+/// Somebody to call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Receiver {
+    /// Takes connections and says nothing.
+    Silent,
+    /// Answers 500 to everything.
+    Failing,
+}
+
 /// The flows that mean harm.
 pub fn enemies() -> Vec<Enemy> {
-    let guest = |component, data| Guest { component, data, headers: &[], callers: CALLERS };
+    let guest = |component, data| Guest { component, data, receiver: None, headers: &[], callers: CALLERS };
     let enemy = |name, what, guest| Enemy { name, what, environment: &[], means: Means::Guest(guest) };
-    let nothing = || json!({});
+    let nothing = |_: &str| json!({});
     vec![
         enemy("infinite_loop", "counts for ever, in every place there is", guest("infinite_loop.wasm", nothing)),
         enemy(
             "host_call_loop",
             "asks the host for 64 KiB of random bytes, for ever",
-            guest("random_bomb.wasm", || json!({ "bytes": 65_536, "times": u64::MAX })),
+            guest("random_bomb.wasm", |_| json!({ "bytes": 65_536, "times": u64::MAX })),
         ),
         enemy("host_call_huge", "asks the host for a TiB of random bytes", guest("random_bomb.wasm", nothing)),
         enemy("memory_bomb", "takes memory and writes to all of it", guest("memory_bomb.wasm", nothing)),
@@ -53,12 +67,12 @@ pub fn enemies() -> Vec<Enemy> {
         enemy(
             "log_flood",
             "logs 4 KiB lines for ever",
-            guest("log_flood.wasm", || json!({ "lines": u64::MAX, "bytes": 4096 })),
+            guest("log_flood.wasm", |_| json!({ "lines": u64::MAX, "bytes": 4096 })),
         ),
         enemy(
             "output_flood",
             "says 1 KiB for ever, whatever the host answers",
-            guest("output_flood.wasm", || json!({ "outputs": u64::MAX, "bytes": 1024 })),
+            guest("output_flood.wasm", |_| json!({ "outputs": u64::MAX, "bytes": 1024 })),
         ),
         enemy("huge_reply", "replies with 32 MiB", guest("huge_reply.wasm", nothing)),
         enemy("header_flood", "replies with 100,000 header fields", guest("header_flood.wasm", nothing)),
@@ -67,10 +81,29 @@ pub fn enemies() -> Vec<Enemy> {
             "says 100 bytes for ever to callers who listen (Server-Sent Events)",
             Guest {
                 headers: &[("accept", "text/event-stream")],
-                ..guest("output_flood.wasm", || json!({ "outputs": u64::MAX, "bytes": 100 }))
+                ..guest("output_flood.wasm", |_| json!({ "outputs": u64::MAX, "bytes": 100 }))
             },
         ),
+        outgoing(
+            "slow_outbound",
+            "waits for somebody who takes connections and says nothing",
+            Receiver::Silent,
+            |receiver| json!({ "requests": [{ "url": format!("http://{receiver}/") }] }),
+        ),
+        outgoing(
+            "outgoing_requests",
+            "sends 100,000 requests, one after the other",
+            Receiver::Failing,
+            |receiver| json!({ "requests": [{ "url": format!("http://{receiver}/"), "times": 100_000 }] }),
+        ),
     ]
+}
+
+/// A flow that was granted requests to a receiver on this machine.
+fn outgoing(name: &'static str, what: &'static str, receiver: Receiver, data: fn(&str) -> Value) -> Enemy {
+    let receiver = Some(receiver);
+    let guest = Guest { component: "thief.wasm", data, receiver, headers: &[], callers: CALLERS };
+    Enemy { name, what, environment: &[("FLOWGATE_EGRESS_ALLOW", "127.0.0.0/8")], means: Means::Guest(guest) }
 }
 
 impl Guest {
@@ -87,7 +120,15 @@ impl Guest {
     }
 
     pub(super) async fn attack(&self, target: Target) -> Result<Tally> {
-        let body = serde_json::to_vec(&json!({ "data": (self.data)() }))?;
+        let receiver = match self.receiver {
+            Some(receiver) => receiver.start().await?,
+            None => String::new(),
+        };
+        if self.receiver.is_some() {
+            let grants = json!({ "http": [{ "host": receiver, "scheme": "http" }] });
+            target.api.grant("hostile", &grants).await?;
+        }
+        let body = serde_json::to_vec(&json!({ "data": (self.data)(&receiver) }))?;
         let headers = [&[("content-type", "application/json"), ("connection", "close")], self.headers].concat();
         let request = wire::request("POST", &target.hook, &headers, &body);
         let (address, until) = (target.address, target.until);
@@ -96,6 +137,24 @@ impl Guest {
             async move { exchange(address, &request, until).await }
         };
         crowd(self.callers, until, once).await
+    }
+}
+
+impl Receiver {
+    /// Starts it for as long as the runtime runs, and returns its address.
+    async fn start(self) -> Result<String> {
+        if self == Self::Failing {
+            return Ok(arrivals::failing().await?.to_string());
+        }
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        tokio::spawn(async move {
+            let mut taken = Vec::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                taken.push(stream);
+            }
+        });
+        Ok(address.to_string())
     }
 }
 

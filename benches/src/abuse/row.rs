@@ -15,7 +15,7 @@ use crate::load::{self, Outcome, Plan};
 use crate::sample;
 
 /// The honest flow's requests per second, and the connections that they take turns on.
-const RATE: f64 = 200.0;
+pub(super) const RATE: f64 = 200.0;
 const CONNECTIONS: u32 = 32;
 
 /// How long an enemy is at it before anything counts.

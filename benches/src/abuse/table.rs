@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::row::Row;
+use super::row::{RATE, Row};
 use crate::load::Outcome;
 
 /// By what the honest flow's p99 may be longer: a factor, and then milliseconds.
@@ -16,6 +16,9 @@ const MEMORY_MIB_MAX: u64 = 4 << 10;
 
 /// Honest requests in a hundred that may be turned away.
 const REFUSED_MAX: f64 = 1.0;
+
+/// Honest requests in a hundred that must be answered before the row ends. Later answers have no part in the p99.
+const ANSWERED_MIN: f64 = 95.0;
 
 /// All rows of one run.
 #[derive(Debug, Clone)]
@@ -52,6 +55,12 @@ impl Table {
                     wrong.push(format!("the honest p99 is {p99_ms:.1} ms; allowed: {:.1}", self.allowed_ms()));
                 }
                 let refused = honest.refused as f64 * 100.0 / honest.sent.max(1) as f64;
+                let answered = honest.rate * 100.0 / RATE;
+                if answered < ANSWERED_MIN {
+                    wrong.push(format!(
+                        "{answered:.1} % of the honest requests are answered in time; needed: {ANSWERED_MIN}"
+                    ));
+                }
                 if refused > REFUSED_MAX {
                     wrong.push(format!("{refused:.1} % of the honest requests are turned away"));
                 }
@@ -104,7 +113,7 @@ impl Table {
              0.2 s after each answer, and has a hook without proof; `bad_signatures` goes to the honest flow's hook. *Peak memory* is that of the server with \
              the compiler that it starts.\n\n\
              Allowed: a p99 of {TIMES_MAX} times the undisturbed one and {MORE_MS_MAX} ms, here {allowed:.1} ms; at most {REFUSED_MAX} % of the honest \
-             requests turned away; less than {MEMORY_MIB_MAX} MiB of memory; the same process answers afterwards.\n\n\
+             requests turned away, and {ANSWERED_MIN} % answered before the row ends; less than {MEMORY_MIB_MAX} MiB of memory; the same process answers afterwards.\n\n\
              | enemy | what it does | what it got | honest p99 | turned away | peak memory | survived |\n\
              |---|---|---|---|---|---|---|\n\
              | – | undisturbed | – | {alone:.1} ms | {refused} of {sent} | {peak} MiB | yes |\n",
@@ -151,7 +160,7 @@ mod tests {
     use super::*;
 
     fn outcome(p99_ms: u64, refused: u64) -> Outcome {
-        Outcome { p99: Duration::from_millis(p99_ms), refused, sent: 1_000, ..Outcome::default() }
+        Outcome { p99: Duration::from_millis(p99_ms), refused, sent: 1_000, rate: RATE, ..Outcome::default() }
     }
 
     fn row(name: &'static str, honest: Option<Outcome>, mib: u64, survived: bool) -> Row {
