@@ -148,16 +148,17 @@ async fn each_template_is_deployed_triggered_and_streamed_from() {
     let house = House::start().await;
     for language in ["js", "python"] {
         let folder = format!("{ROOT}/target/projects/{language}");
-        let (component, request) = (format!("{folder}/build/flow.wasm"), format!("{folder}/request.json"));
+        let component = format!("{folder}/build/flow.wasm");
+        let asked = ["--data", r#"{"name":"Ada"}"#, "--session", "s-1"];
         house.typed(&["deploy", language, &component], None).await;
         let create = ["--json", "hook", "create", language, "--flow", language, "--auth", "bearer"];
         let hook: Value = serde_json::from_str(&house.typed(&create, None).await).unwrap();
         let secret = hook["secrets"][0]["secret"].as_str();
-        let reply = house.typed(&["--json", "send", language, &request], secret).await;
+        let reply = house.typed(&[&["--json", "send", language], &asked[..]].concat(), secret).await;
         let reply: Value = serde_json::from_str(&reply).unwrap();
         let hello = json!({ "text": "Hello, Ada!", "data": { "name": "Ada", "visits": 1 } });
         assert_eq!(reply["reply"], hello, "{language}: {reply}");
-        let streamed = house.typed(&["send", language, &request, "--stream"], secret).await;
+        let streamed = house.typed(&[&["send", language, "--stream"], &asked[..]].concat(), secret).await;
         assert!(streamed.contains("Welcome back, Ada!"), "{language}: {streamed}");
     }
 }

@@ -288,3 +288,14 @@ async fn what_a_guest_writes_becomes_its_log() {
         assert!(logs.contains(part), "{part} is missing: {logs}");
     }
 }
+
+#[tokio::test]
+async fn the_flow_of_the_benchmarks_answers_what_it_got() {
+    let house = House::start().await;
+    let hook = house.flow("mirror").await;
+    let sent = json!({ "message": "Where is my order?", "data": { "order": [1, 2.5, null] } });
+    let answer = house.send(&hook, sent.clone()).await.expect(200);
+    assert_eq!(answer["reply"]["data"], sent);
+    let refused = house.send_with(&hook, &[("content-type", "text/plain")], Bytes::from_static(b"no JSON")).await;
+    assert_eq!(refused.problem(422), "invalid-input");
+}

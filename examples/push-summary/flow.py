@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from flowgate import Reply, Trigger, events, flow
 
 SHOWN_MAX = 5
+FOLDERS_MAX = 3
 
 
 @dataclass
@@ -59,7 +60,7 @@ def push_summary(trigger: Trigger) -> Reply:
         "commits": len(push.commits),
         "authors": sorted({commit.author.name for commit in push.commits}),
         "files": len(files),
-        "folders": [folder for folder, _ in Counter(map(top, files)).most_common(3)],
+        "folders": busiest(files)[:FOLDERS_MAX],
     }
     return Reply(text, data)
 
@@ -83,6 +84,12 @@ def lines(commits: list[Commit]) -> list[str]:
 
 def touched(commits: list[Commit]) -> set[str]:
     return {file for commit in commits for file in (*commit.added, *commit.removed, *commit.modified)}
+
+
+def busiest(files: set[str]) -> list[str]:
+    """The top folders, the one with the most of the files first."""
+    counted = Counter(map(top, files))
+    return sorted(counted, key=lambda folder: (-counted[folder], folder))
 
 
 def top(file: str) -> str:

@@ -33,7 +33,7 @@ fn of_reason(reason: &str) -> &'static super::Kind {
         "cpu_budget" => &FLOW_CPU_BUDGET,
         "over_limit" => &FLOW_OVER_LIMIT,
         "deadline" => &FLOW_TIMED_OUT,
-        "canceled" => &EXECUTION_CANCELED,
+        "canceled" | "superseded" => &EXECUTION_CANCELED,
         "busy" | "host_busy" => &OVERLOADED,
         "not_recorded" => &STORE_UNAVAILABLE,
         _ => &INTERNAL,

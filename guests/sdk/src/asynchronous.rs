@@ -36,10 +36,10 @@ use bindings::wasi::clocks::monotonic_clock;
 pub mod bindings {
     wit_bindgen::generate!({
         path: [
-            "../../wit/deps/wasi-clocks-0.3.0",
-            "../../wit/deps/wasi-logging-0.1.0-draft",
-            "../../wit/deps/wasi-config-0.2.0-rc.1",
-            "../../wit/flow-0.2.0",
+            "wit/deps/wasi-clocks-0.3.0",
+            "wit/deps/wasi-logging-0.1.0-draft",
+            "wit/deps/wasi-config-0.2.0-rc.1",
+            "wit/flow-0.2.0",
         ],
         inline: "package flowgate:sdk;
             world asynchronous { include flowgate:flow/flow@0.2.0; import wasi:clocks/monotonic-clock@0.3.0; }",

@@ -23,7 +23,7 @@ pub mod describing {
 /// `wasi:keyvalue` apart, as it is in no world of ours.
 pub mod keeping {
     wit_bindgen::generate!({
-        path: "../../wit/deps/wasi-keyvalue-0.2.0-draft2",
+        path: "wit/deps/wasi-keyvalue-0.2.0-draft2",
         world: "wasi:keyvalue/imports",
         generate_all,
     });
