@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::Api;
 use super::auth::Caller;
 use super::page::{List, Paging};
-use super::request::{At, JsonBody, Params};
+use super::request::{At, JsonBody, Params, whole};
 use super::schemas::Name;
 use crate::clock::Timestamp;
 use crate::id::Digest;
@@ -60,10 +60,9 @@ pub(super) struct Promotion {
 }
 
 fn percent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u8>, D::Error> {
-    match Option::<u8>::deserialize(deserializer)? {
-        Some(percent) if !(1..=99).contains(&percent) => Err(D::Error::custom("allowed: 1 to 99")),
-        percent => Ok(percent),
-    }
+    let Some(percent) = whole(deserializer)? else { return Ok(None) };
+    let percent = u8::try_from(percent).ok().filter(|percent| (1..=99).contains(percent));
+    percent.map(Some).ok_or_else(|| D::Error::custom("allowed: 1 to 99"))
 }
 
 /// The flow's aliases, by name.

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::Api;
 use super::auth::Caller;
 use super::page::{List, Paging};
-use super::request::{At, JsonBody, Params};
+use super::request::{At, JsonBody, Params, whole};
 use super::schemas::Name;
 use crate::clock::Timestamp;
 use crate::id::FlowId;
@@ -95,6 +95,7 @@ pub(super) async fn get_flow(
 pub(super) struct FlowChange {
     /// Executions that one instance may run, one after the other; 1 gives each a fresh instance. What a guest leaves in its
     /// memory its next execution finds.
+    #[serde(default, deserialize_with = "whole")]
     #[schema(minimum = 1, maximum = 10_000)]
     reuse_max: Option<u32>,
 }

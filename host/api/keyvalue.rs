@@ -30,14 +30,14 @@ pub(super) struct BucketView {
 
 /// A key of a bucket.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Key {
+pub(super) struct KeptKey {
     key: String,
     /// Bytes of its value.
     bytes: u64,
     updated_at: Timestamp,
 }
 
-impl From<Listed> for Key {
+impl From<Listed> for KeptKey {
     fn from(Listed { key, bytes, updated_at, .. }: Listed) -> Self {
         Self { key, bytes, updated_at }
     }
@@ -64,18 +64,18 @@ pub(super) async fn list_buckets(
 #[utoipa::path(
     get, path = "/v1/flows/{flow}/keyvalue/{bucket}", tag = "keyvalue",
     params(("flow" = String, Path), ("bucket" = String, Path, pattern = "^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$"), Paging),
-    responses((status = 200, body = List<Key>), (status = 404, description = "no such flow, or no name of a bucket"))
+    responses((status = 200, body = List<KeptKey>), (status = 404, description = "no such flow, or no name of a bucket"))
 )]
 pub(super) async fn list_keyvalue_keys(
     caller: Caller,
     State(api): State<Api>,
     At((flow, bucket)): At<(String, String)>,
     Params(paging): Params<Paging>,
-) -> Result<Json<List<Key>>, Problem> {
+) -> Result<Json<List<KeptKey>>, Problem> {
     let bucket = find(&api, &caller, &flow, bucket).await?;
     let after = After::Key(paging.cursor.clone().unwrap_or_default());
     let keys = api.store.keyvalue_keys(bucket, after, paging.rows()).await?;
-    Ok(Json(paging.cut(keys, |listed| listed.key.clone()).show(Key::from)))
+    Ok(Json(paging.cut(keys, |listed| listed.key.clone()).show(KeptKey::from)))
 }
 
 /// The value under a key.

@@ -7,8 +7,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use serde::Serialize;
-use serde::de::{DeserializeOwned, Deserializer, IgnoredAny};
+use serde::de::{DeserializeOwned, Deserializer, Error as _, IgnoredAny};
+use serde::{Deserialize as _, Serialize};
 use serde_json::{Map, Value};
 
 use super::House;
@@ -181,4 +181,11 @@ pub(super) async fn next(body: &mut axum::body::Body) -> Result<Option<Bytes>, P
             return Ok(Some(data));
         }
     }
+}
+
+/// A whole number, however it is written: in JSON `2` and `2.0` are the same.
+pub(super) fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    let Some(number) = Option::<f64>::deserialize(deserializer)? else { return Ok(None) };
+    let whole = number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number);
+    if whole { Ok(Some(number as u32)) } else { Err(D::Error::custom("allowed: a whole number")) }
 }

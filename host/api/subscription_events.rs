@@ -7,13 +7,15 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::openapi::{RefOr, Schema};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Api;
 use super::auth::{Caller, Role};
 use super::page::{Limit, List, Paging};
 use super::request::{At, JsonBody, Params};
-use super::schemas::Name;
+use super::schemas::{Name, schema};
 use crate::clock::Timestamp;
 use crate::dispatch::{self, Beginning, PulledEvent, Stand};
 use crate::id::{EventId, check_name};
@@ -34,7 +36,7 @@ pub(super) struct Which {
     #[param(value_type = Option<u32>, minimum = 1, maximum = 200, default = 50)]
     limit: Limit,
     /// Where a new consumer begins: `now`, `oldest`, or a time (RFC 3339). For others it means nothing.
-    #[param(value_type = Option<String>, default = "now")]
+    #[param(schema_with = beginning)]
     #[serde(deserialize_with = "from")]
     from: Beginning,
 }
@@ -52,6 +54,11 @@ fn usual() -> String {
 fn consumer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let name = String::deserialize(deserializer)?;
     check_name(&name).map_err(D::Error::custom).map(|()| name)
+}
+
+fn beginning() -> RefOr<Schema> {
+    let time = json!({ "type": "string", "format": "date-time" });
+    schema(json!({ "anyOf": [{ "type": "string", "enum": ["now", "oldest"] }, time], "default": "now" }))
 }
 
 fn from<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Beginning, D::Error> {
@@ -107,7 +114,7 @@ impl Event {
 pub(super) struct Commit {
     /// Who has read.
     #[serde(default = "usual", deserialize_with = "consumer")]
-    #[schema(value_type = Option<Name>, default = "default")]
+    #[schema(value_type = Name, required = false, default = "default")]
     consumer: String,
     /// The `cursor` of the last event that is done with, or of a whole answer.
     cursor: String,
