@@ -1,10 +1,10 @@
 //! Speaks to language models. Knows no guest.
 //!
 //! Flows know models by aliases; what an alias stands for is the operator's [`Options`]. Two formats reach nearly every
-//! provider, [`openai`] and [`anthropic`]; a [`mock`] answers without one. What a call may spend is kept in [`Ledger`].
+//! provider, `openai` and `anthropic`; a `mock` answers without one. What a call may spend is kept in [`Ledger`].
 //!
 //! The clients are our own, and small, since each crate for this brings an HTTP client with it: that would go out past the
-//! address policy, the proxy, the deadlines and the bounds of [`egress`](crate::egress). What the operator configures as a
+//! address policy, the proxy, the deadlines and the bounds of [`crate::egress`]. What the operator configures as a
 //! model's URL may be called whatever its address, but by this room only: the policy for everybody else does not change.
 //!
 //! Every call streams, also one whose reply is wanted as a whole, so there is one way to read a reply and it can be cut off
