@@ -17,8 +17,7 @@ use crate::log::Level;
 use crate::session::{Entry, Message, Role};
 use crate::{
     Failure, Header, HttpReply, InputError, Reply, Request, Result, Trigger, config, events, flows, http, keyvalue,
-    output, secrets,
-    session,
+    output, secrets, session,
 };
 
 pub use crate::bindings::describing::exports::flowgate::flow::describe::Guest as Describe;

@@ -4,7 +4,8 @@ use flowgate::{Failure, Reply, Result, Trigger};
 use serde_json::Value;
 
 fn handle(trigger: Trigger) -> Result {
-    let body: Value = serde_json::from_slice(&trigger.request.body).map_err(|_| Failure::invalid("body", "JSON", "other"))?;
+    let body: Value =
+        serde_json::from_slice(&trigger.request.body).map_err(|_| Failure::invalid("body", "JSON", "other"))?;
     Reply::json(&body)
 }
 
