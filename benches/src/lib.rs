@@ -1,7 +1,7 @@
 //! Measures Flowgate from outside: as the built program, over HTTP, beside a bare server that does only what no server can
 //! leave out.
 //!
-//! `docs/benchmarks/README.md` says what is measured and how to run it, `docs/abuse.md` what its enemies get.
+//! `docs/benchmarks/README.md` says what is measured and how to run it, `cargo xtask abuse` writes what its enemies get.
 
 pub mod abuse;
 
