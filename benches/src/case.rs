@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::house::{Furniture, House};
@@ -163,11 +163,6 @@ impl Flow {
             false => programs.guests.join(self.component),
         }
     }
-}
-
-/// A JSON body of the size of [`sample::body`] with these members.
-pub fn envelope(members: Value) -> Vec<u8> {
-    sample::filled(members)
 }
 
 fn path(path: &Path) -> Result<&str> {

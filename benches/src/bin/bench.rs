@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
-use flowgate_benches::case::{Case, Flow, Programs, Running, SECRET, Subject, envelope};
+use flowgate_benches::case::{Case, Flow, Programs, Running, SECRET, Subject};
 use flowgate_benches::house::{Furniture, House};
 use flowgate_benches::load::{self, Outcome, Plan};
 use flowgate_benches::process::{Server, own_cpu, pin};
@@ -71,8 +71,8 @@ fn cases() -> Vec<Case> {
     let accept = |name, what, flow| case(name, what, ACCEPTING, Subject::Flowgate(flow));
     let fresh = Flow::default;
     let warm = || Flow { reuse_max: REUSE, ..Flow::default() };
-    const JS: &str = "guests/templates/js/dist/flow.wasm";
-    const PYTHON: &str = "guests/templates/python/dist/flow.wasm";
+    const JS: &str = "target/projects/js/build/flow.wasm";
+    const PYTHON: &str = "target/projects/python/build/flow.wasm";
     vec![
         case("bare", "axum with HMAC", CONNECTIONS, Subject::Bare),
         case("wasmtime_fresh", "the same, and a fresh instance of a flow", CONNECTIONS, Subject::BareWasm),
@@ -100,7 +100,7 @@ fn cases() -> Vec<Case> {
             "the dialect `autommate`",
             Flow {
                 dialect: "autommate",
-                body: || envelope(json!({ "message": "Where is my order?", "userId": "usr_20871" })),
+                body: || sample::filled(json!({ "message": "Where is my order?", "userId": "usr_20871" })),
                 ..fresh()
             },
         ),
