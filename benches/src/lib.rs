@@ -6,6 +6,7 @@
 pub mod abuse;
 
 pub mod arrivals;
+pub mod awake;
 
 pub mod case;
 

@@ -228,9 +228,12 @@ impl Engine {
                     };
                     call_flow(store, live.begin(), trigger, about.about(), reply_bytes_max).await
                 }
-                Program::Flow02(flow) => asynchronous::call(store, flow, trigger, about.about(), reply_bytes_max).await,
-                Program::Http02(proxy) => http::call(store, proxy, trigger, reply_bytes_max).await,
-                Program::Http03(service) => service::call(store, service, trigger, reply_bytes_max).await,
+                // Boxed, so that what they need does not make every execution larger.
+                Program::Flow02(flow) => {
+                    Box::pin(asynchronous::call(store, flow, trigger, about.about(), reply_bytes_max)).await
+                }
+                Program::Http02(proxy) => Box::pin(http::call(store, proxy, trigger, reply_bytes_max)).await,
+                Program::Http03(service) => Box::pin(service::call(store, service, trigger, reply_bytes_max)).await,
                 Program::Transform(_) => Err(Stop::OverLimit("a transform handles no triggers".to_owned())),
             }
         });

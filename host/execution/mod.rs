@@ -1,7 +1,7 @@
 //! Starts, runs, records, cancels and replays executions.
 //!
-//! Every accepted trigger makes one execution, and synchronous reply, poll, stream and callback are views of it. An
-//! execution runs in a task of its own, so a caller that goes away stops nothing. It is durable in one of two ways:
+//! Every accepted trigger makes one execution, and synchronous reply, poll, stream and callback are views of it. A
+//! caller that goes away stops nothing. It is durable in one of two ways:
 //!
 //! - **accepted first**: its row and its job are on the disk before it runs or before its caller gets a 202. A crash
 //!   leaves the job, and the next process runs the execution again as attempt n + 1.
@@ -36,6 +36,7 @@ mod attempt;
 mod busy;
 mod called;
 mod follow;
+mod goes_on;
 mod live;
 mod open;
 mod outcome;
