@@ -126,6 +126,9 @@ pub enum Stop {
     /// The guest wanted more memory than it may have.
     #[error("the guest wanted more memory than it may have")]
     OutOfMemory,
+    /// The guest wanted more memory than the host has left for it. Alone it might have had it.
+    #[error("of the memory that the host has for all executions together, too little was left")]
+    OutOfStock,
     /// The guest ran longer than it may.
     #[error("the guest used up its cpu budget")]
     CpuBudget,
@@ -152,6 +155,7 @@ impl Stop {
         match self {
             Self::Trap(_) => "trap",
             Self::OutOfMemory => "out_of_memory",
+            Self::OutOfStock => "host_memory",
             Self::CpuBudget => "cpu_budget",
             Self::Deadline => "deadline",
             Self::Canceled => "canceled",
@@ -198,6 +202,7 @@ impl Engine {
             session,
             output,
             memory_bytes_max: tighter(options.memory_bytes_max, call.limits.memory_bytes_max),
+            memory_stock: self.0.memory.clone(),
         };
         let about = Told {
             execution: call.execution.to_string(),
@@ -246,6 +251,7 @@ impl Engine {
             budget.charge(meter.spent());
         }
         if call.reuse_max > 1
+            && self.0.memory.is_plenty()
             && let (Some(live), End::Reply(_) | End::Failure(_)) = (live, &run.end)
         {
             self.0.warm.put(owner, Instance { store: guest.store, live });
