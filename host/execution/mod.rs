@@ -74,7 +74,7 @@ pub struct Options {
     pub place_wait_ms: u64,
     /// Executions without a waiting caller, at one time. More of them wait in the queue.
     pub async_at_once: usize,
-    /// Executions that may wait in the queue. More triggers are turned away.
+    /// Executions that may wait in the queue. More triggers are turned away; flows that start others, at half of it.
     pub queued_max: u64,
     /// Executions of one session that may wait for their turn. More triggers of the session are turned away.
     pub session_waiting_max: usize,

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{Enemy, Target};
+use super::{Enemy, FLOW, Target};
 use crate::case::SECRET;
 use crate::house::{Furniture, House};
 use crate::load::{self, Outcome, Plan};
@@ -80,8 +80,8 @@ impl Stage {
             secret: None,
             ..Furniture::plain(&enemy.component(&self.guests, folder.path())?, SECRET)
         };
-        house.api.flow("hostile", &furniture).await?;
-        let hook = house.api.hook("hostile", &furniture).await?;
+        house.api.flow(FLOW, &furniture).await?;
+        let hook = house.api.hook(FLOW, &furniture).await?;
 
         let target = Target {
             address: house.server.address,
