@@ -88,7 +88,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             sync_at_once: 128,
-            place_wait_ms: 200,
+            place_wait_ms: 25,
             async_at_once: 64,
             queued_max: 200_000,
             session_waiting_max: 20,

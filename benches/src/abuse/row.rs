@@ -18,6 +18,9 @@ use crate::sample;
 pub(super) const RATE: f64 = 200.0;
 const CONNECTIONS: u32 = 32;
 
+/// What all executions together may have: as much on every machine, so that the figures can be compared.
+const MEMORY: (&str, &str) = ("FLOWGATE_ENGINE_MEMORY_TOTAL_BYTES_MAX", "2147483648");
+
 /// How long an enemy is at it before anything counts.
 const HEAD_START: Duration = Duration::from_millis(500);
 
@@ -120,7 +123,7 @@ impl Stage {
     }
 
     async fn house(&self, folder: &std::path::Path, more: &[(&str, &str)]) -> Result<House> {
-        let environment = [&[("FLOWGATE_SERVER_WORKERS", "2")], more].concat();
+        let environment = [&[("FLOWGATE_SERVER_WORKERS", "2"), MEMORY], more].concat();
         House::start_with(&self.flowgate, folder, None, None, &environment).await
     }
 
