@@ -53,7 +53,7 @@ async fn a_full_disk_refuses_what_it_cannot_keep_and_loses_nothing_else() {
     accepted.extend(accept_until_refused(&house, &hook).await);
     // Who needs nothing kept is served, and who reads.
     house.send(&hook, json!({ "message": "now" })).await.expect(200);
-    house.get("/v1/flows").await.expect(200);
+    house.get("/v1/executions").await.expect(200);
     let once = [("idempotency-key", "k1")];
     let refused = house.send_with(&hook, &once, Bytes::from_static(b"{}")).await;
     assert_eq!(refused.problem(503), "store-unavailable");
