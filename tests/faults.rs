@@ -57,7 +57,7 @@ async fn a_full_disk_refuses_what_it_cannot_keep_and_loses_nothing_else() {
     let once = [("idempotency-key", "k1")];
     let refused = house.send_with(&hook, &once, Bytes::from_static(b"{}")).await;
     assert_eq!(refused.problem(503), "store-unavailable");
-    let upload = house.upload("echo", component("mirror")).await;
+    let upload = house.add_version("echo", component("mirror")).await;
     assert_eq!(upload.header("retry-after"), "1", "{}", upload.text());
     assert_eq!(upload.problem(503), "store-unavailable");
 
@@ -122,7 +122,7 @@ async fn a_folder_that_is_in_the_way_while_the_server_runs_fails_uploads_alone()
     // Root may write whatever the mode, so what is missing is the folder itself.
     let (uploads, aside) = (house.folder.path().join("data/uploads"), house.folder.path().join("data/aside"));
     fs::rename(&uploads, &aside).unwrap();
-    let refused = house.upload("echo", component("mirror")).await;
+    let refused = house.add_version("echo", component("mirror")).await;
     assert_eq!(refused.header("retry-after"), "1", "{}", refused.text());
     assert_eq!(refused.problem(503), "store-unavailable");
     accept(&house, &hook).await.unwrap();

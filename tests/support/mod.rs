@@ -175,6 +175,11 @@ impl House {
     pub(crate) async fn upload(&self, flow: &str, component: Bytes) -> Answer {
         let made = self.post("/v1/flows", json!({ "name": flow })).await;
         assert!(matches!(made.status.as_u16(), 201 | 409), "{}", made.text());
+        self.add_version(flow, component).await
+    }
+
+    /// Uploads bytes as a version of a flow that is there.
+    pub(crate) async fn add_version(&self, flow: &str, component: Bytes) -> Answer {
         let bearer = HeaderValue::from_str(&format!("Bearer {}", self.key)).unwrap();
         let headers = HeaderMap::from_iter([
             (http::header::AUTHORIZATION, bearer),
