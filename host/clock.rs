@@ -125,6 +125,14 @@ impl Clock {
         }
     }
 
+    /// Sets a manual clock, also back, as somebody may set the machine's. A system clock stays as it is.
+    #[cfg(test)]
+    pub(crate) fn set(&self, to: Timestamp) {
+        if let Source::Manual(now) = &self.0 {
+            now.send_replace(to.0);
+        }
+    }
+
     /// Waits until the clock shows `moment`. Cancel safe.
     pub async fn sleep_until(&self, moment: Timestamp) {
         match &self.0 {

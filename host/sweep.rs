@@ -1,11 +1,14 @@
 //! Forgets what is too old.
+//!
+//! A clock that is set forward by mistake makes everything old at once. So between two sweeps no more time counts than has
+//! really passed, and an hour in all; a start believes the clock.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Stopwatch, Timestamp};
 use crate::store::{Retention, Store};
 
 /// How long things are kept.
@@ -41,11 +44,29 @@ impl Default for Options {
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
+/// The time as far as it is believed.
+struct Time {
+    /// When the sweeps began, by the clock as it was set earliest.
+    begun: Timestamp,
+    watch: Stopwatch,
+}
+
+impl Time {
+    /// What the clock shows, but no more than an hour ahead of what has passed. A clock that was set back is believed: then
+    /// nothing is forgotten that should be kept.
+    fn follow(&mut self, shown: Timestamp) -> Timestamp {
+        let passed = self.watch.elapsed();
+        self.begun = self.begun.min(shown.before(passed));
+        shown.min(self.begun.after(passed).after(HOUR))
+    }
+}
+
 /// Sweeps until `stop`: in small steps, one after the other while there is much to forget.
 pub async fn run(store: Store, clock: Clock, options: Options, stop: CancellationToken) {
     let times = |n: u64, unit: Duration| unit.saturating_mul(u32::try_from(n).unwrap_or(u32::MAX));
+    let mut time = Time { begun: clock.now(), watch: Stopwatch::start() };
     loop {
-        let now = clock.now();
+        let now = time.follow(clock.now());
         let retention = Retention {
             executions_before: now.before(times(options.executions_days, 24 * HOUR)),
             keys_before: now.before(times(options.keys_hours, HOUR)),
@@ -68,5 +89,24 @@ pub async fn run(store: Store, clock: Clock, options: Options, stop: Cancellatio
         if stop.run_until_cancelled(clock.sleep_until(clock.now().after(wait))).await.is_none() {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_goes_ahead_makes_nothing_old() {
+        let begun = Timestamp::from_unix_ms(1_000_000_000);
+        let mut time = Time { begun, watch: Stopwatch::start() };
+        assert_eq!(time.follow(begun), begun);
+        let shown = begun.after(40 * 24 * HOUR);
+        let followed = time.follow(shown);
+        assert!(followed < begun.after(HOUR * 2), "{followed}");
+        assert_eq!(time.follow(begun.after(HOUR / 2)), begun.after(HOUR / 2), "it is right again");
+        let back = begun.before(24 * HOUR);
+        assert_eq!(time.follow(back), back);
+        assert!(time.follow(begun) < begun.before(22 * HOUR), "going ahead again is not believed either");
     }
 }

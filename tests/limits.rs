@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::Method;
 use serde_json::{Value, json};
 
 use crate::support::{Hook, House, hmac};
@@ -54,6 +55,28 @@ async fn a_memory_bomb_is_out_of_memory() {
     let told = against("memory_bomb", json!({})).await;
     assert_reason(&told, "failed", "out_of_memory");
     assert!(told["execution"]["usage"]["memory_bytes"].as_u64().unwrap() <= 128 << 20);
+}
+
+#[tokio::test]
+async fn bombs_share_the_memory_of_the_host_and_leave_some() {
+    let house = House::start_with(&[("FLOWGATE_ENGINE_MEMORY_TOTAL_BYTES_MAX", "50331648")]).await;
+    let (echo, bomb) = (house.flow("echo").await, house.flow("memory_bomb").await);
+    let (bombs, ()) =
+        tokio::join!(futures_util::future::join_all((0..8).map(|_| house.send(&bomb, json!({})))), async {
+            for _ in 0..20 {
+                house.send(&echo, json!({ "message": "still here" })).await.expect(200);
+            }
+        });
+    let mut all = 0;
+    for answer in bombs {
+        assert_eq!(answer.header("retry-after"), "1", "{}", answer.text());
+        let id = answer.json()["execution_id"].as_str().unwrap().to_owned();
+        assert_eq!(answer.problem(503), "host-out-of-memory");
+        let execution = house.ended_execution(&id).await;
+        assert_reason(&json!({ "execution": execution }), "failed", "host_memory");
+        all = all.max(execution["usage"]["memory_bytes"].as_u64().unwrap());
+    }
+    assert!(all <= 52 << 20, "the total and what is each one's own: {all}");
 }
 
 #[tokio::test]
@@ -185,4 +208,23 @@ async fn loops_in_every_place_that_one_flow_gets_leave_places_for_another() {
     let (ended, ()) = tokio::join!(attack, honest);
     let refused = ended.iter().filter(|answer| answer.status == 503).count();
     assert!(refused >= 20, "{refused} of 32 loops found no place");
+}
+
+#[tokio::test]
+async fn a_fork_bomb_leaves_half_of_the_queue_to_triggers() {
+    let few = [("FLOWGATE_EXECUTION_QUEUED_MAX", "40"), ("FLOWGATE_EXECUTION_ASYNC_AT_ONCE", "1")];
+    let house = House::start_with(&few).await;
+    let (slow, bomb) = (house.flow("slow").await, house.flow("forker").await);
+    house.api(Method::PUT, "/v1/flows/forker/grants", Some(json!({ "flows": ["forker"] }))).await.expect(200);
+    // It has the one place in the queue's work for as long as the bomb grows.
+    let later = [("prefer", "respond-async")];
+    let body = || Bytes::from(json!({ "data": { "ms": 30_000 } }).to_string());
+    house.send_with(&slow, &later, body()).await.expect(202);
+    let answer = house.send(&bomb, json!({})).await.expect(200);
+    let told = &answer["reply"]["data"];
+    assert!(told["started"].as_u64().is_some_and(|n| (18..=20).contains(&n)), "{told}");
+    assert_eq!(told["why"], "the host has no place for another execution now");
+    for _ in 0..10 {
+        house.send_with(&slow, &later, body()).await.expect(202);
+    }
 }

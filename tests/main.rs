@@ -24,6 +24,8 @@ mod development;
 mod deliveries;
 // What subscribers hear of what happens.
 mod events;
+// Full disks, folders that cannot be written to, damaged files.
+mod faults;
 // Whatever happened is heard of, through power cuts and beside bad receivers.
 mod lossless;
 // The documented examples of the products, sent as they are.

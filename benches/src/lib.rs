@@ -16,6 +16,8 @@ pub mod load;
 
 pub mod machine;
 
+pub mod overload;
+
 pub mod process;
 
 pub mod report;

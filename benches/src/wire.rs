@@ -68,6 +68,12 @@ impl Connection {
         }
     }
 
+    /// Whether the answer that came last has a header of this name, which is in lowercase.
+    pub fn has_header(&self, name: &str, answer: &Answer) -> bool {
+        let head = String::from_utf8_lossy(&self.received[..answer.body.start]).to_ascii_lowercase();
+        head.lines().any(|line| line.split_once(':').is_some_and(|(own, _)| own == name))
+    }
+
     /// The body of the answer that came last.
     pub fn body(&self, answer: &Answer) -> &[u8] {
         &self.received[answer.body.clone()]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -49,7 +49,15 @@ pub enum Error {
     #[error(transparent)]
     Telemetry(#[from] telemetry::Error),
     /// The data folder cannot be used.
-    #[error("the data folder cannot be used")]
+    #[error("the data folder {} cannot be used", folder.display())]
+    Folder {
+        /// Which one.
+        folder: PathBuf,
+        /// Why not.
+        source: store::Error,
+    },
+    /// What is in the data folder cannot be read or changed.
+    #[error("the store fails")]
     Store(#[from] store::Error),
     /// The engine cannot start.
     #[error(transparent)]
@@ -205,7 +213,8 @@ impl House {
     async fn build(config: &Config, folder: &Path, client: Client) -> Result<Self, Error> {
         let (clock, options, own) = (Clock::system(), config.store.clone(), folder.to_owned());
         let opened = tokio::task::spawn_blocking(move || Store::open(&own, &options)).await;
-        let store = opened.unwrap_or(Err(store::Error::Closed))?;
+        let unusable = |source| Error::Folder { folder: folder.to_owned(), source };
+        let store = opened.unwrap_or(Err(store::Error::Closed)).map_err(unusable)?;
         let door = Door::default();
         let compiler = Compiler::this_program();
         let engine = Engine::new(Setup {
@@ -396,11 +405,20 @@ async fn key(
 struct Signals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
+    /// Taken, so that a limit on the size of files fails a write, as a full disk does, and does not end the process.
+    _too_large: tokio::signal::unix::Signal,
 }
+
+/// `SIGXFSZ`, the same on all systems that this runs on.
+const FILE_TOO_LARGE: i32 = 25;
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            _too_large: signal(SignalKind::from_raw(FILE_TOO_LARGE))?,
+        })
     }
 
     async fn next(&mut self) {

@@ -43,7 +43,7 @@ pub use self::grants::{BadGrant, GRANTS_MAX, Grants, LlmGrant, MODEL_CHARS_MAX};
 pub use self::http_grant::{HttpGrant, METHODS, PATTERN_BYTES_MAX, Scheme};
 pub use self::keyvalue::is_bucket;
 pub use self::logging::Logs;
-pub use self::memory::{Memory, OutOfMemory};
+pub use self::memory::{Memory, OutOfMemory, OutOfStock, Stock};
 pub use self::redact::{Redactor, Scrubber};
 pub use self::secrets::{SECRET_CHARS_MAX, SECRET_CHARS_MIN, SECRETS_MAX, Secrets, check_secret_name};
 pub use self::session::Session;
@@ -216,6 +216,8 @@ pub struct Given {
     pub output: mpsc::Sender<Output>,
     /// Bytes of all memories and tables together.
     pub memory_bytes_max: usize,
+    /// What all executions share of memory.
+    pub memory_stock: Arc<Stock>,
 }
 
 /// The state of every capability for one execution: the data of its `wasmtime::Store`.
@@ -266,7 +268,7 @@ impl Ctx {
             events: events::Events::new(options, given.clock.clone()),
             http: http::Http::new(outgoing.clone()),
             llm: llm::Llm::new(options, models, ledger, given.flow, given.grants, given.spent),
-            memory: Memory::new(given.memory_bytes_max, options.table_elements_max),
+            memory: Memory::new(given.memory_bytes_max, options.table_elements_max, given.memory_stock),
             output: output::Outputs::new(options, given.output, spans.clone(), redactor.clone()),
             session: session::Conversation::new(options, given.session, given.clock, spans.clone(), redactor),
             spans,

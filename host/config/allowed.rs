@@ -48,6 +48,7 @@ pub(super) static KEYS: &[(&str, Allowed)] = &[
     ("store.cache_kib", Whole(64, 16 << 20)),
     ("engine.component_bytes_max", Whole(1_024, GIB)),
     ("engine.memory_bytes_max", Whole(64 << 10, 4 * GIB)),
+    ("engine.memory_total_bytes_max", Whole(0, 1_024 * GIB)),
     ("engine.cpu_ms_max", Whole(1, DAY_MS)),
     ("engine.reply_bytes_max", Whole(1, GIB)),
     ("engine.hostcall_bytes_max", Whole(1_024, GIB)),

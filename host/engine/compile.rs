@@ -165,11 +165,16 @@ fn last_word(code: ExitCode, text: &str) -> ExitCode {
     code
 }
 
+/// How far the compiler stands back.
+const NICE: i32 = 10;
+
 fn limit(memory_bytes: &OsString, cpu_s: &OsString) -> std::io::Result<()> {
     let number = |text: &OsString| text.to_str().and_then(|text| text.parse::<u64>().ok());
     let (Some(memory_bytes), Some(cpu_s)) = (number(memory_bytes), number(cpu_s)) else {
         return Err(std::io::Error::other("not a number"));
     };
+    // The processors are for executions first. Where it cannot be, it need not.
+    let _ = rustix::process::nice(NICE);
     Resource::CORE.set(0, 0)?;
     Resource::CPU.set(cpu_s, cpu_s.saturating_add(1))?;
     Resource::AS.set(memory_bytes, memory_bytes)

@@ -24,6 +24,7 @@ mod settings;
 #[cfg(test)]
 mod testing;
 mod ticker;
+mod total;
 mod transform;
 mod trap;
 mod warm;
@@ -60,6 +61,9 @@ pub struct Options {
     pub component_bytes_max: usize,
     /// Bytes of all memories and tables of an execution together. Default 128 MiB.
     pub memory_bytes_max: usize,
+    /// Bytes of all memories and tables of all executions together, beyond 4 MiB of each; 0 for half of the memory of the
+    /// machine, or of the process's control group where that has less. Default 0.
+    pub memory_total_bytes_max: usize,
     /// Milliseconds that an execution may really run; waiting does not count. Default 5,000.
     pub cpu_ms_max: u64,
     /// Bytes of a reply: text, data, headers and body together. Default 1 MiB.
@@ -92,6 +96,7 @@ impl Default for Options {
         Self {
             component_bytes_max: 64 << 20,
             memory_bytes_max: 128 << 20,
+            memory_total_bytes_max: 0,
             cpu_ms_max: 5_000,
             reply_bytes_max: 1 << 20,
             hostcall_bytes_max: 8 << 20,
@@ -176,6 +181,7 @@ struct Inner {
     compiles: Semaphore,
     slots: Semaphore,
     warm: warm::Pool,
+    memory: Arc<capability::Stock>,
     /// Of guests that run longer than a tick; made by the first, which knows how many workers there are.
     turns: OnceLock<Shares<Option<FlowId>>>,
     ticker: Ticker,
@@ -194,6 +200,7 @@ impl Engine {
             compiles: Semaphore::new(options.compiles_at_once.max(1)),
             slots: Semaphore::new(options.instances_max as usize),
             warm: warm::Pool::new(options.warm_max as usize, Duration::from_millis(options.warm_idle_ms)),
+            memory: Arc::new(capability::Stock::new(total::bytes(&options))),
             turns: OnceLock::new(),
             ticker,
             runtimes,

@@ -45,6 +45,7 @@ impl Engine {
             session: None,
             output: mpsc::channel(1).0,
             memory_bytes_max: self.0.options.memory_bytes_max,
+            memory_stock: self.0.memory.clone(),
         };
         let cpu_max = Duration::from_millis(CPU_MS_MAX.min(self.0.options.cpu_ms_max));
         let meter = Arc::new(Meter::new(cpu_max));

@@ -126,6 +126,9 @@ pub enum Stop {
     /// The guest wanted more memory than it may have.
     #[error("the guest wanted more memory than it may have")]
     OutOfMemory,
+    /// The guest wanted more memory than the host has left for it. Alone it might have had it.
+    #[error("of the memory that the host has for all executions together, too little was left")]
+    OutOfStock,
     /// The guest ran longer than it may.
     #[error("the guest used up its cpu budget")]
     CpuBudget,
@@ -152,6 +155,7 @@ impl Stop {
         match self {
             Self::Trap(_) => "trap",
             Self::OutOfMemory => "out_of_memory",
+            Self::OutOfStock => "host_memory",
             Self::CpuBudget => "cpu_budget",
             Self::Deadline => "deadline",
             Self::Canceled => "canceled",
@@ -198,6 +202,7 @@ impl Engine {
             session,
             output,
             memory_bytes_max: tighter(options.memory_bytes_max, call.limits.memory_bytes_max),
+            memory_stock: self.0.memory.clone(),
         };
         let about = Told {
             execution: call.execution.to_string(),
@@ -218,7 +223,13 @@ impl Engine {
             }
             _ => (self.guest(loaded.kind(), given, meter.clone()), None),
         };
+        let received_at = Timestamp::from_unix_ms(i64::try_from(call.trigger.received_at_ms).unwrap_or(i64::MAX));
+        let is_late = call.clock.now().since(received_at) > LATE;
         let work = meter.measure(async {
+            if is_late {
+                // The workers have more to do than they can, so the flows take turns from the start.
+                next_turn(self.0.turns.get_or_init(turns).clone(), Some(call.flow), meter.clone()).await;
+            }
             let (store, trigger) = (&mut guest.store, &*call.trigger);
             match &loaded.program {
                 Program::Flow01(flow) => {
@@ -249,6 +260,7 @@ impl Engine {
             budget.charge(meter.spent());
         }
         if call.reuse_max > 1
+            && self.0.memory.is_plenty()
             && let (Some(live), End::Reply(_) | End::Failure(_)) = (live, &run.end)
         {
             self.0.warm.put(owner, Instance { store: guest.store, live });
@@ -291,6 +303,9 @@ impl Engine {
         Guest { store, meter, _ticking: self.0.ticker.running() }
     }
 }
+
+/// How long after its request an execution usually begins at the latest.
+const LATE: Duration = Duration::from_millis(5);
 
 /// One turn for each worker.
 fn turns() -> Shares<Option<FlowId>> {

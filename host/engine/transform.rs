@@ -54,6 +54,7 @@ impl Engine {
             session: None,
             output: mpsc::channel(1).0,
             memory_bytes_max: given.memory_bytes_max.min(self.0.options.memory_bytes_max),
+            memory_stock: self.0.memory.clone(),
         };
         let meter = Arc::new(Meter::new(Duration::from_millis(given.cpu_ms_max)));
         let mut guest = self.guest(loaded.kind(), lent, meter.clone());

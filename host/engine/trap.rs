@@ -6,7 +6,7 @@ use wasmtime_wasi::I32Exit;
 
 use crate::bindings::BadReply;
 use crate::bindings::transform_v0_1::BadMessage;
-use crate::capability::OutOfMemory;
+use crate::capability::{OutOfMemory, OutOfStock};
 
 use super::Stop;
 use super::meter::OutOfTime;
@@ -31,6 +31,9 @@ impl From<wasmtime::Error> for Stop {
     fn from(error: wasmtime::Error) -> Self {
         if error.is::<OutOfMemory>() {
             return Self::OutOfMemory;
+        }
+        if error.is::<OutOfStock>() {
+            return Self::OutOfStock;
         }
         if error.is::<OutOfTime>() {
             return Self::CpuBudget;
@@ -122,6 +125,8 @@ mod tests {
     fn typed_errors_keep_their_reason() {
         let over = wasmtime::Error::from(OutOfMemory { wanted: 2, allowed: 1 }).context("while starting");
         assert_eq!(Stop::from(over), Stop::OutOfMemory);
+        let late = wasmtime::Error::from(OutOfStock { wanted: 2, stock: 1 }).context("while starting");
+        assert_eq!(Stop::from(late), Stop::OutOfStock);
         assert_eq!(Stop::from(wasmtime::Error::from(Trap::StackOverflow)).reason(), "trap");
         assert_eq!(Stop::from(wasmtime::Error::from(ResourceTableError::Full)).reason(), "over_limit");
     }

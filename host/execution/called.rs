@@ -40,6 +40,10 @@ impl Executions {
     }
 
     async fn start_flow(&self, caller: Caller, invocation: Invocation) -> Result<ExecutionId, Refusal> {
+        // Flows that start each other without end leave half of the queue to triggers.
+        if self.queued() >= self.0.options.queued_max / 2 {
+            return Err(Refusal::Busy);
+        }
         let order = self.called(&caller, invocation).await?;
         self.accept(order).await.map(Ended::id).map_err(|error| refusal(&error))
     }

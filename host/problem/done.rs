@@ -30,6 +30,7 @@ fn of_reason(reason: &str) -> &'static super::Kind {
     match reason {
         "trap" => &FLOW_TRAPPED,
         "out_of_memory" => &FLOW_OUT_OF_MEMORY,
+        "host_memory" => &HOST_OUT_OF_MEMORY,
         "cpu_budget" => &FLOW_CPU_BUDGET,
         "over_limit" => &FLOW_OVER_LIMIT,
         "deadline" => &FLOW_TIMED_OUT,

@@ -78,6 +78,7 @@ kinds! {
     FLOW_OVER_LIMIT: 502 "flow-over-limit" "The flow broke a limit" Flow false;
     FLOW_TIMED_OUT: 502 "flow-timed-out" "The flow did not end in time" Flow true;
     INTERNAL: 500 "internal" "The server failed" Host true;
+    HOST_OUT_OF_MEMORY: 503 "host-out-of-memory" "The server has too little memory left for the flow" Host true;
     OVERLOADED: 503 "overloaded" "The server has as much to do as it can" Host true;
     STOPPING: 503 "stopping" "The server is stopping" Host true;
     STORE_UNAVAILABLE: 503 "store-unavailable" "The server cannot write now" Host true;

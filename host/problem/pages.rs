@@ -8,7 +8,7 @@ macro_rules! pages {
 
 static PAGES: &[(&str, &str)] = pages! {
     "body-timeout" "body-too-large" "changed" "delivery-ended" "digest-mismatch" "execution-canceled" "flow-cpu-budget" "flow-failed"
-    "flow-out-of-memory" "flow-over-limit" "flow-timed-out" "flow-trapped" "forbidden" "hook-disabled" "in-use"
+    "flow-out-of-memory" "flow-over-limit" "flow-timed-out" "flow-trapped" "forbidden" "hook-disabled" "host-out-of-memory" "in-use"
     "internal" "invalid-component" "invalid-input" "invalid-request" "key-reused" "malformed-body"
     "method-not-allowed" "name-taken" "no-live-version" "not-found" "not-replayable" "nothing-to-roll-back" "overloaded" "rate-limited"
     "session-busy" "still-running" "stopping" "too-many-failures" "store-unavailable" "unauthenticated" "unsupported-content-type"

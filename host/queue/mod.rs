@@ -7,9 +7,13 @@
 //! Workers wake by signal ([`Queue::wake`]) and by period: the signal makes it fast, the period makes it certain. A lease
 //! is prolonged while its process lives and falls to others when it does not; leases are an optimisation, at least once
 //! is the promise.
+//!
+//! The machine's clock may be set. Forward, jobs come early, and none that runs here is taken on a second time. Back, what
+//! was due later would wait for the clock to be there again; so it is brought forward by as much.
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +29,9 @@ mod tests;
 
 /// Jobs that one claim takes on at most.
 const CLAIM_MAX: usize = 64;
+
+/// By how much the clock may go back without being said to be set: less is what time servers correct.
+const CORRECTION: Duration = Duration::from_secs(1);
 
 /// How the queue behaves.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
@@ -54,13 +61,16 @@ struct Inner {
     clock: Clock,
     options: Options,
     owner: i64,
+    /// The latest moment that the clock has shown since it was last set back.
+    latest: AtomicI64,
     signals: Mutex<HashMap<&'static str, Arc<Notify>>>,
 }
 
 impl Queue {
     /// A queue over `store`.
     pub fn new(store: Store, clock: Clock, options: Options) -> Self {
-        Self(Arc::new(Inner { store, clock, options, owner: rand::random(), signals: Mutex::default() }))
+        let latest = AtomicI64::new(clock.now().unix_ms());
+        Self(Arc::new(Inner { store, clock, options, owner: rand::random(), latest, signals: Mutex::default() }))
     }
 
     /// The number by which the store knows this process's claims.
@@ -144,11 +154,30 @@ impl Queue {
     async fn claim(&self, kind: &'static str, limit: usize) -> Vec<Job> {
         let limit = u32::try_from(limit).unwrap_or(u32::MAX);
         let (now, until) = (self.0.clock.now(), self.lease_until());
+        self.follow(now).await;
         let claim = Claim { kind, owner: self.0.owner, now, until, limit };
         self.0.store.jobs_claim(claim).await.unwrap_or_else(|error| {
             tracing::error!(kind, error = &error as &dyn std::error::Error, "jobs were not claimed");
             Vec::new()
         })
+    }
+
+    /// Notices a clock that was set back, and brings forward what waits.
+    async fn follow(&self, now: Timestamp) {
+        let latest = Timestamp::from_unix_ms(self.0.latest.fetch_max(now.unix_ms(), Relaxed));
+        let back = latest.since(now);
+        // Of all the kinds that claim, the first one does it.
+        let set = |from: Timestamp, to: Timestamp| {
+            self.0.latest.compare_exchange(from.unix_ms(), to.unix_ms(), Relaxed, Relaxed).is_ok()
+        };
+        if back <= CORRECTION || !set(latest, now) {
+            return;
+        }
+        tracing::warn!(back_ms = back.as_millis(), "the clock was set back; what is due later is brought forward");
+        if let Err(error) = self.0.store.schedule_bring_forward(now, back).await {
+            tracing::error!(error = &error as &dyn std::error::Error, "the schedule does not follow the clock yet");
+            set(now, latest);
+        }
     }
 
     /// Waits for a signal, for the time at which the next job becomes ready, or for the period to end.

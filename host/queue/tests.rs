@@ -131,3 +131,55 @@ async fn leases_are_prolonged_until_told_otherwise() {
     stop.cancel();
     keeper.await.unwrap();
 }
+
+/// A claim by the queue's worker, of all that is ready.
+async fn claimed(house: &House) -> usize {
+    house.queue.claim(KIND, 10).await.len()
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_forward_gives_no_running_job_a_second_worker() {
+    let house = house();
+    house.put(1).await;
+    assert_eq!(claimed(&house).await, 1);
+    house.clock.set(NOW.after(Duration::from_secs(86_400)));
+    assert_eq!(claimed(&house).await, 0, "it runs here");
+    // Another process, in case this one had died.
+    let (now, until) = (house.clock.now(), house.queue.lease_until());
+    let other = Claim { kind: KIND, owner: house.queue.owner() ^ 1, now, until, limit: 10 };
+    assert_eq!(house.store.jobs_claim(other).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_keeps_nothing_waiting_longer() {
+    let house = house();
+    house.put(1).await;
+    let hour_before = NOW.before(Duration::from_secs(3_600));
+    house.clock.set(hour_before);
+    let first = house.queue.claim(KIND, 10).await;
+    assert_eq!(first.len(), 1, "what was ready still is");
+    let lease = first[0].lease;
+    assert_eq!(house.store.job_next(KIND).await.unwrap(), Some(house.queue.lease_until()));
+
+    // Another try in five minutes by the old clock is one in five minutes by the new one.
+    house.clock.set(NOW);
+    assert_eq!(claimed(&house).await, 0);
+    house.store.job_again(lease, NOW.after(Duration::from_secs(300))).await.unwrap();
+    house.clock.set(hour_before);
+    assert_eq!(claimed(&house).await, 0);
+    assert_eq!(house.store.job_next(KIND).await.unwrap(), Some(hour_before.after(Duration::from_secs(300))));
+    house.clock.advance(Duration::from_secs(300));
+    assert_eq!(claimed(&house).await, 1);
+}
+
+#[tokio::test]
+async fn a_small_correction_of_the_clock_moves_nothing() {
+    let house = house();
+    house.put(1).await;
+    let lease = house.queue.claim(KIND, 10).await[0].lease;
+    let due = NOW.after(Duration::from_secs(300));
+    house.store.job_again(lease, due).await.unwrap();
+    house.clock.set(NOW.before(Duration::from_millis(500)));
+    assert_eq!(claimed(&house).await, 0);
+    assert_eq!(house.store.job_next(KIND).await.unwrap(), Some(due));
+}

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::cache::Cache;
 use crate::capability::{BadGrant, Grants, Secrets};
@@ -32,6 +32,9 @@ pub const LIVE: &str = "live";
 
 /// The kind of the job that compiles a version.
 const COMPILE: &str = "compile";
+
+/// Uploads that are hashed or inspected at one time.
+const UPLOADING_MAX: usize = 1;
 
 /// Names that are kept resolved.
 const RESOLVED_MAX: u64 = 10_000;
@@ -153,6 +156,8 @@ struct Inner {
     versions: Cache<(FlowId, Digest), Arc<Target>>,
     /// Counts the versions that were settled, so that those who wait for one can look again.
     settled: watch::Sender<u64>,
+    /// Places of those who hash and inspect what is uploaded: the processors are for executions.
+    uploading: Arc<Semaphore>,
 }
 
 /// What an alias stands for, with what every execution of it needs.
@@ -180,7 +185,8 @@ impl Registry {
     /// A registry over `store` that makes versions ready with `engine`.
     pub fn new(store: Store, engine: Engine, queue: Queue, clock: Clock) -> Self {
         let (resolved, versions) = (Cache::new(RESOLVED_MAX), Cache::new(RESOLVED_MAX));
-        Self(Arc::new(Inner { store, engine, queue, clock, resolved, versions, settled: watch::Sender::new(0) }))
+        let (settled, uploading) = (watch::Sender::new(0), Arc::new(Semaphore::new(UPLOADING_MAX)));
+        Self(Arc::new(Inner { store, engine, queue, clock, resolved, versions, settled, uploading }))
     }
 
     /// Makes a flow without versions.

@@ -1,6 +1,9 @@
 //! A component on its way in.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
+use tokio::sync::Semaphore;
 
 use super::{COMPILE, Detail, Error, Registry};
 use crate::engine::{self, Kind};
@@ -13,6 +16,7 @@ pub struct Upload {
     // Taken while a chunk is written on a blocking thread.
     inner: Option<store::Upload>,
     bytes_max: usize,
+    places: Arc<Semaphore>,
 }
 
 impl Registry {
@@ -20,7 +24,7 @@ impl Registry {
     pub async fn begin(&self) -> Result<Upload, Error> {
         let (store, bytes_max) = (self.0.store.clone(), self.0.engine.options().component_bytes_max);
         let inner = blocking(move || store.upload()).await?;
-        Ok(Upload { inner: Some(inner), bytes_max })
+        Ok(Upload { inner: Some(inner), bytes_max, places: self.0.uploading.clone() })
     }
 
     /// Ends an upload: checks the digest if the sender gave one, inspects the bytes, keeps them and adds the version.
@@ -37,6 +41,7 @@ impl Registry {
             return Err(Error::DigestMismatch { expected, actual });
         }
         let bytes_max = upload.bytes_max;
+        let place = upload.places.acquire().await.map_err(|_| store::Error::Closed)?;
         let (inner, inspection) = tokio::task::spawn_blocking(move || {
             let bytes = std::fs::read(inner.path()).map_err(|error| engine::Error::Files {
                 what: "an upload cannot be read back",
@@ -46,6 +51,7 @@ impl Registry {
         })
         .await
         .unwrap_or(Err(Error::Store(store::Error::Closed)))?;
+        drop(place);
         self.check_sort(flow, inspection.kind).await?;
         let new = NewVersion {
             flow: flow.id,
@@ -87,6 +93,7 @@ impl Upload {
         if inner.size_bytes() + bytes.len() as u64 > self.bytes_max as u64 {
             return Err(Error::TooLarge { bytes_max: self.bytes_max });
         }
+        let _place = self.places.acquire().await.map_err(|_| store::Error::Closed)?;
         let pushed = blocking(move || inner.push(&bytes).map(|()| inner)).await?;
         self.inner = Some(pushed);
         Ok(())

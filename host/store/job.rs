@@ -1,5 +1,7 @@
 //! Jobs and leases.
 
+use std::time::Duration;
+
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{Error, Result, Store};
@@ -48,12 +50,14 @@ pub struct Job {
 }
 
 impl Store {
-    /// Takes on ready jobs, the longest ready first.
+    /// Takes on ready jobs, the longest ready first. What the owner has already stays as it is, however long ago its lease has
+    /// ended: the owner lives.
     pub async fn jobs_claim(&self, claim: Claim) -> Result<Vec<Job>> {
         self.write(move |c| {
             let mut update = c.prepare_cached(
                 "UPDATE jobs SET ready_at = ?4, owner = ?2, token = random() WHERE seq IN
-                   (SELECT seq FROM jobs WHERE kind = ?1 AND ready_at <= ?3 ORDER BY ready_at LIMIT ?5)
+                   (SELECT seq FROM jobs WHERE kind = ?1 AND ready_at <= ?3 AND owner IS NOT ?2
+                    ORDER BY ready_at LIMIT ?5)
                  RETURNING seq, token, workspace, subject",
             )?;
             let rows =
@@ -64,6 +68,22 @@ impl Store {
             let mut jobs = rows.collect::<rusqlite::Result<Vec<_>>>()?;
             jobs.sort_by_key(|job| job.lease.seq);
             Ok(jobs)
+        })
+        .await
+    }
+
+    /// Brings forward by `by` all that lies after `now`, jobs and deliveries: the clock was set back by so much.
+    pub async fn schedule_bring_forward(&self, now: Timestamp, by: Duration) -> Result<()> {
+        let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+        self.write(move |c| {
+            for later in [
+                "UPDATE jobs SET ready_at = max(?1, ready_at - ?2) WHERE ready_at > ?1",
+                "UPDATE deliveries SET next_at = max(?1, next_at - ?2) WHERE status = 'pending' AND next_at > ?1",
+                "UPDATE targets SET held_until = max(?1, held_until - ?2) WHERE held_until > ?1",
+            ] {
+                c.execute(later, params![now, by])?;
+            }
+            Ok(())
         })
         .await
     }

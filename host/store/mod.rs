@@ -140,7 +140,7 @@ pub enum Error {
         known: u32,
     },
     /// The disk or the folder refuses.
-    #[error("cannot {action} {}", path.display())]
+    #[error("cannot {action} {}{}", path.display(), remedy(source))]
     Io {
         /// What was tried.
         action: &'static str,
@@ -164,6 +164,17 @@ impl From<rusqlite::Error> for Error {
 impl Error {
     fn io(action: &'static str, path: &Path, source: std::io::Error) -> Self {
         Self::Io { action, path: path.to_owned(), source: Arc::new(source) }
+    }
+}
+
+/// What whoever runs the server can do about it.
+fn remedy(error: &std::io::Error) -> &'static str {
+    use std::io::ErrorKind as K;
+    match error.kind() {
+        K::PermissionDenied => " (the user that runs the server must own the data folder and all that is in it)",
+        K::ReadOnlyFilesystem => " (the data folder must be on a disk that is not mounted read-only)",
+        K::StorageFull | K::QuotaExceeded => " (the disk of the data folder is full; make room on it)",
+        _ => "",
     }
 }
 

@@ -4,7 +4,6 @@
 //! Sealed form: key id (4 bytes) · nonce (24 bytes) · ciphertext and tag.
 
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
@@ -43,7 +42,7 @@ impl KeyRing {
             Ok(text) => Self::parse(&Zeroizing::new(text)),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
                 let text = Zeroizing::new(format!("{}\n", hex::encode(rand::random::<[u8; 32]>())));
-                write_new(&path, text.as_bytes()).map_err(|e| Error::io("write", &path, e))?;
+                write_new(folder, &path, text.as_bytes()).map_err(|e| Error::io("write", &path, e))?;
                 Self::parse(&text)
             }
             Err(e) => Err(Error::io("read", &path, e)),
@@ -95,10 +94,13 @@ fn mac(key: &[u8; 32], label: &[u8]) -> [u8; 32] {
     mac.finalize().into_bytes().into()
 }
 
-fn write_new(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+/// Writes a file that is there whole or not at all, for its owner alone.
+fn write_new(folder: &Path, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(bytes)?;
-    file.sync_all()
+    file.as_file().sync_all()?;
+    file.persist_noclobber(path)?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -193,7 +193,7 @@ impl Transforms {
             Ok(Ok(Some(message))) => message,
             Ok(Ok(None)) => return Made::Nothing,
             Ok(Err(words)) => return failed(format!("failed: {}", words.chars().take(WORDS_MAX).collect::<String>())),
-            Err(stop @ (Stop::Busy | Stop::Host(_))) => {
+            Err(stop @ (Stop::Busy | Stop::OutOfStock | Stop::Host(_))) => {
                 return Made::NotNow(format!("the transform `{name}` did not run: {stop}"));
             }
             Err(stop) => return failed(format!("was stopped: {stop}")),

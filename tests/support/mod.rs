@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use url::Url;
 
+pub(crate) mod disk;
 pub(crate) mod mute;
 pub(crate) mod postbox;
 pub(crate) mod project;
@@ -84,9 +85,13 @@ impl House {
 
     /// A server with `FLOWGATE_…` variables. Callbacks to this machine are allowed, as the receivers are here.
     pub(crate) async fn start_with(environment: &[(&str, &str)]) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), environment).await
+    }
+
+    /// The same in a folder that is there.
+    pub(crate) async fn start_in(folder: TempDir, environment: &[(&str, &str)]) -> Self {
         let mut environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect::<Vec<_>>();
         environment.push(("FLOWGATE_EGRESS_ALLOW".to_owned(), "127.0.0.0/8".to_owned()));
-        let folder = tempfile::tempdir().unwrap();
         let (child, url, key) = launch(folder.path(), &environment).await;
         let client =
             Client::under(Policy::anywhere(), &egress::Options { answer_bytes_max: 64 << 20, ..Default::default() });
@@ -170,6 +175,11 @@ impl House {
     pub(crate) async fn upload(&self, flow: &str, component: Bytes) -> Answer {
         let made = self.post("/v1/flows", json!({ "name": flow })).await;
         assert!(matches!(made.status.as_u16(), 201 | 409), "{}", made.text());
+        self.add_version(flow, component).await
+    }
+
+    /// Uploads bytes as a version of a flow that is there.
+    pub(crate) async fn add_version(&self, flow: &str, component: Bytes) -> Answer {
         let bearer = HeaderValue::from_str(&format!("Bearer {}", self.key)).unwrap();
         let headers = HeaderMap::from_iter([
             (http::header::AUTHORIZATION, bearer),

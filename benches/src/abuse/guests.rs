@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::exchange::{crowd, exchange};
-use super::{Enemy, Means, Tally, Target};
+use super::{Enemy, FLOW, Means, Tally, Target};
 use crate::{arrivals, wire};
 
 /// A flow by hand, which grows a table until it cannot.
@@ -27,8 +27,10 @@ pub struct Guest {
     component: &'static str,
     /// Is given the address of its receiver.
     data: fn(&str) -> Value,
-    /// What it may call, if anything.
+    /// Whom it calls, if anybody.
     receiver: Option<Receiver>,
+    /// What it is granted, if anything. Is given the address of its receiver.
+    grants: Option<fn(&str) -> Value>,
     headers: &'static [(&'static str, &'static str)],
     callers: usize,
 }
@@ -44,7 +46,8 @@ enum Receiver {
 
 /// The flows that mean harm.
 pub fn enemies() -> Vec<Enemy> {
-    let guest = |component, data| Guest { component, data, receiver: None, headers: &[], callers: CALLERS };
+    let guest =
+        |component, data| Guest { component, data, receiver: None, grants: None, headers: &[], callers: CALLERS };
     let enemy = |name, what, guest| Enemy { name, what, environment: &[], means: Means::Guest(guest) };
     let nothing = |_: &str| json!({});
     vec![
@@ -96,13 +99,19 @@ pub fn enemies() -> Vec<Enemy> {
             Receiver::Failing,
             |receiver| json!({ "requests": [{ "url": format!("http://{receiver}/"), "times": 100_000 }] }),
         ),
+        enemy(
+            "sub_flow_fork",
+            "starts itself for ever, and so does everyone that it starts",
+            Guest { grants: Some(|_| json!({ "flows": [FLOW] })), ..guest("forker.wasm", nothing) },
+        ),
     ]
 }
 
 /// A flow that was granted requests to a receiver on this machine.
 fn outgoing(name: &'static str, what: &'static str, receiver: Receiver, data: fn(&str) -> Value) -> Enemy {
-    let receiver = Some(receiver);
-    let guest = Guest { component: "thief.wasm", data, receiver, headers: &[], callers: CALLERS };
+    let (receiver, headers, callers) = (Some(receiver), &[][..], CALLERS);
+    let grants: fn(&str) -> Value = |receiver| json!({ "http": [{ "host": receiver, "scheme": "http" }] });
+    let guest = Guest { component: "thief.wasm", data, receiver, grants: Some(grants), headers, callers };
     Enemy { name, what, environment: &[("FLOWGATE_EGRESS_ALLOW", "127.0.0.0/8")], means: Means::Guest(guest) }
 }
 
@@ -124,9 +133,8 @@ impl Guest {
             Some(receiver) => receiver.start().await?,
             None => String::new(),
         };
-        if self.receiver.is_some() {
-            let grants = json!({ "http": [{ "host": receiver, "scheme": "http" }] });
-            target.api.grant("hostile", &grants).await?;
+        if let Some(grants) = self.grants {
+            target.api.grant(FLOW, &grants(&receiver)).await?;
         }
         let body = serde_json::to_vec(&json!({ "data": (self.data)(&receiver) }))?;
         let headers = [&[("content-type", "application/json"), ("connection", "close")], self.headers].concat();

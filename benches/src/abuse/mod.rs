@@ -24,6 +24,9 @@ pub mod table;
 
 pub mod uploads;
 
+/// The name of the enemy's flow, and of its hook.
+const FLOW: &str = "hostile";
+
 /// A row of the table: somebody who means harm.
 #[derive(Debug, Clone)]
 pub struct Enemy {

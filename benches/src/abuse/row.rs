@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{Enemy, Target};
+use super::{Enemy, FLOW, Target};
 use crate::case::SECRET;
 use crate::house::{Furniture, House};
 use crate::load::{self, Outcome, Plan};
@@ -17,6 +17,9 @@ use crate::sample;
 /// The honest flow's requests per second, and the connections that they take turns on.
 pub(super) const RATE: f64 = 200.0;
 const CONNECTIONS: u32 = 32;
+
+/// What all executions together may have: as much on every machine, so that the figures can be compared.
+const MEMORY: (&str, &str) = ("FLOWGATE_ENGINE_MEMORY_TOTAL_BYTES_MAX", "2147483648");
 
 /// How long an enemy is at it before anything counts.
 const HEAD_START: Duration = Duration::from_millis(500);
@@ -80,8 +83,8 @@ impl Stage {
             secret: None,
             ..Furniture::plain(&enemy.component(&self.guests, folder.path())?, SECRET)
         };
-        house.api.flow("hostile", &furniture).await?;
-        let hook = house.api.hook("hostile", &furniture).await?;
+        house.api.flow(FLOW, &furniture).await?;
+        let hook = house.api.hook(FLOW, &furniture).await?;
 
         let target = Target {
             address: house.server.address,
@@ -120,7 +123,7 @@ impl Stage {
     }
 
     async fn house(&self, folder: &std::path::Path, more: &[(&str, &str)]) -> Result<House> {
-        let environment = [&[("FLOWGATE_SERVER_WORKERS", "2")], more].concat();
+        let environment = [&[("FLOWGATE_SERVER_WORKERS", "2"), MEMORY], more].concat();
         House::start_with(&self.flowgate, folder, None, None, &environment).await
     }
 

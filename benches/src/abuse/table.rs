@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::row::{RATE, Row};
 use crate::load::Outcome;
+use crate::overload::{self, Beyond};
 
 /// By what the honest flow's p99 may be longer: a factor, and then milliseconds.
 const TIMES_MAX: f64 = 3.0;
@@ -33,6 +34,8 @@ pub struct Table {
     pub baseline_peak_bytes: u64,
     /// The enemies, in their order.
     pub rows: Vec<Row>,
+    /// Flows that were sent more than there is capacity for.
+    pub beyond: Vec<Beyond>,
 }
 
 impl Table {
@@ -77,9 +80,10 @@ impl Table {
 
     /// The rows that break a promise, each with what is wrong.
     pub fn broken(&self) -> Vec<String> {
-        let told = |row| (row, self.wrong(row));
-        let broken = self.rows.iter().map(told).filter(|(_, wrong)| !wrong.is_empty());
-        broken.map(|(row, wrong)| format!("{}: {}", row.name, wrong.join("; "))).collect()
+        let rows = self.rows.iter().map(|row| (row.name, self.wrong(row)));
+        let all = rows.chain(self.beyond.iter().map(|one| (one.name, one.wrong())));
+        let broken = all.filter(|(_, wrong)| !wrong.is_empty());
+        broken.map(|(name, wrong)| format!("{name}: {}", wrong.join("; "))).collect()
     }
 
     /// For programs.
@@ -96,7 +100,8 @@ impl Table {
             })
         });
         let rows: Vec<Value> = rows.collect();
-        let table = json!({ "baseline_p99_ms": rounded(self.baseline_ms()), "rows": rows });
+        let beyond: Vec<Value> = self.beyond.iter().map(Beyond::json).collect();
+        let table = json!({ "baseline_p99_ms": rounded(self.baseline_ms()), "rows": rows, "overload": beyond });
         format!("{table:#}\n")
     }
 
@@ -106,8 +111,8 @@ impl Table {
             "# Abuse\n\n\
              Written by `cargo xtask abuse`, which fails when a row breaks a promise; [abuse.json](abuse.json) says the same to \
              programs.\n\n\
-             {date}, on {machine}. Each row is a fresh server in its default configuration, with two workers and what the row \
-             names, on the cores that it shares with the load. While the enemy does its worst, an honest flow \
+             {date}, on {machine}. Each row is a fresh server in its default configuration, with two workers, 2 GiB of memory for all \
+             executions together and what the row names, on the cores that it shares with the load. While the enemy does its worst, an honest flow \
              (`guests/honest/mirror`, behind an HMAC) is sent 200 requests a second at a steady pace; a request that could not be sent in \
              time counts from when it was due. The enemy comes from another address than the honest flow's clients, sends again \
              0.2 s after each answer, and has a hook without proof; `bad_signatures` goes to the honest flow's hook. *Peak memory* is that of the server with \
@@ -144,6 +149,10 @@ impl Table {
                 row.peak_bytes >> 20,
             );
         }
+        if !self.beyond.is_empty() {
+            page.push_str(&overload::head());
+            self.beyond.iter().for_each(|one| page.push_str(&one.row()));
+        }
         let broken = self.broken();
         match broken.is_empty() {
             true => page.push_str("\nNo row breaks a promise.\n"),
@@ -175,6 +184,7 @@ mod tests {
             machine: "a machine".to_owned(),
             baseline: outcome(10, 0),
             baseline_peak_bytes: 50 << 20,
+            beyond: Vec::new(),
             rows: vec![
                 row("kind", Some(outcome(50, 10)), 4_095, true),
                 row("slow", Some(outcome(51, 0)), 60, true),

@@ -11,9 +11,15 @@ use flowgate_benches::abuse::enemies;
 use flowgate_benches::abuse::row::Stage;
 use flowgate_benches::abuse::table::Table;
 use flowgate_benches::machine;
+use flowgate_benches::overload::cases;
+use flowgate_benches::process::pin;
 
 const PAGE: &str = "docs/abuse.md";
 const JSON: &str = "docs/abuse.json";
+
+/// Where the server and the load have a core each: for load beyond capacity.
+const SERVER_CORE: usize = 0;
+const LOAD_CORE: usize = 1;
 
 /// Measures an honest flow beside hostile guests, clients and uploads.
 #[derive(Parser)]
@@ -30,7 +36,7 @@ struct Arguments {
     /// Seconds of each row.
     #[arg(long, default_value_t = 6)]
     seconds: u64,
-    /// Only the rows whose name contains one of these.
+    /// Only the rows whose name contains one of these; those about load beyond capacity begin with `overload_`.
     #[arg(long)]
     only: Vec<String>,
     /// Writes the report to `docs` instead of printing it only.
@@ -46,15 +52,23 @@ async fn main() -> Result<()> {
     let mut stderr = std::io::stderr();
     writeln!(stderr, "undisturbed")?;
     let (baseline, baseline_peak_bytes) = stage.undisturbed().await?;
+    let wanted = |name: &str| only.is_empty() || only.iter().any(|part| name.contains(part.as_str()));
     let mut rows = Vec::new();
-    for enemy in enemies() {
-        if only.is_empty() || only.iter().any(|part| enemy.name.contains(part.as_str())) {
-            writeln!(stderr, "{}", enemy.name)?;
-            rows.push(stage.row(&enemy).await.context(enemy.name)?);
-        }
+    for enemy in enemies().iter().filter(|enemy| wanted(enemy.name)) {
+        writeln!(stderr, "{}", enemy.name)?;
+        rows.push(stage.row(enemy).await.context(enemy.name)?);
+    }
+    let cases: Vec<_> = cases().into_iter().filter(|case| wanted(&format!("overload_{}", case.name))).collect();
+    if !cases.is_empty() {
+        pin(LOAD_CORE)?;
+    }
+    let mut beyond = Vec::new();
+    for case in cases {
+        writeln!(stderr, "overload_{}", case.name)?;
+        beyond.push(case.run(&stage, SERVER_CORE).await.context(case.name)?);
     }
     let date = jiff::Timestamp::now().strftime("%F").to_string();
-    let table = Table { date, machine: machine::described(), baseline, baseline_peak_bytes, rows };
+    let table = Table { date, machine: machine::described(), baseline, baseline_peak_bytes, rows, beyond };
     if write {
         for (path, text) in [(PAGE, table.page()), (JSON, table.json())] {
             fs::write(path, text)
