@@ -51,10 +51,10 @@ fn questions() -> Vec<Question> {
             let turns: Vec<Bytes> = (0..cases::CONNECTIONS).map(|n| turn(&past.chat, &format!("now-{n}"))).collect();
             Errand::Own(turns.into())
         }),
-        ask("sync", "a trigger, until its reply", cases::CONNECTIONS, |past, _| {
+        ask("reply", "a trigger, until its reply", cases::CONNECTIONS, |past, _| {
             Errand::Request(sample::request(&past.mirror, SECRET.as_bytes(), &[]))
         }),
-        ask("accept", "a trigger, until it is durable", cases::ACCEPTING, |past, _| {
+        ask("durable", "a trigger, until it is durable", cases::ACCEPTING, |past, _| {
             Errand::Request(sample::request(&past.mirror, SECRET.as_bytes(), &[("prefer", "respond-async")]))
         }),
     ]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use tokio::time::Instant;
 
 use crate::case::Running;
@@ -51,6 +51,7 @@ pub(super) struct Full {
 pub(super) async fn saturate(server: &Server, api: Option<&Api>, plan: Plan<Errand>) -> Result<Full> {
     let (begin, server_before, own_before) = (Instant::now(), server.cpu()?, own_cpu()?);
     let outcome = load::run(plan).await?;
+    ensure!(outcome.rate > 0.0, "of {} requests none was answered with success", outcome.sent);
     let wall = begin.elapsed().as_secs_f64();
     let part = |used: Duration| used.as_secs_f64() / wall;
     let (server_busy, load_busy) = (part(server.cpu()? - server_before), part(own_cpu()? - own_before));
