@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use rusqlite::types::{FromSql, FromSqlResult, ToSqlOutput, ValueRef};
-use rusqlite::{OptionalExtension as _, Row, ToSql, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, params, params_from_iter};
 use serde::Serialize;
 
 use super::event::About;
@@ -250,39 +250,16 @@ impl Store {
         page: Page<id::Execution>,
     ) -> Result<Vec<Execution>> {
         self.read(move |c| {
-            let by = match (&filter.hook, &filter.parent) {
-                (_, Some(_)) => "INDEXED BY executions_by_parent",
-                (Some(_), None) => "INDEXED BY executions_by_hook",
-                (None, None) => "",
-            };
-            let mut sql = format!("SELECT {SLIM} FROM executions {by} WHERE workspace = ? AND id < ?");
-            let bound = page.bound();
-            let mut values: Vec<&dyn ToSql> = vec![&workspace, &bound];
-            if let Some(flow) = &filter.flow {
-                sql += " AND flow = ?";
-                values.push(flow);
+            if filter.statuses.is_empty() {
+                return listed(c, workspace, &filter, None, page);
             }
-            if let Some(hook) = &filter.hook {
-                sql += " AND hook = ?";
-                values.push(hook);
+            let mut all = Vec::new();
+            for status in Status::ALL.iter().filter(|status| filter.statuses.contains(status)) {
+                all.extend(listed(c, workspace, &filter, Some(*status), page)?);
             }
-            if let Some(parent) = &filter.parent {
-                sql += " AND parent = ?";
-                values.push(parent);
-            }
-            if let Some(session) = &filter.session {
-                sql += " AND session = ?";
-                values.push(session);
-            }
-            if !filter.statuses.is_empty() {
-                sql += &format!(" AND status IN ({})", vec!["?"; filter.statuses.len()].join(", "));
-                values.extend(filter.statuses.iter().map(|status| status as &dyn ToSql));
-            }
-            sql += " ORDER BY id DESC LIMIT ?";
-            values.push(&page.limit);
-            let mut select = c.prepare_cached(&sql)?;
-            let rows = select.query_map(params_from_iter(values), slim)?;
-            Ok(rows.collect::<rusqlite::Result<_>>()?)
+            all.sort_by_key(|one| std::cmp::Reverse(one.id));
+            all.truncate(page.limit as usize);
+            Ok(all)
         })
         .await
     }
@@ -394,6 +371,54 @@ impl Store {
         })
         .await
     }
+}
+
+/// A part of the executions with one status, or with any. Each status has its own index, so that one that is rare does not
+/// cost a look at all others.
+pub(super) fn listed(
+    c: &Connection,
+    workspace: WorkspaceId,
+    filter: &ExecutionFilter,
+    status: Option<Status>,
+    page: Page<id::Execution>,
+) -> Result<Vec<Execution>> {
+    let bound = page.bound();
+    let mut values: Vec<&dyn ToSql> = vec![&workspace, &bound];
+    values.extend(filter.flow.as_ref().map(|flow| flow as &dyn ToSql));
+    values.extend(filter.hook.as_ref().map(|hook| hook as &dyn ToSql));
+    values.extend(filter.parent.as_ref().map(|parent| parent as &dyn ToSql));
+    values.extend(filter.session.as_ref().map(|session| session as &dyn ToSql));
+    values.extend(status.as_ref().map(|status| status as &dyn ToSql));
+    values.push(&page.limit);
+    let mut select = c.prepare_cached(&list(filter, status))?;
+    let rows = select.query_map(params_from_iter(values), slim)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The query of [`listed`].
+pub(super) fn list(filter: &ExecutionFilter, status: Option<Status>) -> String {
+    let (by, few) = match (filter, status) {
+        (ExecutionFilter { parent: Some(_), .. }, _) => ("INDEXED BY executions_by_parent", ""),
+        (ExecutionFilter { session: Some(_), .. }, _) => ("INDEXED BY executions_by_session", ""),
+        (_, Some(Status::Queued | Status::Running | Status::Waiting)) => {
+            ("INDEXED BY executions_unfinished", " AND finished_at IS NULL")
+        }
+        (_, Some(Status::Failed | Status::Canceled | Status::TimedOut)) => {
+            ("INDEXED BY executions_unlucky", " AND status IN ('failed', 'canceled', 'timed_out')")
+        }
+        (ExecutionFilter { hook: Some(_), .. }, _) => ("INDEXED BY executions_by_hook", ""),
+        (ExecutionFilter { flow: Some(_), .. }, _) => ("INDEXED BY executions_by_flow", ""),
+        _ => ("", ""),
+    };
+    let wanted = [
+        (filter.flow.is_some(), " AND flow = ?"),
+        (filter.hook.is_some(), " AND hook = ?"),
+        (filter.parent.is_some(), " AND parent = ?"),
+        (filter.session.is_some(), " AND session = ?"),
+        (status.is_some(), " AND status = ?"),
+    ];
+    let wanted: String = wanted.into_iter().filter_map(|(is, condition)| is.then_some(condition)).collect();
+    format!("SELECT {SLIM} FROM executions {by} WHERE workspace = ? AND id < ?{wanted}{few} ORDER BY id DESC LIMIT ?")
 }
 
 pub(super) fn slim(row: &Row<'_>) -> rusqlite::Result<Execution> {

@@ -384,6 +384,8 @@ async fn lists_go_by_pages_and_filters() {
     let all = Page { limit: 10, before: None };
     let session = ExecutionFilter { flow: Some(house.flow), session: Some("three".into()), ..Default::default() };
     assert_eq!(list(session, all).await.unwrap().len(), 1);
+    let session = ExecutionFilter { session: Some("three".into()), ..Default::default() };
+    assert_eq!(list(session, all).await.unwrap().len(), 1);
     let failed = ExecutionFilter { statuses: vec![Status::Failed, Status::Queued], ..Default::default() };
     assert!(list(failed, all).await.unwrap().is_empty());
 }
