@@ -13,7 +13,7 @@ use super::busy::{Turn, merges};
 use super::live::Live;
 use super::open::Place;
 use super::{Done, Error, Executions, Follow, Order, RUN};
-use crate::capability::flows::Budget;
+use crate::capability::flows::Budgets;
 use crate::hook::Record;
 use crate::id::{ExecutionId, FlowId};
 use crate::share::Share;
@@ -207,10 +207,10 @@ impl Executions {
     }
 
     /// Runs an execution at once, for a caller who waits and knows what to do when it fails.
-    pub(super) fn run_once(&self, order: Order, wall: Duration, budget: Arc<dyn Budget>) -> Arc<Live> {
+    pub(super) fn run_once(&self, order: Order, wall: Duration, budgets: Budgets) -> Arc<Live> {
         let wall_ms = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX);
         let (new, attempt) = self.new_execution(order, "sync", wall_ms);
-        let (live, attempt) = (self.0.live.enter(new.id), Attempt { budget: Some(budget), ..attempt });
+        let (live, attempt) = (self.0.live.enter(new.id), Attempt { budgets: Some(budgets), ..attempt });
         self.spawn(Arc::new(Here { new, attempt, live: live.clone(), record: Mutex::new(Recorded::Not) }), None);
         live
     }
@@ -356,7 +356,7 @@ impl Executions {
         let trigger = Arc::new(order.trigger);
         let depth = order.parent.map_or(0, |parent| parent.depth + 1);
         let Order { target, hook, .. } = order;
-        let attempt = Attempt { id, n: 1, target, hook, trigger, wall, llm_tokens_before: 0, depth, budget: None };
+        let attempt = Attempt { id, n: 1, target, hook, trigger, wall, llm_tokens_before: 0, depth, budgets: None };
         (new, attempt)
     }
 }
