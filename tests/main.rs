@@ -84,6 +84,8 @@ mod support;
 mod thief;
 // The repository keeps its own rules: floor plan, pages, tests, prose.
 mod tidy;
+// Models, flows and hosts asked at one time, and budgets that are shared with who is called.
+mod together;
 // Deliveries reshaped by components, honest and hostile.
 mod transforms;
 // A trigger's ways through the house.

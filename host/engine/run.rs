@@ -10,11 +10,11 @@ use wasmtime::UpdateDeadline;
 
 use crate::bindings::v0_1::Flow;
 use crate::bindings::{About, v0_1};
-use crate::capability::flows::{Budget, Caller};
+use crate::capability::flows::{Budgets, Caller};
 use crate::capability::{Ctx, Given, Grants, Secrets, Session};
 use crate::clock::{Clock, Timestamp};
 use crate::id::{Digest, ExecutionId, FlowId};
-use crate::llm::Spent;
+use crate::llm::Account;
 use crate::share::Shares;
 use crate::store::{LlmUsage, Speaker};
 use crate::trigger::{Emitted, Failure, LogLine, Output, Reply, Span, Trigger};
@@ -45,8 +45,8 @@ pub struct Call {
     pub config: Arc<BTreeMap<String, String>>,
     /// What the operator permits the flow.
     pub grants: Arc<Grants>,
-    /// What was spent on language models before, and by those that this execution is a part of.
-    pub spent: Spent,
+    /// Tokens that its attempts before spent on language models, with those of the executions that they called.
+    pub llm_tokens_before: u64,
     /// The secrets that the flow may use.
     pub secrets: Secrets,
     /// Decides when the deadline has come, and tells the time of log lines.
@@ -55,8 +55,8 @@ pub struct Call {
     pub limits: Limits,
     /// How many callers stand above it: 0 when a trigger made it.
     pub depth: u32,
-    /// That of the caller, which what it runs is taken from; none when a trigger made it.
-    pub budget: Option<Arc<dyn Budget>>,
+    /// Those of the caller, which what it uses is taken from; none when a trigger made it.
+    pub budgets: Option<Budgets>,
     /// Executions that one instance may run, one after the other. With 1 each gets a fresh one.
     pub reuse_max: u32,
 }
@@ -181,7 +181,9 @@ impl Engine {
             Session { store: self.0.services.store.clone(), flow: call.flow, id, speaker }
         });
         let cpu_max = Duration::from_millis(tighter(options.cpu_ms_max, call.limits.cpu_ms_max));
-        let meter = Arc::new(Meter::new(tighter(cpu_max, call.budget.as_ref().map(|budget| budget.left()))));
+        let (cpu, llm) = call.budgets.map(|Budgets { cpu, llm }| (cpu, llm)).unzip();
+        let meter = Arc::new(Meter::new(cpu_max, cpu));
+        let account = Account::new(call.flow, call.grants.llm_limits(), call.llm_tokens_before, llm);
         let caller = Caller {
             execution: call.execution,
             flow: call.flow,
@@ -189,7 +191,7 @@ impl Engine {
             deadline: call.deadline,
             user_id: call.trigger.user_id.clone(),
             confidential: call.trigger.confidential,
-            budget: meter.clone(),
+            budgets: Budgets { cpu: meter.clone(), llm: account.clone() },
         };
         let given = Given {
             caller: Some(caller),
@@ -197,7 +199,7 @@ impl Engine {
             flow: Some(call.flow),
             config: call.config,
             grants: call.grants,
-            spent: call.spent,
+            account: Some(account),
             secrets: call.secrets,
             session,
             output,
@@ -256,9 +258,6 @@ impl Engine {
         };
         redact::end(guest.store.data().redactor(), &mut end);
         let run = guest.report(end);
-        if let Some(budget) = &call.budget {
-            budget.charge(meter.spent());
-        }
         if call.reuse_max > 1
             && self.0.memory.is_plenty()
             && let (Some(live), End::Reply(_) | End::Failure(_)) = (live, &run.end)
@@ -458,12 +457,12 @@ mod tests {
             trigger: Arc::default(),
             config: Arc::default(),
             grants: Arc::default(),
-            spent: Spent::default(),
+            llm_tokens_before: 0,
             secrets: Secrets::default(),
             clock,
             limits: Limits::default(),
             depth: 0,
-            budget: None,
+            budgets: None,
             reuse_max: 1,
         }
     }

@@ -10,12 +10,11 @@ use super::outcome::{HOST_BUSY, Verdict, verdict};
 use super::told::Told;
 use super::work::stored_trigger;
 use super::{Done, Executions, Outcome};
-use crate::capability::flows::Budget;
+use crate::capability::flows::Budgets;
 use crate::clock::Timestamp;
 use crate::engine::{self, Call, Run, Stop};
 use crate::hook::Hook;
 use crate::id::ExecutionId;
-use crate::llm::Spent;
 use crate::registry::Target;
 use crate::store::{self, Finish, Logs, NewEvent, NewMessage, OutputRow, SessionEnd, Spans};
 use crate::trigger::{Emitted, Output, Reply, Trigger};
@@ -35,12 +34,12 @@ pub(super) struct Attempt {
     pub(super) hook: Option<Arc<Hook>>,
     pub(super) trigger: Arc<Trigger>,
     pub(super) wall: Duration,
-    /// What the attempts before it spent on language models.
+    /// Tokens that the attempts before it spent on language models, with those of the executions that they called.
     pub(super) llm_tokens_before: u64,
     /// How many callers stand above it.
     pub(super) depth: u32,
-    /// That of the caller who waits for it, who gets whatever this one attempt comes to; none for all others.
-    pub(super) budget: Option<Arc<dyn Budget>>,
+    /// Those of the caller who waits for it, who gets whatever this one attempt comes to; none for all others.
+    pub(super) budgets: Option<Budgets>,
 }
 
 /// What an attempt comes to: the record, and the end where it is one.
@@ -79,13 +78,13 @@ impl Executions {
             ..Finish::default()
         };
         let mut ending = match verdict(run.end, interrupted) {
-            Verdict::NotNow if attempt.budget.is_some() => attempt.turned_away(finish),
+            Verdict::NotNow if attempt.budgets.is_some() => attempt.turned_away(finish),
             Verdict::NotNow => {
                 let soon = now.after(Duration::from_millis(NO_PLACE_MS));
                 finish.outcome = store::Outcome::AgainAt(soon, HOST_BUSY.to_owned());
                 Ending { finish, done: None }
             }
-            Verdict::Retry { failure, .. } if attempt.budget.is_some() => {
+            Verdict::Retry { failure, .. } if attempt.budgets.is_some() => {
                 attempt.ending(finish, store::Status::Failed, Some("flow_error"), Outcome::Failure(failure))
             }
             Verdict::Retry { after_ms, failure } => match attempt.next_at(now, after_ms) {
@@ -130,7 +129,7 @@ impl Executions {
             trigger: attempt.trigger.clone(),
             config: attempt.target.config.clone(),
             grants: attempt.target.grants.clone(),
-            spent: Spent::after(attempt.llm_tokens_before),
+            llm_tokens_before: attempt.llm_tokens_before,
             secrets: attempt.target.secrets.clone(),
             reuse_max: attempt.target.reuse_max,
             clock: parts.clock.clone(),
@@ -140,7 +139,7 @@ impl Executions {
                 reply_bytes_max: None,
             },
             depth: attempt.depth,
-            budget: attempt.budget.clone(),
+            budgets: attempt.budgets.clone(),
         };
         let (said, mut outputs) = mpsc::channel(OUTPUTS_WAITING_MAX);
         let mut run = std::pin::pin!(parts.engine.run(&loaded, call, said, live.stop.clone()));

@@ -15,7 +15,7 @@ use super::goes_on::GoesOn;
 use super::live::Live;
 use super::open::Place;
 use super::{Done, Error, Executions, Follow, Order, RUN};
-use crate::capability::flows::Budget;
+use crate::capability::flows::Budgets;
 use crate::hook::Record;
 use crate::id::{ExecutionId, FlowId, WorkspaceId};
 use crate::share::Share;
@@ -219,10 +219,10 @@ impl Executions {
     }
 
     /// Runs an execution at once, for a caller who waits and knows what to do when it fails.
-    pub(super) fn run_once(&self, order: Order, wall: Duration, budget: Arc<dyn Budget>) -> Arc<Live> {
+    pub(super) fn run_once(&self, order: Order, wall: Duration, budgets: Budgets) -> Arc<Live> {
         let wall_ms = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX);
         let (new, attempt) = self.new_execution(order, "sync", wall_ms);
-        let (live, attempt) = (self.0.live.enter(new.id), Attempt { budget: Some(budget), ..attempt });
+        let (live, attempt) = (self.0.live.enter(new.id), Attempt { budgets: Some(budgets), ..attempt });
         let (workspace, record) = (new.workspace, Mutex::new(Recorded::Not(Box::new(new))));
         drop(self.run_guarded(Arc::new(Here { workspace, attempt, live: live.clone(), record }), None));
         live
@@ -378,7 +378,7 @@ impl Executions {
         let trigger = Arc::new(order.trigger);
         let depth = order.parent.map_or(0, |parent| parent.depth + 1);
         let Order { target, hook, .. } = order;
-        let attempt = Attempt { id, n: 1, target, hook, trigger, wall, llm_tokens_before: 0, depth, budget: None };
+        let attempt = Attempt { id, n: 1, target, hook, trigger, wall, llm_tokens_before: 0, depth, budgets: None };
         (new, attempt)
     }
 }

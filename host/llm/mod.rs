@@ -38,7 +38,7 @@ use crate::signature::Secret;
 use self::mock::{Script, Tape};
 use self::wire::Endpoint;
 
-pub use self::budget::{Bound, Exceeded, Ledger, Limits, Refused, Reservation, Spent, day};
+pub use self::budget::{Account, Bound, Exceeded, Ledger, Limits, Refused, Reservation, day};
 pub use self::chat::{
     Choice, Chunk, Finish, Format, Message, Part, Reply, Request, Role, Tool, ToolCall, Usage, text_tokens,
 };

@@ -75,7 +75,7 @@ pub use job::{Claim, Job, Lease};
 pub use key::{Key, Workspace};
 pub use keyvalue::{After, Bucket, Listed, Mark, Quota, Refusal, Value};
 pub use life::{Accepted, Finish, Idempotency, NewEvent, NewExecution, Outcome, Parent, Start};
-pub use llm::{LlmDay, LlmUsage};
+pub use llm::{LlmDay, LlmSpent, LlmUsage};
 pub use request::{BODY_KEPT_BYTES_MAX, Recorded, Verdict};
 pub use retention::{Retention, Swept};
 pub use seal::KeyRing;

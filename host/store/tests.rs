@@ -338,6 +338,28 @@ async fn a_recorded_execution_is_whole() {
 }
 
 #[tokio::test]
+async fn what_was_spent_for_an_execution_is_found_below_it() {
+    let house = house().await;
+    let record = async |parent: Option<ExecutionId>, mode, input_tokens| {
+        let parent = parent.map(|execution| Parent { execution, depth: 0 });
+        let new = NewExecution { parent, mode, ..house.execution() };
+        let llm = LlmUsage { calls: 1, input_tokens, output_tokens: 1, ..LlmUsage::default() };
+        let id = new.id;
+        house.store.execution_record(new, Finish { llm, ..succeeded() }).await.unwrap();
+        id
+    };
+    let top = record(None, "sync", 1_000).await;
+    let one = record(Some(top), "sync", 10).await;
+    record(Some(one), "sync", 20).await;
+    record(Some(top), "sync", 40).await;
+    let alone = record(Some(top), "async", 100).await;
+    record(Some(alone), "sync", 200).await;
+    house.store.flush().await.unwrap();
+    assert_eq!(house.store.llm_called(top).await.unwrap(), 73);
+    assert_eq!(house.store.llm_called(one).await.unwrap(), 21);
+}
+
+#[tokio::test]
 async fn another_attempt_waits_for_its_time() {
     let house = house().await;
     let id = house.accepted().await;
