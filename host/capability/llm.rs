@@ -13,11 +13,12 @@ use wasmtime::component::{HasData, Resource, ResourceTable};
 use crate::bindings::v0_1::flow::llm as wire;
 use crate::bindings::v0_1::flow::llm::{Error, Host, HostChatStream};
 use crate::id::FlowId;
-use crate::llm::{self, Bound, Chat, Ledger, Limits, Model, Models, Refused, Reservation, Spent, Usage, gen_ai};
+use crate::llm::{self, Bound, Chat, Ledger, Limits, Model, Models, Refused, Reservation, Rule, Spent, Usage, gen_ai};
 use crate::store::LlmUsage;
 
 use self::convert::{request, told, whole};
 use super::output::Outputs;
+use super::recorder::{Answered, LlmAnswer, Place, Recorder};
 use super::spans::{Open, Spans};
 use super::{Grants, Options};
 
@@ -39,6 +40,7 @@ pub(super) struct Llm {
     /// The streams that are open, by their places in the table.
     open: Vec<u32>,
     streams_max: usize,
+    recorder: Recorder,
 }
 
 /// The capability with what it needs of its neighbours.
@@ -64,6 +66,20 @@ struct Talk {
     reservation: Option<Reservation>,
     span: Option<Open>,
     forward: Option<Forward>,
+    record: Option<Record>,
+}
+
+/// Where what a model answers is kept.
+struct Record {
+    place: Place,
+    model: String,
+    forward: bool,
+}
+
+impl Record {
+    fn keep(self, answer: Rule) {
+        self.place.keep(Answered::Llm(LlmAnswer { model: self.model, forward: self.forward, answer }));
+    }
 }
 
 /// Text on its way to the caller.
@@ -81,9 +97,10 @@ impl Llm {
         flow: Option<FlowId>,
         grants: Arc<Grants>,
         spent: Spent,
+        recorder: Recorder,
     ) -> Self {
         let (calls_max, streams_max) = (options.llm_calls_max, options.llm_streams_max);
-        Self { models, ledger, flow, grants, spent, calls: 0, calls_max, open: Vec::new(), streams_max }
+        Self { models, ledger, flow, grants, spent, calls: 0, calls_max, open: Vec::new(), streams_max, recorder }
     }
 
     /// What the execution spent so far.
@@ -95,7 +112,7 @@ impl Llm {
     pub(super) fn end(&mut self, table: &mut ResourceTable) {
         for place in self.open.drain(..) {
             if let Ok(talk) = table.get_mut(&Resource::<Talk>::new_borrow(place)) {
-                *talk = Talk { chat: None, reservation: None, span: None, forward: None };
+                *talk = Talk { chat: None, reservation: None, span: None, forward: None, record: None };
             }
         }
     }
@@ -155,10 +172,7 @@ impl View<'_> {
     async fn begin(&mut self, asked: wire::Request) -> Result<Talk, Error> {
         let span = self.spans.open("llm.chat");
         match self.begun(asked, &span).await {
-            Ok((chat, reservation, forward)) => {
-                let forward = forward.then(Forward::default);
-                Ok(Talk { chat: Some(chat), reservation: Some(reservation), span: Some(span), forward })
-            }
+            Ok(talk) => Ok(Talk { span: Some(span), ..talk }),
             Err(error) => {
                 span.fail(word(&error));
                 Err(error)
@@ -166,7 +180,7 @@ impl View<'_> {
         }
     }
 
-    async fn begun(&mut self, asked: wire::Request, span: &Open) -> Result<(Chat, Reservation, bool), Error> {
+    async fn begun(&mut self, asked: wire::Request, span: &Open) -> Result<Talk, Error> {
         let (flow, limits, model) = self.llm.granted(&asked.model)?;
         set(span, gen_ai::asked("chat", &model));
         let forward = asked.forward;
@@ -177,12 +191,21 @@ impl View<'_> {
         let least = Usage { input_tokens: u32::try_from(request.tokens()).unwrap_or(u32::MAX), ..Usage::default() };
         let mut reservation = self.llm.reserve(flow, limits, bound, &model, least).await?;
         reservation.note(least, model.cost(least).unwrap_or(0));
+        let place = self.llm.recorder.begin();
+        let record = place.map(|place| Record { place, model: model.alias().to_owned(), forward });
         match self.llm.models.open(&model, &request).await {
-            Ok(chat) => Ok((chat, reservation, forward)),
-            // Of a request that was not answered in time it is not known whether it was worked on.
-            Err(error @ llm::Error::Timeout) => Err(error.into()),
+            Ok(chat) => {
+                let forward = forward.then(Forward::default);
+                Ok(Talk { chat: Some(chat), reservation: Some(reservation), span: None, forward, record })
+            }
             Err(error) => {
-                reservation.release();
+                // Of a request that was not answered in time it is not known whether it was worked on.
+                if error != llm::Error::Timeout {
+                    reservation.release();
+                }
+                if let Some(record) = record {
+                    record.keep(Rule::failing(&error));
+                }
                 Err(error.into())
             }
         }
@@ -247,11 +270,17 @@ impl Talk {
                     set(&span, gen_ai::used(reply.usage, cost));
                     set(&span, gen_ai::answered(&reply));
                 }
+                if let Some(record) = self.record.take() {
+                    record.keep(Rule::saying(&reply));
+                }
                 Ok(Some(wire::Chunk::Done(whole(reply, cost))))
             }
             Err(error) => {
                 // Dropped, it settles what has come.
                 self.reservation = None;
+                if let Some(record) = self.record.take() {
+                    record.keep(Rule::failing(&error));
+                }
                 let error = error.into();
                 if let Some(span) = self.span.take() {
                     span.fail(word(&error));

@@ -19,6 +19,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0011_behind.sql"),
     include_str!("migrations/0012_consumers.sql"),
     include_str!("migrations/0013_departed.sql"),
+    include_str!("migrations/0014_calls.sql"),
 ];
 
 /// Runs the migrations that the database has not seen. `PRAGMA user_version` counts them.
