@@ -16,6 +16,7 @@ mod deploy;
 mod dev;
 mod events;
 mod execution;
+mod execution_answers;
 mod execution_export;
 mod flow;
 mod flow_secret;
