@@ -9,10 +9,12 @@ use crate::support::House;
 use crate::support::project::{kept, run, shell, stderr, stdout};
 
 /// Makes a project, lends it what a build needs, and does with it all that its README says.
-async fn from_new_to_reply(lang: &str, unit_tests: &str, lend: impl FnOnce(&Path)) {
+async fn from_new_to_reply(lang: &str, packages: &str, unit_tests: &str, lend: impl FnOnce(&Path)) {
     let (house, folder) = (House::start().await, tempfile::tempdir().unwrap());
     let made = run(folder.path(), None, &["new", "greeter", "--lang", lang]).await;
     assert!(stderr(&made).contains("cd greeter") && stdout(&made).contains("greeter made"), "{}", stderr(&made));
+    // What the project brings with it from a registry is not there, and how it comes is said.
+    assert!(stderr(&made).contains(packages), "{}", stderr(&made));
     let project = folder.path().join("greeter");
     lend(&project);
     let readme = std::fs::read_to_string(project.join("README.md")).unwrap();
@@ -47,21 +49,24 @@ async fn from_new_to_reply(lang: &str, unit_tests: &str, lend: impl FnOnce(&Path
 #[tokio::test]
 async fn in_rust() {
     let target = kept("authors/rust");
-    from_new_to_reply("rust", "cargo test", |project| symlink(target, project.join("target")).unwrap()).await;
+    from_new_to_reply("rust", "", "cargo test", |project| symlink(target, project.join("target")).unwrap()).await;
 }
 
 #[tokio::test]
 async fn in_javascript() {
     let modules = kept("projects/js/node_modules");
     assert!(modules.join("esbuild").exists(), "`cargo xtask guests` installs what a build needs");
-    from_new_to_reply("js", "npm test", |project| symlink(modules, project.join("node_modules")).unwrap()).await;
+    from_new_to_reply("js", "\n  npm ci\n", "npm test", |project| {
+        symlink(modules, project.join("node_modules")).unwrap()
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn in_python() {
     let environment = kept("tools/python");
     assert!(environment.join("bin/python").exists(), "`cargo xtask guests` installs what a build needs");
-    from_new_to_reply("python", ".venv/bin/python -m unittest", |project| {
+    from_new_to_reply("python", "/pip install", ".venv/bin/python -m unittest", |project| {
         symlink(environment, project.join(".venv")).unwrap();
     })
     .await;
