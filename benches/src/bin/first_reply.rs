@@ -106,7 +106,9 @@ fn flowgate_itself() -> Result<Duration> {
     let (target, home) = (tempfile::tempdir()?, tempfile::tempdir()?);
     let mut build = Command::new("cargo");
     build.args(["build", "--release", "--locked", "--package", "flowgate", "--target-dir"]).arg(target.path());
-    NOT_THEIRS.iter().for_each(|name| drop(build.env_remove(name)));
+    for name in NOT_THEIRS {
+        build.env_remove(name);
+    }
     Ok(timed(build.env("CARGO_HOME", home.path()))?.0)
 }
 
@@ -174,7 +176,9 @@ impl Author<'_> {
         for (name, cache) in [("CARGO_HOME", "cargo"), ("npm_config_cache", "npm"), ("PIP_CACHE_DIR", "pip")] {
             command.env(name, self.caches.join(cache));
         }
-        NOT_THEIRS.iter().for_each(|name| drop(command.env_remove(name)));
+        for name in NOT_THEIRS {
+            command.env_remove(name);
+        }
         command
     }
 }
