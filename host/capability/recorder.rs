@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::{Options, Redactor};
 use crate::llm::Rule;
+use crate::trigger::Json;
 
 /// What came of a call.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -192,7 +193,14 @@ impl Answered {
                 redactor.text(&mut answer.url);
                 answer.headers.values_mut().for_each(|value| redactor.text(value));
             }
-            Self::Llm(LlmAnswer { answer, .. }) => answer.texts().for_each(|text| redactor.text(text)),
+            Self::Llm(LlmAnswer { answer, .. }) => {
+                let told = Json::of(answer).ok().filter(|told| redactor.finds(told.as_str()));
+                if let Some(mut told) = told {
+                    redactor.json(&mut told);
+                    // What is no rule any more says nothing.
+                    *answer = serde_json::from_str(told.as_str()).unwrap_or_default();
+                }
+            }
         }
     }
 }
@@ -274,7 +282,7 @@ mod tests {
                 forward: false,
                 answer: serde_json::from_value(json!({
                     "text": "It is s3cr3t-key.",
-                    "tool_calls": [{"name": "tell", "arguments": {"what": ["s3cr3t-key"]}}],
+                    "tool_calls": [{"name": "tell", "arguments": {"s3cr3t-key": ["what"]}}],
                 }))
                 .unwrap(),
             }),

@@ -187,26 +187,6 @@ impl Rule {
         };
         Self { once: true, error: Some(error), ..Self::default() }
     }
-
-    /// All that the model says by it: texts, and those in the arguments of tools.
-    pub fn texts(&mut self) -> impl Iterator<Item = &mut String> {
-        let failure = match &mut self.error {
-            Some(Failure::Invalid(why) | Failure::Provider(why)) => Some(why),
-            _ => None,
-        };
-        let arguments = self.tool_calls.iter_mut().flat_map(|call| strings(&mut call.arguments));
-        std::iter::once(&mut self.text).chain(failure).chain(arguments)
-    }
-}
-
-/// The strings in a JSON value, wherever they are.
-fn strings(value: &mut Value) -> Vec<&mut String> {
-    match value {
-        Value::String(text) => vec![text],
-        Value::Array(list) => list.iter_mut().flat_map(strings).collect(),
-        Value::Object(members) => members.values_mut().flat_map(strings).collect(),
-        _ => Vec::new(),
-    }
 }
 
 impl Script {
