@@ -9,10 +9,17 @@ use crate::support::House;
 use crate::support::project::{kept, run, shell, stderr, stdout};
 
 /// Makes a project, lends it what a build needs, and does with it all that its README says.
-async fn from_new_to_reply(template: &[&str], world: &str, unit_tests: &str, lend: impl FnOnce(&Path)) -> String {
+async fn from_new_to_reply(
+    template: &[&str],
+    (world, packages): (&str, &str),
+    unit_tests: &str,
+    lend: impl FnOnce(&Path),
+) -> String {
     let (house, folder) = (House::start().await, tempfile::tempdir().unwrap());
     let made = run(folder.path(), None, &[&["new", "greeter", "--lang"], template].concat()).await;
     assert!(stderr(&made).contains("cd greeter") && stdout(&made).contains("greeter made"), "{}", stderr(&made));
+    // What the project brings with it from a registry is not there, and how it comes is said.
+    assert!(stderr(&made).contains(packages), "{}", stderr(&made));
     let project = folder.path().join("greeter");
     lend(&project);
     let readme = std::fs::read_to_string(project.join("README.md")).unwrap();
@@ -52,14 +59,14 @@ async fn from_new_to_reply(template: &[&str], world: &str, unit_tests: &str, len
 async fn in_rust() {
     let target = kept("authors/rust");
     let lend = |project: &Path| symlink(target, project.join("target")).unwrap();
-    from_new_to_reply(&["rust"], "0.1.0", "cargo test", lend).await;
+    from_new_to_reply(&["rust"], ("0.1.0", ""), "cargo test", lend).await;
 }
 
 #[tokio::test]
 async fn in_asynchronous_rust() {
     let target = kept("authors/rust-async");
     let lend = |project: &Path| symlink(target, project.join("target")).unwrap();
-    let streamed = from_new_to_reply(&["rust", "--template", "async"], "0.2.0", "cargo test", lend).await;
+    let streamed = from_new_to_reply(&["rust", "--template", "async"], ("0.2.0", ""), "cargo test", lend).await;
     println!("{streamed}");
 }
 
@@ -68,7 +75,7 @@ async fn in_javascript() {
     let modules = kept("projects/js/node_modules");
     assert!(modules.join("esbuild").exists(), "`cargo xtask guests` installs what a build needs");
     let lend = |project: &Path| symlink(modules, project.join("node_modules")).unwrap();
-    from_new_to_reply(&["js"], "0.1.0", "npm test", lend).await;
+    from_new_to_reply(&["js"], ("0.1.0", "\n  npm ci\n"), "npm test", lend).await;
 }
 
 #[tokio::test]
@@ -76,5 +83,5 @@ async fn in_python() {
     let environment = kept("tools/python");
     assert!(environment.join("bin/python").exists(), "`cargo xtask guests` installs what a build needs");
     let lend = |project: &Path| symlink(environment, project.join(".venv")).unwrap();
-    from_new_to_reply(&["python"], "0.1.0", ".venv/bin/python -m unittest", lend).await;
+    from_new_to_reply(&["python"], ("0.1.0", "/pip install"), ".venv/bin/python -m unittest", lend).await;
 }

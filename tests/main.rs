@@ -8,6 +8,8 @@ mod asynchronous;
 mod authors;
 // Outcomes delivered to a receiver.
 mod callbacks;
+// Cases of a project: what a flow emits and what it is answered, played again.
+mod cases;
 // The command line.
 mod commands;
 // What must not be kept.

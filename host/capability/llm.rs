@@ -15,11 +15,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::bindings::v0_1::flow::llm as wire;
 use crate::bindings::v0_1::flow::llm::Error;
-use crate::llm::{self, Account, Bound, Chat, Ledger, Model, Models, Refused, Reservation, Usage, gen_ai};
+use crate::llm::{self, Account, Bound, Chat, Ledger, Model, Models, Refused, Reservation, Rule, Usage, gen_ai};
 use crate::store::LlmUsage;
 
 use self::convert::{request, told, whole};
 use super::output::Outputs;
+use super::recorder::{Answered, LlmAnswer, Place, Recorder};
 use super::spans::{Open, Spans};
 use super::{Grants, Options, Services};
 
@@ -48,6 +49,7 @@ struct Inner {
     calls_max: u32,
     streams: Arc<Semaphore>,
     streams_max: usize,
+    recorder: Recorder,
 }
 
 /// A reply that is on its way to the guest.
@@ -59,6 +61,20 @@ struct Talk {
     forward: Option<Forward>,
     /// Its place among those that are read as they come.
     _place: Option<OwnedSemaphorePermit>,
+    record: Option<Record>,
+}
+
+/// Where what a model answers is kept.
+struct Record {
+    place: Place,
+    model: String,
+    forward: bool,
+}
+
+impl Record {
+    fn keep(self, answer: Rule) {
+        self.place.keep(Answered::Llm(LlmAnswer { model: self.model, forward: self.forward, answer }));
+    }
 }
 
 /// Text on its way to the caller.
@@ -76,6 +92,7 @@ impl Llm {
         grants: Arc<Grants>,
         output: Outputs,
         spans: Spans,
+        recorder: Recorder,
     ) -> Self {
         let (calls_max, streams_max) = (options.llm_calls_max, options.llm_streams_max);
         Self(Arc::new(Inner {
@@ -89,6 +106,7 @@ impl Llm {
             calls_max,
             streams: Arc::new(Semaphore::new(streams_max)),
             streams_max,
+            recorder,
         }))
     }
 
@@ -163,10 +181,7 @@ impl Llm {
     async fn begin(&self, asked: wire::Request, place: Option<OwnedSemaphorePermit>) -> Result<Talk, Error> {
         let span = self.0.spans.open("llm.chat");
         match self.begun(asked, &span).await {
-            Ok((chat, reservation, forward)) => {
-                let forward = forward.then(|| Forward::to(self.0.output.clone()));
-                Ok(Talk { chat, reservation: Some(reservation), span: Some(span), forward, _place: place })
-            }
+            Ok(talk) => Ok(Talk { span: Some(span), _place: place, ..talk }),
             Err(error) => {
                 span.fail(word(&error));
                 Err(error)
@@ -174,7 +189,7 @@ impl Llm {
         }
     }
 
-    async fn begun(&self, asked: wire::Request, span: &Open) -> Result<(Chat, Reservation, bool), Error> {
+    async fn begun(&self, asked: wire::Request, span: &Open) -> Result<Talk, Error> {
         let (account, model) = self.granted(&asked.model)?;
         set(span, gen_ai::asked("chat", &model));
         let forward = asked.forward;
@@ -185,12 +200,21 @@ impl Llm {
         let least = Usage { input_tokens: u32::try_from(request.tokens()).unwrap_or(u32::MAX), ..Usage::default() };
         let mut reservation = self.reserve(account, bound, &model, least).await?;
         reservation.note(least, model.cost(least).unwrap_or(0));
+        let place = self.0.recorder.begin();
+        let record = place.map(|place| Record { place, model: model.alias().to_owned(), forward });
         match self.0.models.open(&model, &request).await {
-            Ok(chat) => Ok((chat, reservation, forward)),
-            // Of a request that was not answered in time it is not known whether it was worked on.
-            Err(error @ llm::Error::Timeout) => Err(error.into()),
+            Ok(chat) => {
+                let forward = forward.then(|| Forward::to(self.0.output.clone()));
+                Ok(Talk { chat, reservation: Some(reservation), span: None, forward, _place: None, record })
+            }
             Err(error) => {
-                reservation.release();
+                // Of a request that was not answered in time it is not known whether it was worked on.
+                if error != llm::Error::Timeout {
+                    reservation.release();
+                }
+                if let Some(record) = record {
+                    record.keep(Rule::failing(&error));
+                }
                 Err(error.into())
             }
         }
@@ -263,11 +287,17 @@ impl Talk {
                     set(&span, gen_ai::used(reply.usage, cost));
                     set(&span, gen_ai::answered(&reply));
                 }
+                if let Some(record) = self.record.take() {
+                    record.keep(Rule::saying(&reply));
+                }
                 Ok(Some(wire::Chunk::Done(whole(reply, cost))))
             }
             Err(error) => {
                 // Dropped, it settles what has come.
                 self.reservation = None;
+                if let Some(record) = self.record.take() {
+                    record.keep(Rule::failing(&error));
+                }
                 let error = error.into();
                 if let Some(span) = self.span.take() {
                     span.fail(word(&error));

@@ -16,6 +16,7 @@ mod logging;
 mod memory;
 mod outgoing;
 mod output;
+mod recorder;
 mod redact;
 mod secrets;
 mod session;
@@ -44,6 +45,7 @@ pub use self::http_grant::{HttpGrant, METHODS, PATTERN_BYTES_MAX, Scheme};
 pub use self::keyvalue::is_bucket;
 pub use self::logging::Logs;
 pub use self::memory::{Memory, OutOfMemory, OutOfStock, Stock};
+pub use self::recorder::{Answered, HttpAnswer, LlmAnswer};
 pub use self::redact::{Redactor, Scrubber};
 pub use self::secrets::{SECRET_CHARS_MAX, SECRET_CHARS_MIN, SECRETS_MAX, Secrets, check_secret_name};
 pub use self::session::Session;
@@ -111,6 +113,11 @@ pub struct Options {
     pub header_bytes_max: usize,
     /// Elements of one table. Default 20,000.
     pub table_elements_max: usize,
+    /// Whether what requests and language models answered is kept with the execution, so that it can be exported as a case.
+    /// Default false: answers are content.
+    pub record_answers: bool,
+    /// Bytes of that for one execution; further answers are counted. Default 1 MiB.
+    pub record_bytes_max: usize,
 }
 
 impl Default for Options {
@@ -145,6 +152,8 @@ impl Default for Options {
             resources_max: 1_000,
             header_bytes_max: 64 << 10,
             table_elements_max: 20_000,
+            record_answers: false,
+            record_bytes_max: 1 << 20,
         }
     }
 }
@@ -232,6 +241,7 @@ pub struct Ctx {
     logs: Logs,
     memory: Memory,
     output: output::Outputs,
+    recorder: recorder::Recorder,
     session: session::Conversation,
     spans: Spans,
     table: ResourceTable,
@@ -247,7 +257,7 @@ impl Ctx {
     }
 
     fn logging(options: &Options, services: &Services, given: Given, logs: Logs) -> Self {
-        let spans = Spans::new(options);
+        let (spans, recorder) = (Spans::new(options), recorder::Recorder::new(options));
         let redactor = given.secrets.redactor().clone();
         let vault = secrets::Vault::new(given.secrets, given.grants.clone(), spans.clone());
         let outgoing = outgoing::Outgoing::new(
@@ -257,6 +267,7 @@ impl Ctx {
             vault.clone(),
             logs.clone(),
             spans.clone(),
+            recorder.clone(),
         );
         let mut table = ResourceTable::new();
         table.set_max_capacity(options.resources_max);
@@ -268,10 +279,19 @@ impl Ctx {
             config: config::Config::new(given.config),
             events: events::Events::new(options, given.clock.clone()),
             http: http::Http::new(outgoing.clone()),
-            llm: llm::Llm::new(options, services, given.account, given.grants, output.clone(), spans.clone()),
+            llm: llm::Llm::new(
+                options,
+                services,
+                given.account,
+                given.grants,
+                output.clone(),
+                spans.clone(),
+                recorder.clone(),
+            ),
             talks: llm::OpenTalks::default(),
             memory: Memory::new(given.memory_bytes_max, options.table_elements_max, given.memory_stock),
             output,
+            recorder,
             session: session::Conversation::new(options, given.session, given.clock, spans.clone(), redactor),
             spans,
             table,
@@ -343,6 +363,11 @@ impl Ctx {
     /// How long its calls took, and how many more there were than are kept.
     pub fn take_spans(&self) -> (Vec<Span>, u64) {
         self.spans.take()
+    }
+
+    /// What requests and models answered, as far as it is kept, and how many answers were not.
+    pub fn take_answers(&self) -> (Vec<Answered>, u64) {
+        self.recorder.take()
     }
 
     /// Finds the flow's secrets in what leaves.

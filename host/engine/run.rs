@@ -11,7 +11,7 @@ use wasmtime::UpdateDeadline;
 use crate::bindings::v0_1::Flow;
 use crate::bindings::{About, v0_1};
 use crate::capability::flows::{Budgets, Caller};
-use crate::capability::{Ctx, Given, Grants, Secrets, Session};
+use crate::capability::{Answered, Ctx, Given, Grants, Secrets, Session};
 use crate::clock::{Clock, Timestamp};
 use crate::id::{Digest, ExecutionId, FlowId};
 use crate::llm::Account;
@@ -87,6 +87,10 @@ pub struct Run<E = End> {
     pub spans: Vec<Span>,
     /// Spans that were not kept.
     pub spans_dropped: u64,
+    /// What its requests and models answered, where that is kept.
+    pub answers: Vec<Answered>,
+    /// Answers that were to be kept and were not.
+    pub answers_dropped: u64,
     /// What it used.
     pub usage: Usage,
 }
@@ -344,8 +348,19 @@ impl Guest<'_> {
             llm: ctx.llm_usage(),
         };
         let (spans, spans_dropped) = ctx.take_spans();
+        let (answers, answers_dropped) = ctx.take_answers();
         let redactor = ctx.redactor().clone();
-        let mut run = Run { end, events: ctx.take_events(), logs, logs_dropped, spans, spans_dropped, usage };
+        let mut run = Run {
+            end,
+            events: ctx.take_events(),
+            logs,
+            logs_dropped,
+            spans,
+            spans_dropped,
+            answers,
+            answers_dropped,
+            usage,
+        };
         redact::said(&redactor, &mut run);
         run
     }
@@ -372,6 +387,8 @@ impl<E> Run<E> {
             logs_dropped: 0,
             spans: Vec::new(),
             spans_dropped: 0,
+            answers: Vec::new(),
+            answers_dropped: 0,
             usage: Usage::default(),
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::live::Live;
@@ -16,7 +17,7 @@ use crate::engine::{self, Call, Run, Stop};
 use crate::hook::Hook;
 use crate::id::ExecutionId;
 use crate::registry::Target;
-use crate::store::{self, Finish, Logs, NewEvent, NewMessage, OutputRow, SessionEnd, Spans};
+use crate::store::{self, Calls, Finish, Logs, NewEvent, NewMessage, OutputRow, SessionEnd, Spans};
 use crate::trigger::{Emitted, Output, Reply, Trigger};
 
 /// Outputs between the guest and the host.
@@ -55,6 +56,7 @@ impl Executions {
             ending.finish.outputs.clear();
             ending.finish.logs = None;
             ending.finish.spans = None;
+            ending.finish.calls = None;
             ending.finish.events.clear();
             ending.finish.session_end = ending.finish.session_end.map(SessionEnd::without_content);
         }
@@ -74,6 +76,7 @@ impl Executions {
             outputs: live.said(),
             logs: logs(attempt.n, &run),
             spans: spans(attempt.n, &run),
+            calls: calls(attempt.n, &run),
             events: run.events.iter().map(emitted).collect(),
             ..Finish::default()
         };
@@ -245,7 +248,7 @@ impl Attempt {
         let session = self.trigger.session_id.as_ref()?;
         done.reply().and_then(session_end).or_else(|| {
             let status = if done.reply().is_some() { "resolved" } else { "failed" };
-            let end = SessionEnd { status: status.to_owned(), facts: serde_json::json!({}) };
+            let end = SessionEnd { status: status.to_owned(), facts: json!({}) };
             (*session == self.id.to_string()).then_some(end)
         })
     }
@@ -283,7 +286,7 @@ fn session_end(reply: &Reply) -> Option<SessionEnd> {
     let data: serde_json::Value = data.contains("\"resolution\"").then(|| serde_json::from_str(data).ok())??;
     let resolution = data.get("resolution").filter(|resolution| resolution.is_object())?;
     let status = data.get("status").and_then(|status| status.as_str()).unwrap_or("resolved");
-    let mut facts = serde_json::json!({"resolution": resolution});
+    let mut facts = json!({"resolution": resolution});
     if let Some(score) = data.get("satisfaction_score").filter(|score| score.is_number()) {
         facts["satisfaction_score"] = score.clone();
     }
@@ -304,4 +307,14 @@ fn spans(attempt: u32, run: &Run) -> Option<Spans> {
     }
     let spans = serde_json::to_string(&run.spans).expect("spans have a JSON form");
     Some(Spans { attempt, dropped: run.spans_dropped, spans })
+}
+
+/// What it emitted, and what it was answered where that is kept.
+fn calls(attempt: u32, run: &Run) -> Option<Calls> {
+    if run.events.is_empty() && run.answers.is_empty() && run.answers_dropped == 0 {
+        return None;
+    }
+    let events = run.events.iter().map(|one| json!({"kind": "event", "name": one.name, "data": one.data}));
+    let calls = Value::from_iter(events.chain(run.answers.iter().map(|answer| json!(answer))));
+    Some(Calls { attempt, dropped: run.answers_dropped, calls: calls.to_string() })
 }

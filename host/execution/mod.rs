@@ -29,7 +29,9 @@ use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::registry::{self, Registry, Target};
 use crate::share::Shares;
-use crate::store::{self, Execution, ExecutionFilter, Idempotency, Logs, Origin, Page, Parent, Spans, Status, Store};
+use crate::store::{
+    self, Calls, Execution, ExecutionFilter, Idempotency, Logs, Origin, Page, Parent, Spans, Status, Store,
+};
 use crate::trigger::Trigger;
 
 mod attempt;
@@ -303,6 +305,13 @@ impl Executions {
     pub async fn spans(&self, workspace: WorkspaceId, id: ExecutionId) -> Result<Vec<Spans>, Error> {
         self.find(workspace, id).await?;
         Ok(self.0.parts.store.spans(id).await?)
+    }
+
+    /// What the calls of an execution came to, one entry an attempt of which something is kept. Those of a running attempt
+    /// come when it ends.
+    pub async fn calls(&self, workspace: WorkspaceId, id: ExecutionId) -> Result<Vec<Calls>, Error> {
+        self.find(workspace, id).await?;
+        Ok(self.0.parts.store.calls(id).await?)
     }
 
     /// Cancels an execution: at once when it waits, and by stopping it when it runs. Returns where it stands now; one

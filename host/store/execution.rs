@@ -86,6 +86,17 @@ pub struct Spans {
     pub spans: String,
 }
 
+/// What the calls of one attempt came to, as far as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Calls {
+    /// The attempt.
+    pub attempt: u32,
+    /// Calls that were to be kept and were over the limit, or were not heard to their end.
+    pub dropped: u64,
+    /// A JSON list.
+    pub calls: String,
+}
+
 /// One trigger given to one version.
 #[derive(Debug, Clone)]
 pub struct Execution {
@@ -311,6 +322,19 @@ impl Store {
             let mut select = c.prepare_cached(sql)?;
             let rows = select.query_map([id], |row| {
                 Ok(Spans { attempt: row.get(0)?, dropped: count(row.get(1)?), spans: row.get(2)? })
+            })?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    /// What the calls of an execution came to, one entry an attempt of which something is kept.
+    pub async fn calls(&self, id: ExecutionId) -> Result<Vec<Calls>> {
+        self.read(move |c| {
+            let sql = "SELECT attempt, dropped, calls FROM calls WHERE execution = ? ORDER BY attempt";
+            let mut select = c.prepare_cached(sql)?;
+            let rows = select.query_map([id], |row| {
+                Ok(Calls { attempt: row.get(0)?, dropped: count(row.get(1)?), calls: row.get(2)? })
             })?;
             Ok(rows.collect::<rusqlite::Result<_>>()?)
         })

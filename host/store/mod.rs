@@ -67,7 +67,7 @@ pub use dead::{Recovery, Wished};
 pub use delivery::{Delivery, DeliveryFilter, DeliveryStatus, NewDelivery, Step};
 pub use departed::Names;
 pub use event::{Event, Place, SessionEnd};
-pub use execution::{Execution, ExecutionFilter, Logs, Origin, OutputRow, Spans, Status};
+pub use execution::{Calls, Execution, ExecutionFilter, Logs, Origin, OutputRow, Spans, Status};
 pub use flow::{Alias, Canary, Flow, NewVersion, Version, VersionState};
 pub use flow_secret::FlowSecret;
 pub use hook::Hook;

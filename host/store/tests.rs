@@ -156,6 +156,7 @@ fn succeeded() -> Finish {
         cpu_us: 5,
         memory_bytes: 6,
         spans: Some(Spans { attempt: 1, dropped: 3, spans: "[]".into() }),
+        calls: Some(Calls { attempt: 1, dropped: 4, calls: "[]".into() }),
         ..Finish::default()
     }
 }
@@ -187,6 +188,7 @@ async fn an_accepted_execution_survives_and_runs_once() {
     assert_eq!(house.store.outputs(id, (1, 1), 10).await.unwrap().len(), 0);
     assert_eq!(house.store.logs(id).await.unwrap()[0].dropped, 2);
     assert_eq!(house.store.spans(id).await.unwrap()[0].dropped, 3);
+    assert_eq!(house.store.calls(id).await.unwrap()[0].dropped, 4);
     assert_eq!(house.store.session_messages(flow, "s1", 10, None).await.unwrap()[0].text, "hello");
     assert_eq!(house.store.job_next(RUN).await.unwrap(), None);
     assert!(house.store.executions_unfinished().await.unwrap().is_empty());
@@ -615,9 +617,11 @@ async fn a_sweep_takes_what_is_old_and_all_that_belongs_to_it() {
     };
     assert_eq!(sweep(NOW).await.unwrap().executions, 0);
     assert_eq!(house.store.spans(old).await.unwrap().len(), 1);
+    assert_eq!(house.store.calls(old).await.unwrap().len(), 1);
     assert_eq!(sweep(later(100)).await.unwrap().executions, 1);
     assert!(house.store.execution_find(house.workspace, old).await.unwrap().is_none());
     assert!(house.store.spans(old).await.unwrap().is_empty());
+    assert!(house.store.calls(old).await.unwrap().is_empty());
     assert!(house.store.execution_find(house.workspace, unfinished).await.unwrap().is_some());
 }
 
