@@ -141,11 +141,6 @@ fn on_core(program: &Path, core: Option<usize>) -> Command {
     taskset
 }
 
-/// The processor time that this program has used.
-pub fn own_cpu() -> Result<Duration> {
-    cpu("self")
-}
-
 /// Puts this program on one core.
 pub fn pin(core: usize) -> Result<()> {
     run("taskset", &["--all-tasks", "--cpu-list", "--pid", &core.to_string(), &std::process::id().to_string()])

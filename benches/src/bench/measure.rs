@@ -5,11 +5,12 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use tokio::time::Instant;
 
+use crate::awake::Awake;
 use crate::case::Running;
 use crate::errand::Errand;
 use crate::house::Api;
 use crate::load::{self, Outcome, Plan};
-use crate::process::{Server, own_cpu};
+use crate::process::Server;
 use crate::report::Measured;
 
 /// How long requests are sent before they count.
@@ -28,7 +29,6 @@ pub(super) async fn whole(running: Running, connections: u32, duration: Duration
         rate: full.outcome.rate,
         server_us: full.server_us,
         server_busy: full.server_busy,
-        load_busy: full.load_busy,
         p50: half.p50,
         p99: half.p99,
         rest_bytes,
@@ -43,22 +43,21 @@ pub(super) struct Full {
     /// Processor time of the server for each request, until nothing was left to do.
     pub(super) server_us: f64,
     server_busy: f64,
-    load_busy: f64,
     resident_bytes: u64,
 }
 
 /// Runs a plan without a rate.
 pub(super) async fn saturate(server: &Server, api: Option<&Api>, plan: Plan<Errand>) -> Result<Full> {
-    let (begin, server_before, own_before) = (Instant::now(), server.cpu()?, own_cpu()?);
+    let (begin, server_before) = (Instant::now(), server.cpu()?);
+    let awake = Awake::now();
     let outcome = load::run(plan).await?;
+    drop(awake);
     ensure!(outcome.rate > 0.0, "of {} requests none was answered with success", outcome.sent);
-    let wall = begin.elapsed().as_secs_f64();
-    let part = |used: Duration| used.as_secs_f64() / wall;
-    let (server_busy, load_busy) = (part(server.cpu()? - server_before), part(own_cpu()? - own_before));
+    let server_busy = (server.cpu()? - server_before).as_secs_f64() / begin.elapsed().as_secs_f64();
     let resident_bytes = server.resident_bytes()?;
     settle(api).await?;
     let server_us = (server.cpu()? - server_before).as_secs_f64() * 1e6 / outcome.sent as f64;
-    Ok(Full { outcome, server_us, server_busy, load_busy, resident_bytes })
+    Ok(Full { outcome, server_us, server_busy, resident_bytes })
 }
 
 /// What was accepted is executed as well, before anything else is asked of the server.

@@ -15,8 +15,6 @@ pub struct Measured {
     pub server_us: f64,
     /// How much of its core the server took meanwhile, 0 to 1.
     pub server_busy: f64,
-    /// The same of the load.
-    pub load_busy: f64,
     /// At half of that rate, the time that half of the requests stayed under.
     pub p50: Duration,
     /// And the time that 99 of 100 stayed under.
@@ -183,11 +181,10 @@ pub(super) fn conditions(rows: &[Row]) -> String {
         vec![
             format!("`{}`", row.name),
             percent(row.median(|one| one.server_busy)),
-            percent(row.median(|one| one.load_busy)),
             row.repeats.iter().map(|one| one.refused).sum::<u64>().to_string(),
         ]
     };
-    let head = ["case", "server core busy", "load core busy", "refused"];
+    let head = ["case", "server core busy", "refused"];
     let about = "Whether it was the server that was measured, and all of it.";
     section("Conditions", about, &head, &rows.iter().map(cells).collect::<Vec<_>>())
 }
