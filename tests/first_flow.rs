@@ -9,10 +9,17 @@ use crate::support::House;
 use crate::support::project::{kept, run, shell, stderr, stdout};
 
 /// Makes a project, lends it what a build needs, and does with it all that its README says.
-async fn from_new_to_reply(lang: &str, unit_tests: &str, lend: impl FnOnce(&Path)) {
+async fn from_new_to_reply(
+    template: &[&str],
+    (world, packages): (&str, &str),
+    unit_tests: &str,
+    lend: impl FnOnce(&Path),
+) -> String {
     let (house, folder) = (House::start().await, tempfile::tempdir().unwrap());
-    let made = run(folder.path(), None, &["new", "greeter", "--lang", lang]).await;
+    let made = run(folder.path(), None, &[&["new", "greeter", "--lang"], template].concat()).await;
     assert!(stderr(&made).contains("cd greeter") && stdout(&made).contains("greeter made"), "{}", stderr(&made));
+    // What the project brings with it from a registry is not there, and how it comes is said.
+    assert!(stderr(&made).contains(packages), "{}", stderr(&made));
     let project = folder.path().join("greeter");
     lend(&project);
     let readme = std::fs::read_to_string(project.join("README.md")).unwrap();
@@ -24,7 +31,10 @@ async fn from_new_to_reply(lang: &str, unit_tests: &str, lend: impl FnOnce(&Path
     let tested = typed(&["test"]).await;
     assert!(stdout(&tested).contains("2 passed, 0 failed"), "{}", stdout(&tested));
     let deployed = stdout(&typed(&["deploy", "--no-build", "--smoke", "cases/remembers.toml"]).await);
-    assert!(deployed.contains("session@0.1.0") && deployed.contains("live is now this version"), "{deployed}");
+    assert!(
+        deployed.contains(&format!("session@{world}")) && deployed.contains("live is now this version"),
+        "{deployed}"
+    );
     let hook = stdout(&typed(&["--json", "hook", "create", "greeter", "--flow", "greeter"]).await);
     let hook: Value = serde_json::from_str(&hook).unwrap();
     let secret = hook["secrets"][0]["secret"].as_str().unwrap();
@@ -42,27 +52,36 @@ async fn from_new_to_reply(lang: &str, unit_tests: &str, lend: impl FnOnce(&Path
     std::fs::write(project.join("cases/exported.json"), case).unwrap();
     let tested = typed(&["test", "--no-build", "cases/exported.json"]).await;
     assert!(stdout(&tested).contains("1 passed, 0 failed"), "{}", stdout(&tested));
+    streamed
 }
 
 #[tokio::test]
 async fn in_rust() {
     let target = kept("authors/rust");
-    from_new_to_reply("rust", "cargo test", |project| symlink(target, project.join("target")).unwrap()).await;
+    let lend = |project: &Path| symlink(target, project.join("target")).unwrap();
+    from_new_to_reply(&["rust"], ("0.1.0", ""), "cargo test", lend).await;
+}
+
+#[tokio::test]
+async fn in_asynchronous_rust() {
+    let target = kept("authors/rust-async");
+    let lend = |project: &Path| symlink(target, project.join("target")).unwrap();
+    let streamed = from_new_to_reply(&["rust", "--template", "async"], ("0.2.0", ""), "cargo test", lend).await;
+    println!("{streamed}");
 }
 
 #[tokio::test]
 async fn in_javascript() {
     let modules = kept("projects/js/node_modules");
     assert!(modules.join("esbuild").exists(), "`cargo xtask guests` installs what a build needs");
-    from_new_to_reply("js", "npm test", |project| symlink(modules, project.join("node_modules")).unwrap()).await;
+    let lend = |project: &Path| symlink(modules, project.join("node_modules")).unwrap();
+    from_new_to_reply(&["js"], ("0.1.0", "\n  npm ci\n"), "npm test", lend).await;
 }
 
 #[tokio::test]
 async fn in_python() {
     let environment = kept("tools/python");
     assert!(environment.join("bin/python").exists(), "`cargo xtask guests` installs what a build needs");
-    from_new_to_reply("python", ".venv/bin/python -m unittest", |project| {
-        symlink(environment, project.join(".venv")).unwrap();
-    })
-    .await;
+    let lend = |project: &Path| symlink(environment, project.join(".venv")).unwrap();
+    from_new_to_reply(&["python"], ("0.1.0", "/pip install"), ".venv/bin/python -m unittest", lend).await;
 }

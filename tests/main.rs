@@ -8,6 +8,8 @@ mod asynchronous;
 mod authors;
 // Outcomes delivered to a receiver.
 mod callbacks;
+// Cases of a project: what a flow emits and what it is answered, played again.
+mod cases;
 // The command line.
 mod commands;
 // What must not be kept.
@@ -84,6 +86,8 @@ mod support;
 mod thief;
 // The repository keeps its own rules: floor plan, pages, tests, prose.
 mod tidy;
+// Models, flows and hosts asked at one time, and budgets that are shared with who is called.
+mod together;
 // Deliveries reshaped by components, honest and hostile.
 mod transforms;
 // A trigger's ways through the house.

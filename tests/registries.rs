@@ -4,6 +4,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::json;
 
 use crate::support::project::{Project, stderr, stdout};
+use crate::support::reference::{ADA, Reference};
 use crate::support::registry::Registry;
 use crate::support::{House, component, hmac};
 
@@ -83,4 +84,54 @@ async fn a_registry_that_asks_gets_the_credentials_and_only_then_gives() {
     assert!(!wrong.status.success() && !stderr(&wrong).contains("wrong"), "{}", stderr(&wrong));
     assert!(!project.path().join("a.wasm").exists());
     stdout(&project.run(&["pull", &reference, "--output", "a.wasm", "--docker-config", "."]).await);
+}
+
+#[tokio::test]
+async fn the_reference_registry_takes_and_gives_components() {
+    let (house, project, registry) = (House::start().await, Project::of("echo"), Reference::start().await);
+    let reference = format!("{}/acme/bot:1.2.0", registry.host);
+    stdout(&project.on(&house, &["push", &reference]).await);
+    let manifest = registry.tagged("acme/bot", "1.2.0");
+    let told = serde_json::from_slice::<serde_json::Value>(&registry.blob(&manifest)).unwrap();
+    let digest = told["layers"][0]["digest"].as_str().unwrap();
+    assert_eq!(told["config"]["mediaType"], "application/vnd.wasm.config.v0+json");
+    assert_eq!(registry.blob(digest), std::fs::read(project.path().join("flow.wasm")).unwrap());
+
+    let deployed = stdout(&project.on(&house, &["deploy", "bot", &format!("oci://{reference}")]).await);
+    assert!(deployed.contains(&format!("version {digest} is ready")), "{deployed}");
+    let hook = house.hook("bot", json!({ "auth": [hmac()] })).await;
+    assert_eq!(house.send(&hook, json!({ "message": "Hi" })).await.expect(200)["reply"]["text"], "Hi");
+
+    // The tag goes on to another version; what is named by its digest stays what it was.
+    project.save(1);
+    stdout(&project.on(&house, &["push", &reference]).await);
+    assert_ne!(registry.tagged("acme/bot", "1.2.0"), manifest);
+    let exactly = format!("{}/acme/bot@{manifest}", registry.host);
+    for (reference, file) in [(&exactly, "first.wasm"), (&reference, "second.wasm")] {
+        stdout(&project.run(&["pull", reference, "--output", file]).await);
+    }
+    let pulled = |file: &str| std::fs::read(project.path().join(file)).unwrap();
+    assert_eq!(pulled("first.wasm"), registry.blob(digest));
+    assert_eq!(pulled("second.wasm"), pulled("flow.wasm"));
+    let none = project.run(&["pull", &format!("{}/acme/none:1", registry.host), "--output", "a.wasm"]).await;
+    assert!(!none.status.success() && stderr(&none).contains("cannot be pulled"), "{}", stderr(&none));
+}
+
+#[tokio::test]
+async fn the_reference_registry_lets_in_who_has_its_credentials() {
+    let (project, registry) = (Project::of("echo"), Reference::for_only(ADA).await);
+    let reference = format!("{}/acme/bot:1", registry.host);
+    let nobody = project.run(&["push", &reference, "--docker-config", "."]).await;
+    assert!(!nobody.status.success() && stderr(&nobody).contains("cannot be pushed"), "{}", stderr(&nobody));
+    let auth = json!({ "auths": { &registry.host: { "auth": BASE64_STANDARD.encode("ada:s3cret") } } });
+    project.write("config.json", auth.to_string());
+    stdout(&project.run(&["push", &reference, "--docker-config", "."]).await);
+    let wrong = ["--user", "ada", "--registry-password", "wrong"];
+    let wrong = project.run(&[&["pull", &reference, "--output", "a.wasm"][..], &wrong].concat()).await;
+    assert!(!wrong.status.success() && !project.path().join("a.wasm").exists(), "{}", stderr(&wrong));
+    stdout(&project.run(&["pull", &reference, "--output", "a.wasm", "--docker-config", "."]).await);
+    assert_eq!(
+        std::fs::read(project.path().join("a.wasm")).unwrap(),
+        std::fs::read(project.path().join("flow.wasm")).unwrap()
+    );
 }

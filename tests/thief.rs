@@ -23,7 +23,8 @@ struct Scene {
 
 impl Scene {
     async fn new() -> Self {
-        let house = House::start().await;
+        // What it is answered is kept, so that it is looked for there, too.
+        let house = House::start_with(&[("FLOWGATE_CAPABILITY_RECORD_ANSWERS", "true")]).await;
         let hook = house.flow("thief").await;
         let (trusted, other) = (Reflector::start().await, Reflector::start().await);
         let set = json!({ "value": SECRET });
@@ -62,7 +63,7 @@ impl Scene {
         nothing_told("the answer", &answer);
         let id = answer.json()["execution_id"].as_str().unwrap().to_owned();
         let execution = self.house.ended_execution(&id).await;
-        for path in ["", "/logs", "/events", "/spans"] {
+        for path in ["", "/logs", "/events", "/spans", "/calls"] {
             nothing_told(path, &self.house.get(&format!("/v1/executions/{id}{path}")).await);
         }
         in_no_file(self.house.folder.path());

@@ -1,15 +1,17 @@
-//! Receivers of deliveries: one that notes when what came, and one that fails.
+//! Receivers of deliveries: one that notes when what came, one that tells those who wait, and one that fails.
 
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::http::StatusCode;
 use axum::{Json, Router};
 use serde_json::Value;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout};
 
 /// Arrivals that may wait to be looked at.
 const WAITING_MAX: usize = 1 << 16;
@@ -53,6 +55,59 @@ impl Receiver {
     pub fn came(&mut self, execution: &str) -> Option<Instant> {
         self.count();
         self.first.get(execution).copied()
+    }
+}
+
+/// How long somebody waits for a callback.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A receiver of callbacks. Clones are the same one.
+#[derive(Debug, Clone)]
+pub struct Callbacks {
+    /// Where it listens.
+    pub address: SocketAddr,
+    calls: Arc<Mutex<HashMap<String, Call>>>,
+}
+
+/// The callback of an execution. It may come before it is known that there will be one.
+#[derive(Debug)]
+enum Call {
+    Came(Instant),
+    Awaited(oneshot::Sender<Instant>),
+}
+
+impl Callbacks {
+    /// Starts it.
+    pub async fn start() -> io::Result<Self> {
+        let calls = Arc::<Mutex<HashMap<String, Call>>>::default();
+        let come = calls.clone();
+        let receive = move |Json(body): Json<Value>| async move {
+            let at = Instant::now();
+            let Some(id) = body["data"]["execution_id"].as_str() else { return StatusCode::BAD_REQUEST };
+            let mut calls = come.lock().unwrap_or_else(PoisonError::into_inner);
+            match calls.remove(id) {
+                Some(Call::Awaited(waiting)) => drop(waiting.send(at)),
+                Some(Call::Came(_)) | None => drop(calls.insert(id.to_owned(), Call::Came(at))),
+            }
+            StatusCode::NO_CONTENT
+        };
+        let address = serve(Router::new().fallback(receive)).await?;
+        Ok(Self { address, calls })
+    }
+
+    /// When the callback of an execution came; waits for it. An error when none comes.
+    pub async fn came(&self, execution: &str) -> io::Result<Instant> {
+        let awaited = {
+            let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(Call::Came(at)) = calls.remove(execution) {
+                return Ok(at);
+            }
+            let (waiting, awaited) = oneshot::channel();
+            calls.insert(execution.to_owned(), Call::Awaited(waiting));
+            awaited
+        };
+        let missing = || io::Error::new(io::ErrorKind::TimedOut, format!("no callback comes for {execution}"));
+        timeout(PATIENCE, awaited).await.ok().and_then(Result::ok).ok_or_else(missing)
     }
 }
 

@@ -8,12 +8,19 @@ use bytes::Bytes;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::house::{Furniture, House};
+use crate::arrivals::Callbacks;
+use crate::errand::Errand;
+use crate::house::{Api, Furniture, House};
 use crate::process::Server;
-use crate::{sample, wire};
+use crate::{many, sample, wire};
 
 /// The secret of all proofs.
 pub const SECRET: &str = "a secret for measurements, 32 bytes and more";
+
+const KEY: &[u8] = SECRET.as_bytes();
+
+/// Lets a server call back to this machine.
+const CALLABLE: (&str, &str) = ("FLOWGATE_EGRESS_ALLOW", "127.0.0.0/8");
 
 /// The programs and components that are measured.
 #[derive(Debug, Clone)]
@@ -37,10 +44,27 @@ pub struct Case {
     pub name: &'static str,
     /// For people.
     pub what: &'static str,
+    /// The table that it stands in.
+    pub topic: Topic,
     /// Connections that send.
     pub connections: u32,
     /// What they send to.
     pub subject: Subject,
+}
+
+/// A table of the report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Topic {
+    /// What there is to compare with.
+    Ceilings,
+    /// Proofs and dialects.
+    Dialects,
+    /// Guests in other languages than Rust.
+    Languages,
+    /// What goes on after an answer.
+    Durable,
+    /// Many flows.
+    Flows,
 }
 
 /// A server.
@@ -56,7 +80,7 @@ pub enum Subject {
     Flowgate(Flow),
 }
 
-/// A flow, its hook and the request to it.
+/// Flows of one kind, their hooks and the requests to them.
 #[derive(Debug, Clone)]
 pub struct Flow {
     /// The component, in the folder of the guests or from the repository's top.
@@ -71,6 +95,21 @@ pub struct Flow {
     pub body: fn() -> Vec<u8>,
     /// Beside what the proof needs.
     pub headers: &'static [(&'static str, &'static str)],
+    /// What is waited for.
+    pub until: Until,
+    /// Flows that there are, each with a hook.
+    pub registered: usize,
+}
+
+/// What ends an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// The answer.
+    Answer,
+    /// The first of a stream.
+    First,
+    /// The callback.
+    Callback,
 }
 
 impl Default for Flow {
@@ -83,40 +122,55 @@ impl Default for Flow {
             dialect: "native",
             body: sample::body,
             headers: &[],
+            until: Until::Answer,
+            registered: 1,
         }
     }
 }
 
+/// A case over its repeats. A server of Flowgate begins each of them over the same data.
+#[derive(Debug)]
+pub struct Stage {
+    /// What is measured.
+    pub case: Case,
+    furnished: Option<Furnished>,
+}
+
+/// Data with flows in it.
+#[derive(Debug)]
+struct Furnished {
+    data: TempDir,
+    key: String,
+    hooks: Vec<String>,
+    callbacks: Option<Callbacks>,
+}
+
 /// A case that runs.
+#[derive(Debug)]
 pub struct Running {
     /// The program.
     pub server: Server,
     /// What to send.
-    pub request: Bytes,
+    pub errand: Errand,
     /// The management API, where there is one.
-    pub house: Option<HouseOf>,
+    pub api: Option<Api>,
 }
 
-/// Flowgate and its data.
-pub struct HouseOf {
-    /// By which its queue can be asked.
-    pub api: crate::house::Api,
-    _data: TempDir,
-}
+impl Stage {
+    /// A case that has not run yet.
+    pub fn of(case: Case) -> Self {
+        Self { case, furnished: None }
+    }
 
-impl Case {
     /// Starts the server on a core.
-    pub async fn start(&self, programs: &Programs, core: Option<usize>) -> Result<Running> {
-        match &self.subject {
-            Subject::Bare => {
-                let server = Server::start(&programs.beside.join("bare"), &["--key", SECRET], core).await?;
-                Ok(Running { server, request: sample::request("/", SECRET.as_bytes(), &[]), house: None })
-            }
+    pub async fn start(&mut self, programs: &Programs, core: Option<usize>) -> Result<Running> {
+        let alone = |server| Running { server, errand: Errand::Request(sample::request("/", KEY, &[])), api: None };
+        match &self.case.subject {
+            Subject::Bare => Server::start(&programs.beside.join("bare"), &["--key", SECRET], core).await.map(alone),
             Subject::BareWasm => {
-                let component = path(&programs.guests.join("mirror.wasm"))?.to_owned();
-                let arguments = ["--key", SECRET, "--component", &component];
-                let server = Server::start(&programs.beside.join("bare_wasm"), &arguments, core).await?;
-                Ok(Running { server, request: sample::request("/", SECRET.as_bytes(), &[]), house: None })
+                let component = programs.guests.join("mirror.wasm");
+                let arguments = ["--key", SECRET, "--component", path(&component)?];
+                Server::start(&programs.beside.join("bare_wasm"), &arguments, core).await.map(alone)
             }
             Subject::WasmtimeServe(more) => {
                 let address = free_address()?;
@@ -124,37 +178,63 @@ impl Case {
                 let mut arguments = vec!["serve", "--addr", &listen, "-S", "cli"];
                 arguments.extend_from_slice(more);
                 arguments.push(path(&component)?);
-                let server = Server::start_at(&programs.wasmtime, &arguments, core, address).await?;
-                Ok(Running { server, request: sample::request("/", SECRET.as_bytes(), &[]), house: None })
+                Server::start_at(&programs.wasmtime, &arguments, core, address).await.map(alone)
             }
-            Subject::Flowgate(flow) => flow.start(programs, core).await,
+            Subject::Flowgate(flow) => {
+                let furnished = match &mut self.furnished {
+                    Some(furnished) => furnished,
+                    none => none.insert(flow.furnish(programs).await?),
+                };
+                flow.start(programs, core, furnished).await
+            }
         }
     }
 }
 
 impl Flow {
-    async fn start(&self, programs: &Programs, core: Option<usize>) -> Result<Running> {
+    /// Makes the flows, on all cores: this is not measured.
+    async fn furnish(&self, programs: &Programs) -> Result<Furnished> {
         let data = tempfile::tempdir_in(&programs.data)?;
-        let house = House::start(&programs.flowgate, data.path(), core, None).await?;
+        let house = House::start_with(&programs.flowgate, data.path(), None, None, &[CALLABLE]).await?;
+        let callbacks = match self.until {
+            Until::Callback => Some(Callbacks::start().await?),
+            Until::Answer | Until::First => None,
+        };
         let furniture = Furniture {
             component: self.component(programs),
             reuse_max: self.reuse_max,
             dialect: self.dialect,
             auth: if self.proof { sample::auth() } else { json!([{ "scheme": "none" }]) },
             secret: self.proof.then_some(SECRET),
+            callback: callbacks.as_ref().map(|callbacks| callbacks.address),
         };
-        let hook = house.furnish(&furniture).await?;
+        let hooks = many::register(&house.api, &furniture, self.registered).await?;
+        let key = house.server.key.clone().context("the server said no key")?;
+        house.server.stop().await?;
+        Ok(Furnished { data, key, hooks, callbacks })
+    }
+
+    async fn start(&self, programs: &Programs, core: Option<usize>, over: &Furnished) -> Result<Running> {
+        let (folder, key) = (over.data.path(), Some(over.key.as_str()));
+        let House { server, api } = House::start_with(&programs.flowgate, folder, core, key, &[CALLABLE]).await?;
+        let requests: Vec<Bytes> = over.hooks.iter().map(|hook| self.request(hook)).collect();
+        let errand = match (&requests[..], &over.callbacks) {
+            ([request], Some(callbacks)) => Errand::Callback(request.clone(), callbacks.clone()),
+            ([request], None) if self.until == Until::First => Errand::Stream(request.clone()),
+            ([request], None) => Errand::Request(request.clone()),
+            _ => Errand::Mix(requests.into(), many::zipf(over.hooks.len()).into()),
+        };
+        Ok(Running { server, errand, api: Some(api) })
+    }
+
+    fn request(&self, hook: &str) -> Bytes {
         let body = (self.body)();
-        let request = match self.proof {
-            true => sample::signed(&hook, SECRET.as_bytes(), self.headers, &body),
-            false => {
-                let mut headers = vec![("content-type", "application/json")];
-                headers.extend_from_slice(self.headers);
-                wire::request("POST", &hook, &headers, &body)
-            }
-        };
-        let House { server, api } = house;
-        Ok(Running { server, request, house: Some(HouseOf { api, _data: data }) })
+        if self.proof {
+            return sample::signed(hook, KEY, self.headers, &body);
+        }
+        let mut headers = vec![("content-type", "application/json")];
+        headers.extend_from_slice(self.headers);
+        wire::request("POST", hook, &headers, &body)
     }
 
     fn component(&self, programs: &Programs) -> PathBuf {

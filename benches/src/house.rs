@@ -33,7 +33,7 @@ pub struct Api {
 }
 
 /// A flow and its hook.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Furniture {
     /// The flow's component.
     pub component: PathBuf,
@@ -45,13 +45,15 @@ pub struct Furniture {
     pub auth: Value,
     /// The hook's secret, where its schemes want one.
     pub secret: Option<&'static str>,
+    /// Who is told how executions end.
+    pub callback: Option<SocketAddr>,
 }
 
 impl Furniture {
     /// A flow of fresh instances behind the proof of [`sample`].
     pub fn plain(component: &Path, secret: &'static str) -> Self {
         let (component, auth) = (component.to_owned(), sample::auth());
-        Self { component, reuse_max: 1, dialect: "native", auth, secret: Some(secret) }
+        Self { component, reuse_max: 1, dialect: "native", auth, secret: Some(secret), callback: None }
     }
 }
 
@@ -89,13 +91,18 @@ impl Api {
     pub async fn flow(&self, name: &str, furniture: &Furniture) -> Result<()> {
         let file = &furniture.component;
         let component = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+        self.flow_of(name, &component, furniture.reuse_max).await
+    }
+
+    /// Makes a flow of these bytes, live. An instance of it may run `reuse_max` executions.
+    pub async fn flow_of(&self, name: &str, component: &[u8], reuse_max: u32) -> Result<()> {
         self.send("POST", "/v1/flows", &json!({ "name": name })).await?;
         let versions = format!("/v1/flows/{name}/versions?wait=300");
-        let version = self.call("POST", &versions, "application/wasm", &component).await?;
+        let version = self.call("POST", &versions, "application/wasm", component).await?;
         let promotion = json!({ "version": version["digest"] });
         self.send("PUT", &format!("/v1/flows/{name}/aliases/live"), &promotion).await?;
-        if furniture.reuse_max > 1 {
-            let change = json!({ "reuse_max": furniture.reuse_max });
+        if reuse_max > 1 {
+            let change = json!({ "reuse_max": reuse_max });
             self.send("PATCH", &format!("/v1/flows/{name}"), &change).await?;
         }
         Ok(())
@@ -103,10 +110,17 @@ impl Api {
 
     /// Makes a hook to a flow of the same name, and returns its path.
     pub async fn hook(&self, flow: &str, furniture: &Furniture) -> Result<String> {
-        let Furniture { dialect, auth, secret, .. } = furniture;
+        let Furniture { dialect, auth, secret, callback, .. } = furniture;
         let mut hook = json!({ "name": flow, "flow": flow, "dialect": dialect, "auth": auth });
+        if *dialect == "almyty" {
+            // The product's own limits are for people, and a load would only see them.
+            hook["limits"] = json!({ "requests_per_minute": u32::MAX, "concurrent": u32::MAX });
+        }
         if let Some(secret) = secret {
             hook["secret"] = json!(secret);
+        }
+        if let Some(callback) = callback {
+            hook["callback"] = json!({ "url": format!("http://{callback}/") });
         }
         let hook = self.send("POST", "/v1/hooks", &hook).await?;
         hook["url_path"].as_str().map(str::to_owned).context("the hook has no path")
@@ -146,6 +160,11 @@ impl Api {
     /// Whether the server answers.
     pub async fn answers(&self) -> Result<()> {
         self.call("GET", "/v1/flows?limit=1", "text/plain", b"").await.map(|_| ())
+    }
+
+    /// The bytes of an authorized `GET`.
+    pub fn get(&self, path: &str) -> Bytes {
+        wire::request("GET", path, &[("authorization", self.authorization.as_str())], b"")
     }
 
     /// The bytes of an authorized request, after which the connection is closed.

@@ -6,14 +6,21 @@
 pub mod abuse;
 
 pub mod arrivals;
+pub mod awake;
+
+pub mod bench;
 
 pub mod case;
+
+pub mod errand;
 
 pub mod house;
 
 pub mod load;
 
 pub mod machine;
+
+pub mod many;
 
 pub mod overload;
 

@@ -12,13 +12,33 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::wire::Connection;
 
+/// What a connection does again and again.
+pub trait Exchange: Send + Sync + 'static {
+    /// Does it once, as turn `turn` of the connection at `place`. Returns the status of the answer, and the moment until which
+    /// it took. Not cancel safe: the connection is then of no use.
+    fn exchange(
+        &self,
+        connection: &mut Connection,
+        place: u32,
+        turn: u32,
+    ) -> impl Future<Output = io::Result<(u16, Instant)>> + Send;
+}
+
+/// The same request each time.
+impl Exchange for Bytes {
+    async fn exchange(&self, connection: &mut Connection, _: u32, _: u32) -> io::Result<(u16, Instant)> {
+        let answer = connection.call(self).await?;
+        Ok((answer.status, Instant::now()))
+    }
+}
+
 /// What is sent, how often and how long.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub struct Plan<E = Bytes> {
     /// The server.
     pub address: SocketAddr,
-    /// The bytes of each request.
-    pub request: Bytes,
+    /// The bytes of each request, or what else is exchanged.
+    pub request: E,
     /// Connections, all of them open before the first request.
     pub connections: u32,
     /// Requests per second of all connections together; as many as there can be when absent.
@@ -56,7 +76,7 @@ struct Seen {
 ///
 /// At a steady rate, a request that could not be sent in time because its connection still waited counts from the moment
 /// when it was due, so that a server that stalls is not spared the requests of that time.
-pub async fn run(plan: Plan) -> io::Result<Outcome> {
+pub async fn run<E: Exchange>(plan: Plan<E>) -> io::Result<Outcome> {
     let mut connections = Vec::new();
     for _ in 0..plan.connections {
         connections.push(Connection::open(plan.address).await?);
@@ -76,7 +96,12 @@ pub async fn run(plan: Plan) -> io::Result<Outcome> {
     Ok(all.outcome(plan.duration))
 }
 
-async fn client(plan: Arc<Plan>, place: u32, mut connection: Connection, begin: Instant) -> io::Result<Seen> {
+async fn client<E: Exchange>(
+    plan: Arc<Plan<E>>,
+    place: u32,
+    mut connection: Connection,
+    begin: Instant,
+) -> io::Result<Seen> {
     let counted = begin + plan.warm_up;
     let end = counted + plan.duration;
     let mut seen = Seen::default();
@@ -90,19 +115,19 @@ async fn client(plan: Arc<Plan>, place: u32, mut connection: Connection, begin: 
                 sleep_until(started.min(end)).await;
                 started = Instant::now();
             }
-            turn += 1;
         }
         if started >= end {
             return Ok(seen);
         }
-        let answer = connection.call(&plan.request).await?;
+        let (status, until) = plan.request.exchange(&mut connection, place, turn).await?;
         now = Instant::now();
+        turn += 1;
         seen.sent += 1;
         if now < counted || now > end {
             continue;
         }
-        match answer.status {
-            200..=299 => seen.microseconds.push(u32::try_from((now - started).as_micros()).unwrap_or(u32::MAX)),
+        match status {
+            200..=299 => seen.microseconds.push(u32::try_from((until - started).as_micros()).unwrap_or(u32::MAX)),
             _ => seen.refused += 1,
         }
     }

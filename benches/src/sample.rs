@@ -51,11 +51,12 @@ pub fn body() -> Vec<u8> {
     filled(json!({ "message": "Where is my order?", "user_id": "usr_20871", "metadata": { "channel": "web" } }))
 }
 
-/// 1 KiB of JSON: an object with these members and an order as `data`.
+/// 1 KiB of JSON: an object with these members, and an order in its `data`.
 pub fn filled(mut members: Value) -> Vec<u8> {
     let lines = json!([{ "sku": "A-1", "quantity": 2 }, { "sku": "B-7", "quantity": 1 }]);
+    members["data"]["order"] = json!({ "id": "48213", "lines": lines });
     let mut with = |filling: usize| {
-        members["data"] = json!({ "order": { "id": "48213", "lines": lines }, "note": "x".repeat(filling) });
+        members["data"]["note"] = json!("x".repeat(filling));
         serde_json::to_vec(&members).expect("a value has a JSON form")
     };
     let empty = with(0).len();

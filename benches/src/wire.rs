@@ -10,6 +10,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 /// The bytes of a request. `host` and `content-length` are added to `headers`.
 pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Bytes {
@@ -54,17 +55,42 @@ impl Connection {
     pub async fn call(&mut self, request: &[u8]) -> io::Result<Answer> {
         self.stream.write_all(request).await?;
         self.received.clear();
+        let answer = loop {
+            self.read().await?;
+            if let Some(head) = head(&self.received)? {
+                break head.answer()?;
+            }
+        };
+        while self.received.len() < answer.body.end {
+            self.read().await?;
+        }
+        Ok(answer)
+    }
+
+    /// Sends the bytes of one request whose answer is a stream, and reads it to the end. Returns the status, and when the
+    /// first of the body came. Not cancel safe, as [`Connection::call`].
+    pub async fn follow(&mut self, request: &[u8]) -> io::Result<(u16, Instant)> {
+        self.stream.write_all(request).await?;
+        self.received.clear();
+        let mut first = None;
         loop {
-            if self.stream.read_buf(&mut self.received).await? == 0 {
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed the connection"));
+            self.read().await?;
+            let Some(head) = head(&self.received)? else { continue };
+            let body = &self.received[head.begin..];
+            if !body.is_empty() {
+                first.get_or_insert_with(Instant::now);
             }
-            let Some(answer) = head(&self.received)? else { continue };
-            while self.received.len() < answer.body.end {
-                if self.stream.read_buf(&mut self.received).await? == 0 {
-                    return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server cut its answer short"));
-                }
+            let whole = head.length.map_or(body.ends_with(LAST_CHUNK), |length| body.len() >= length);
+            if whole {
+                return Ok((head.status, first.unwrap_or_else(Instant::now)));
             }
-            return Ok(answer);
+        }
+    }
+
+    async fn read(&mut self) -> io::Result<()> {
+        match self.stream.read_buf(&mut self.received).await? {
+            0 => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed the connection")),
+            _ => Ok(()),
         }
     }
 
@@ -80,10 +106,33 @@ impl Connection {
     }
 }
 
+/// How a body ends whose length was not known at its beginning: no text event has these lines in it.
+const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
+
+/// What stands before a body.
+#[derive(Debug, PartialEq, Eq)]
+struct Head {
+    status: u16,
+    /// Where the body begins.
+    begin: usize,
+    /// How long it is; none where it comes in chunks.
+    length: Option<usize>,
+}
+
+impl Head {
+    fn answer(self) -> io::Result<Answer> {
+        let length = self.length.ok_or_else(|| foreign("an answer without a content-length"))?;
+        Ok(Answer { status: self.status, body: self.begin..self.begin + length })
+    }
+}
+
+fn foreign(what: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}
+
 /// Reads the head of an answer; none while it is not whole.
-fn head(received: &[u8]) -> io::Result<Option<Answer>> {
+fn head(received: &[u8]) -> io::Result<Option<Head>> {
     let Some(end) = received.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(None) };
-    let foreign = |what| io::Error::new(io::ErrorKind::InvalidData, what);
     let text = std::str::from_utf8(&received[..end]).map_err(|_| foreign("a head that is not text"))?;
     let mut lines = text.split("\r\n");
     let status = lines.next().and_then(|line| line.split(' ').nth(1)?.parse().ok());
@@ -92,29 +141,47 @@ fn head(received: &[u8]) -> io::Result<Option<Answer>> {
         let (name, value) = line.split_once(':')?;
         name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
     });
-    let begin = end + 4;
-    match length {
-        Some(length) => Ok(Some(Answer { status, body: begin..begin + length })),
-        None if status == 204 => Ok(Some(Answer { status, body: begin..begin })),
-        None => Err(foreign("an answer without a content-length")),
-    }
+    Ok(Some(Head { status, begin: end + 4, length: length.or((status == 204).then_some(0)) }))
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::net::TcpListener;
+
     use super::*;
 
     #[test]
     fn a_head_is_read_when_it_is_whole() {
         let whole = b"HTTP/1.1 202 Accepted\r\nContent-Length: 5\r\n\r\nhello";
-        let answer = head(whole).unwrap().unwrap();
+        let answer = head(whole).unwrap().unwrap().answer().unwrap();
         assert_eq!((answer.status, &whole[answer.body]), (202, &b"hello"[..]));
         assert_eq!(head(&whole[..30]).unwrap(), None);
     }
 
     #[test]
     fn an_answer_of_unknown_length_is_not_guessed() {
-        assert!(head(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").is_err());
-        assert_eq!(head(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap().unwrap().status, 204);
+        let answer = |received| head(received).unwrap().unwrap().answer();
+        assert!(answer(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").is_err());
+        assert_eq!(answer(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap().status, 204);
+    }
+
+    #[tokio::test]
+    async fn a_stream_is_read_to_its_last_chunk() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let serve = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            for part in ["HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", "3\r\none\r\n", "0\r\n", "\r\n"] {
+                stream.write_all(part.as_bytes()).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+            stream.write_all(b"HTTP/1.1 429 Too Many Requests\r\ncontent-length: 2\r\n\r\nno").await.unwrap();
+        };
+        let read = async {
+            let mut connection = Connection::open(address).await.unwrap();
+            assert_eq!(connection.follow(b"").await.unwrap().0, 200);
+            assert_eq!(connection.follow(b"").await.unwrap().0, 429);
+        };
+        tokio::join!(serve, read);
     }
 }

@@ -103,6 +103,7 @@ struct Links {
     own: String,
     logs: String,
     spans: String,
+    calls: String,
     events: String,
     deliveries: String,
 }
@@ -132,6 +133,7 @@ impl Execution {
             own: format!("/v1/executions/{id}"),
             logs: format!("/v1/executions/{id}/logs"),
             spans: format!("/v1/executions/{id}/spans"),
+            calls: format!("/v1/executions/{id}/calls"),
             events: format!("/v1/executions/{id}/events"),
             deliveries: format!("/v1/deliveries?execution={id}"),
         };

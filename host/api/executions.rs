@@ -81,6 +81,24 @@ impl From<store::Spans> for Spans {
     }
 }
 
+/// What the calls of one attempt came to.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Calls {
+    attempt: u32,
+    /// Answers that were to be kept and were over the limit, or were not heard to their end.
+    dropped: u64,
+    /// `[{"kind":"event","name","data"}]`; where the server keeps answers (`capability.record_answers`) besides
+    /// `{"kind":"http","method","url","status","headers","body_text","body_base64","error"}` and
+    /// `{"kind":"llm","model","forward","answer"}`, whose `answer` is a rule of a mock's script.
+    calls: Option<RawJson>,
+}
+
+impl From<store::Calls> for Calls {
+    fn from(calls: store::Calls) -> Self {
+        Self { attempt: calls.attempt, dropped: calls.dropped, calls: RawJson::parse(calls.calls).ok() }
+    }
+}
+
 /// Where an execution stands.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Standing {
@@ -199,6 +217,22 @@ pub(super) async fn list_execution_spans(
 ) -> Result<Json<List<Spans>>, Problem> {
     let spans = api.executions.spans(caller.workspace, id).await?;
     Ok(Json(List { data: spans.into_iter().map(Spans::from).collect(), next_cursor: None }))
+}
+
+/// What each attempt emitted, and what it was answered where the server keeps that.
+///
+/// Those of a running attempt come when it ends. A confidential execution has none.
+#[utoipa::path(
+    get, path = "/v1/executions/{id}/calls", tag = "executions", params(("id" = ExecutionId, Path)),
+    responses((status = 200, body = List<Calls>), (status = 404, description = "no such execution"))
+)]
+pub(super) async fn list_execution_calls(
+    caller: Caller,
+    State(api): State<Api>,
+    At(id): At<ExecutionId>,
+) -> Result<Json<List<Calls>>, Problem> {
+    let calls = api.executions.calls(caller.workspace, id).await?;
+    Ok(Json(List { data: calls.into_iter().map(Calls::from).collect(), next_cursor: None }))
 }
 
 /// Cancels an execution; one that has ended stays as it is.

@@ -201,6 +201,7 @@ endpoints! {
     get "/v1/executions/{id}" executions::get_execution;
     get "/v1/executions/{id}/logs" executions::list_execution_logs;
     get "/v1/executions/{id}/spans" executions::list_execution_spans;
+    get "/v1/executions/{id}/calls" executions::list_execution_calls;
     get "/v1/executions/{id}/events" execution_events::list_execution_events;
     post "/v1/executions/{id}/cancel" executions::cancel_execution;
     post "/v1/executions/{id}/replay" executions::replay_execution;

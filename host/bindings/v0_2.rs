@@ -27,6 +27,7 @@ mod generated {
         },
         exports: { default: async | store },
         with: {
+            "flowgate:flow/llm-types": crate::bindings::v0_1::flow::llm,
             "flowgate:flow/spans.span": crate::bindings::v0_1::flow::spans::Span,
             "wasi:logging": crate::bindings::v0_1::wasi::logging,
             "wasi:config": crate::bindings::v0_1::wasi::config,
@@ -117,6 +118,51 @@ impl From<flow_types::Failure> for trigger::Failure {
             }),
             flow_types::Failure::Failed(message) => Self::Failed { message },
             flow_types::Failure::Retry(retry) => Self::Retry { after_ms: retry.after_ms, message: retry.message },
+        }
+    }
+}
+
+impl From<trigger::Reply> for flow_types::Reply {
+    fn from(reply: trigger::Reply) -> Self {
+        let field = |Header { name, value }| flow_types::Header { name, value: value.into() };
+        let raw = reply.raw.map(|HttpReply { status, headers, body }| flow_types::HttpReply {
+            status,
+            headers: headers.into_iter().map(field).collect(),
+            body: body.into(),
+        });
+        Self { text: reply.text, stream: None, data: reply.data.map(Json::into_string), raw }
+    }
+}
+
+impl From<trigger::Failure> for flow_types::Failure {
+    fn from(failure: trigger::Failure) -> Self {
+        match failure {
+            trigger::Failure::InvalidInput(trigger::InputError { field, expected, received, message }) => {
+                Self::InvalidInput(flow_types::InputError { field, expected, received, message })
+            }
+            trigger::Failure::Failed { message } => Self::Failed(message),
+            trigger::Failure::Retry { after_ms, message } => Self::Retry(flow_types::RetryAfter { after_ms, message }),
+        }
+    }
+}
+
+impl From<flow::flows::Invocation> for v0_1::flow::flows::Invocation {
+    fn from(invocation: flow::flows::Invocation) -> Self {
+        let flow::flows::Invocation { flow, message, data, session_id } = invocation;
+        Self { flow, message, data, session_id }
+    }
+}
+
+impl From<v0_1::flow::flows::Error> for flow::flows::Error {
+    fn from(error: v0_1::flow::flows::Error) -> Self {
+        match error {
+            v0_1::flow::flows::Error::NotGranted(text) => Self::NotGranted(text),
+            v0_1::flow::flows::Error::Unknown(text) => Self::Unknown(text),
+            v0_1::flow::flows::Error::OverLimit(text) => Self::OverLimit(text),
+            v0_1::flow::flows::Error::Invalid(text) => Self::Invalid(text),
+            v0_1::flow::flows::Error::Failed(failure) => Self::Failed(trigger::Failure::from(failure).into()),
+            v0_1::flow::flows::Error::Stopped(reason) => Self::Stopped(reason),
+            v0_1::flow::flows::Error::Busy => Self::Busy,
         }
     }
 }

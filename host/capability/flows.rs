@@ -5,15 +5,19 @@
 //! places cannot be.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use wasmtime::component::{Accessor, HasSelf};
 
 use crate::bindings::v0_1::flow::flow_types;
 use crate::bindings::v0_1::flow::flows::{Error, Host, Invocation as Wanted};
+use crate::bindings::v0_2::flow::flows as v0_2;
 use crate::clock::Timestamp;
 use crate::id::{ExecutionId, FlowId};
+use crate::llm::Account;
 use crate::trigger::{Failure, Json, Reply};
 
 use super::grants::Grants;
@@ -49,12 +53,21 @@ impl fmt::Debug for Door {
     }
 }
 
+/// What an execution may still use, together with those that it calls. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Budgets {
+    /// How long it may run.
+    pub cpu: Arc<dyn Budget>,
+    /// What it may spend on language models.
+    pub llm: Account,
+}
+
 /// What an execution may still run, together with those that it calls.
 pub trait Budget: Send + Sync + fmt::Debug {
     /// How much is left.
     fn left(&self) -> Duration;
 
-    /// Takes away what a called one has run.
+    /// Takes away what a called one has run, here and from all that wait for this one.
     fn charge(&self, used: Duration);
 }
 
@@ -73,8 +86,8 @@ pub struct Caller {
     pub user_id: Option<String>,
     /// Whether its content is forgotten in the end.
     pub confidential: bool,
-    /// What it may still run.
-    pub budget: Arc<dyn Budget>,
+    /// What it may still use.
+    pub budgets: Budgets,
 }
 
 /// What is called.
@@ -103,13 +116,15 @@ pub enum Refusal {
     Busy,
 }
 
+/// The calls of one execution. Clones share their number.
+#[derive(Clone)]
 pub(super) struct Flows {
     door: Door,
     caller: Option<Caller>,
     grants: Arc<Grants>,
     spans: Spans,
     depth_max: u32,
-    calls_left: u32,
+    calls: Arc<AtomicU32>,
     calls_max: u32,
     bytes_max: usize,
 }
@@ -128,14 +143,14 @@ impl Flows {
             grants,
             spans,
             depth_max: options.call_depth_max,
-            calls_left: options.calls_max,
+            calls: Arc::default(),
             calls_max: options.calls_max,
             bytes_max: options.call_bytes_max,
         }
     }
 
     /// Whether the call may be made; what is needed to make it.
-    fn admit(&mut self, wanted: Wanted) -> Result<(Arc<dyn Port>, Caller, Invocation), Error> {
+    fn admit(&self, wanted: Wanted) -> Result<(Arc<dyn Port>, Caller, Invocation), Error> {
         let Wanted { flow, message, data, session_id } = wanted;
         if !self.grants.flows.contains(&flow) {
             return Err(Error::NotGranted(format!("the flow may not call `{flow}`")));
@@ -154,20 +169,20 @@ impl Flows {
         if caller.depth >= self.depth_max {
             return Err(Error::OverLimit(format!("flows call flows at most {} levels deep", self.depth_max)));
         }
-        let left = self.calls_left.checked_sub(1);
-        let over = || Error::OverLimit(format!("an execution calls flows at most {} times", self.calls_max));
-        self.calls_left = left.ok_or_else(over)?;
+        let one_more = |calls| (calls < self.calls_max).then_some(calls + 1);
+        let over = |_| Error::OverLimit(format!("an execution calls flows at most {} times", self.calls_max));
+        self.calls.fetch_update(Relaxed, Relaxed, one_more).map_err(over)?;
         Ok((port.clone(), caller.clone(), Invocation { flow, message, data, session_id }))
     }
 
-    async fn call(&mut self, wanted: Wanted) -> Result<flow_types::Reply, Error> {
+    async fn call(&self, wanted: Wanted) -> Result<Reply, Error> {
         let span = self.span("flows.call", &wanted);
         let (port, caller, invocation) = recorded(&span, self.admit(wanted))?;
         let reply = port.call(caller, invocation).await;
-        recorded(&span, reply.map(flow_types::Reply::from).map_err(Error::from))
+        recorded(&span, reply.map_err(Error::from))
     }
 
-    async fn start(&mut self, wanted: Wanted) -> Result<String, Error> {
+    async fn start(&self, wanted: Wanted) -> Result<String, Error> {
         let span = self.span("flows.start", &wanted);
         let (port, caller, invocation) = recorded(&span, self.admit(wanted))?;
         let id = port.start(caller, invocation).await;
@@ -197,11 +212,31 @@ fn recorded<T>(span: &Open, result: Result<T, Error>) -> Result<T, Error> {
 
 impl Host for Flows {
     async fn call(&mut self, i: Wanted) -> wasmtime::Result<Result<flow_types::Reply, Error>> {
-        Ok(Flows::call(self, i).await)
+        Ok((*self).call(i).await.map(Into::into))
     }
 
     async fn start(&mut self, i: Wanted) -> wasmtime::Result<Result<String, Error>> {
-        Ok(Flows::start(self, i).await)
+        Ok((*self).start(i).await)
+    }
+}
+
+impl v0_2::Host for Flows {}
+
+/// A copy for a call that others do not wait for.
+fn copy<T: Send>(store: &Accessor<T, HasSelf<Flows>>) -> Flows {
+    store.with(|mut store| store.get().clone())
+}
+
+impl<T: Send> v0_2::HostWithStore<T> for HasSelf<Flows> {
+    async fn call(
+        store: &Accessor<T, Self>,
+        i: v0_2::Invocation,
+    ) -> wasmtime::Result<Result<v0_2::Reply, v0_2::Error>> {
+        Ok(copy(store).call(i.into()).await.map(Into::into).map_err(Into::into))
+    }
+
+    async fn start(store: &Accessor<T, Self>, i: v0_2::Invocation) -> wasmtime::Result<Result<String, v0_2::Error>> {
+        Ok(copy(store).start(i.into()).await.map_err(Into::into))
     }
 }
 

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::http_grant::HttpGrant;
 use super::secrets::check_secret_name;
 use crate::id;
+use crate::llm::Limits;
 
 /// Entries of each list of grants, and of each list in one.
 pub const GRANTS_MAX: usize = 100;
@@ -74,6 +75,15 @@ impl BadGrant {
 }
 
 impl Grants {
+    /// What the flow may spend on language models.
+    pub fn llm_limits(&self) -> Limits {
+        self.llm.as_ref().map_or(Limits::default(), |llm| Limits {
+            tokens_per_execution: llm.tokens_per_execution,
+            tokens_per_day: llm.tokens_per_day,
+            micro_usd_per_day: llm.micro_usd_per_day,
+        })
+    }
+
     /// Everything that cannot be as it is; empty when the grants can be kept.
     pub fn faults(&self) -> Vec<BadGrant> {
         let mut faults = Vec::new();

@@ -1,25 +1,30 @@
 //! `flowgate:flow/llm`: language models, for flows that were granted them.
 //!
-//! A call is let through when the flow was granted the alias and what it may cost at most fits into the flow's budgets; what
-//! it did cost is settled when the reply is whole, or when the guest lets go of it. A guest that stops reading stops the
-//! provider too, since nothing is read ahead.
+//! A call is let through when the flow was granted the alias and what it may cost at most fits into the flow's budgets, and
+//! into those of the flows that called it; what it did cost is settled when the reply is whole, or when the guest lets go of it.
+//! A guest that stops reading stops the provider too, since nothing is read ahead.
 
 mod convert;
+mod v0_1;
+mod v0_2;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use wasmtime::component::{HasData, Resource, ResourceTable};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::bindings::v0_1::flow::llm as wire;
-use crate::bindings::v0_1::flow::llm::{Error, Host, HostChatStream};
-use crate::id::FlowId;
-use crate::llm::{self, Bound, Chat, Ledger, Limits, Model, Models, Refused, Reservation, Spent, Usage, gen_ai};
+use crate::bindings::v0_1::flow::llm::Error;
+use crate::llm::{self, Account, Bound, Chat, Ledger, Model, Models, Refused, Reservation, Rule, Usage, gen_ai};
 use crate::store::LlmUsage;
 
 use self::convert::{request, told, whole};
 use super::output::Outputs;
+use super::recorder::{Answered, LlmAnswer, Place, Recorder};
 use super::spans::{Open, Spans};
-use super::{Grants, Options};
+use super::{Grants, Options, Services};
+
+pub(super) use self::v0_1::{HasLlm, OpenTalks, View};
 
 /// Texts of one call of `embed`, as the providers have it.
 const INPUTS_MAX: usize = 2_048;
@@ -28,47 +33,53 @@ const INPUTS_MAX: usize = 2_048;
 /// each token that is one.
 const FORWARD_BYTES: usize = 32;
 
-pub(super) struct Llm {
+/// The models as one execution may ask them. Clones share what it asked and spent.
+#[derive(Clone)]
+pub(super) struct Llm(Arc<Inner>);
+
+struct Inner {
     models: Models,
     ledger: Ledger,
-    flow: Option<FlowId>,
+    /// None when the flow is only tried.
+    account: Option<Account>,
     grants: Arc<Grants>,
-    spent: Spent,
-    calls: u32,
+    output: Outputs,
+    spans: Spans,
+    calls: AtomicU32,
     calls_max: u32,
-    /// The streams that are open, by their places in the table.
-    open: Vec<u32>,
+    streams: Arc<Semaphore>,
     streams_max: usize,
+    recorder: Recorder,
 }
 
-/// The capability with what it needs of its neighbours.
-pub(super) struct View<'a> {
-    pub(super) llm: &'a mut Llm,
-    pub(super) output: &'a mut Outputs,
-    pub(super) spans: &'a Spans,
-    pub(super) table: &'a mut ResourceTable,
-}
-
-/// [`View`] as `add_to_linker` wants it.
-pub(super) struct HasLlm;
-
-impl HasData for HasLlm {
-    type Data<'a> = View<'a>;
-}
-
-/// A reply that is on its way to the guest: what a `chat-stream` stands for.
+/// A reply that is on its way to the guest.
 struct Talk {
-    /// None when the execution that opened it has ended.
-    chat: Option<Chat>,
+    chat: Chat,
     /// None when it is settled.
     reservation: Option<Reservation>,
     span: Option<Open>,
     forward: Option<Forward>,
+    /// Its place among those that are read as they come.
+    _place: Option<OwnedSemaphorePermit>,
+    record: Option<Record>,
+}
+
+/// Where what a model answers is kept.
+struct Record {
+    place: Place,
+    model: String,
+    forward: bool,
+}
+
+impl Record {
+    fn keep(self, answer: Rule) {
+        self.place.keep(Answered::Llm(LlmAnswer { model: self.model, forward: self.forward, answer }));
+    }
 }
 
 /// Text on its way to the caller.
-#[derive(Default)]
 struct Forward {
+    output: Outputs,
     waiting: String,
     begun: bool,
 }
@@ -76,89 +87,101 @@ struct Forward {
 impl Llm {
     pub(super) fn new(
         options: &Options,
-        models: Models,
-        ledger: Ledger,
-        flow: Option<FlowId>,
+        services: &Services,
+        account: Option<Account>,
         grants: Arc<Grants>,
-        spent: Spent,
+        output: Outputs,
+        spans: Spans,
+        recorder: Recorder,
     ) -> Self {
         let (calls_max, streams_max) = (options.llm_calls_max, options.llm_streams_max);
-        Self { models, ledger, flow, grants, spent, calls: 0, calls_max, open: Vec::new(), streams_max }
+        Self(Arc::new(Inner {
+            models: services.models.clone(),
+            ledger: services.ledger.clone(),
+            account,
+            grants,
+            output,
+            spans,
+            calls: AtomicU32::new(0),
+            calls_max,
+            streams: Arc::new(Semaphore::new(streams_max)),
+            streams_max,
+            recorder,
+        }))
     }
 
     /// What the execution spent so far.
     pub(super) fn usage(&self) -> LlmUsage {
-        self.spent.usage()
+        self.0.account.as_ref().map(Account::usage).unwrap_or_default()
     }
 
-    /// Ends what an execution has left open. An instance that runs another one may hold it still, and finds it at its end.
-    pub(super) fn end(&mut self, table: &mut ResourceTable) {
-        for place in self.open.drain(..) {
-            if let Ok(talk) = table.get_mut(&Resource::<Talk>::new_borrow(place)) {
-                *talk = Talk { chat: None, reservation: None, span: None, forward: None };
-            }
-        }
-    }
-
-    fn granted(&self, alias: &str) -> Result<(FlowId, Limits, Arc<Model>), Error> {
+    fn granted(&self, alias: &str) -> Result<(&Account, Arc<Model>), Error> {
         let not = |why: &str| Error::NotGranted(format!("`{alias}` {why}"));
-        let flow = self.flow.ok_or_else(|| not("cannot be asked while the flow is only tried"))?;
-        let grant = self.grants.llm.as_ref().filter(|grant| grant.models.iter().any(|model| model == alias));
-        let grant = grant.ok_or_else(|| not("was not granted to the flow"))?;
-        let model = self.models.find(alias).ok_or_else(|| not("is granted, but there is no model of this name"))?;
-        let limits = Limits {
-            tokens_per_execution: grant.tokens_per_execution,
-            tokens_per_day: grant.tokens_per_day,
-            micro_usd_per_day: grant.micro_usd_per_day,
-        };
-        if let Some(alias) = self.models.without_price(model).filter(|_| limits.micro_usd_per_day.is_some()) {
+        let account = self.0.account.as_ref();
+        let account = account.ok_or_else(|| not("cannot be asked while the flow is only tried"))?;
+        let grant = self.0.grants.llm.as_ref().filter(|grant| grant.models.iter().any(|model| model == alias));
+        grant.ok_or_else(|| not("was not granted to the flow"))?;
+        let models = &self.0.models;
+        let model = models.find(alias).ok_or_else(|| not("is granted, but there is no model of this name"))?;
+        if let Some(alias) = models.without_price(model).filter(|_| account.counts_money()) {
             let why =
                 format!("`model` has a budget in money, and there is no price for `{alias}` in the configuration");
             return Err(Error::Invalid(why));
         }
-        Ok((flow, limits, model.clone()))
+        Ok((account, model.clone()))
     }
 
     async fn reserve(
-        &mut self,
-        flow: FlowId,
-        limits: Limits,
+        &self,
+        account: &Account,
         bound: Bound,
         model: &Model,
         least: Usage,
     ) -> Result<Reservation, Error> {
-        count("calls per execution", self.calls.into(), self.calls_max.into())?;
-        let reserved = self.ledger.reserve(flow, &self.spent, limits, bound, model.alias(), least).await;
-        let reserved = reserved.map_err(|refused| match refused {
-            Refused::Exceeded(budget) => {
-                let (name, limit, used, wanted) = (budget.name.to_owned(), budget.limit, budget.used, budget.wanted);
-                Error::BudgetExceeded(wire::Budget { name, limit, used, wanted })
+        let one_more = |calls| (calls < self.0.calls_max).then_some(calls + 1);
+        let calls = self.0.calls.fetch_update(Relaxed, Relaxed, one_more);
+        calls.map_err(|used| spent("calls per execution", used.into(), self.0.calls_max.into()))?;
+        let reserved = self.0.ledger.reserve(account, bound, model.alias(), least).await;
+        reserved.map_err(|refused| {
+            // Only those that are made are counted.
+            self.0.calls.fetch_sub(1, Relaxed);
+            match refused {
+                Refused::Exceeded(budget) => {
+                    let (limit, used, wanted) = (budget.limit, budget.used, budget.wanted);
+                    Error::BudgetExceeded(wire::Budget { name: budget.name.to_owned(), limit, used, wanted })
+                }
+                Refused::Store(error) => {
+                    tracing::warn!(%error, "what a flow has spent on models cannot be read");
+                    Error::Provider("the host could not read what the flow has spent".to_owned())
+                }
             }
-            Refused::Store(error) => {
-                tracing::warn!(%error, "what a flow has spent on models cannot be read");
-                Error::Provider("the host could not read what the flow has spent".to_owned())
+        })
+    }
+
+    /// The whole reply.
+    async fn chat(&self, asked: wire::Request) -> Result<wire::Reply, Error> {
+        let mut talk = self.begin(asked, None).await?;
+        loop {
+            match talk.next().await? {
+                Some(wire::Chunk::Done(reply)) => return Ok(reply),
+                Some(_) => {}
+                None => return Err(llm::Error::Timeout.into()),
             }
-        })?;
-        self.calls += 1;
-        Ok(reserved)
+        }
     }
-}
 
-fn count(name: &str, used: u64, limit: u64) -> Result<(), Error> {
-    if used < limit {
-        return Ok(());
+    /// A reply that is read as it comes.
+    async fn open(&self, asked: wire::Request) -> Result<Talk, Error> {
+        let max = self.0.streams_max as u64;
+        let place = self.0.streams.clone().try_acquire_owned();
+        let place = place.map_err(|_| spent("streams at one time", max, max))?;
+        self.begin(asked, Some(place)).await
     }
-    Err(Error::BudgetExceeded(wire::Budget { name: name.to_owned(), limit, used, wanted: 1 }))
-}
 
-impl View<'_> {
-    async fn begin(&mut self, asked: wire::Request) -> Result<Talk, Error> {
-        let span = self.spans.open("llm.chat");
+    async fn begin(&self, asked: wire::Request, place: Option<OwnedSemaphorePermit>) -> Result<Talk, Error> {
+        let span = self.0.spans.open("llm.chat");
         match self.begun(asked, &span).await {
-            Ok((chat, reservation, forward)) => {
-                let forward = forward.then(Forward::default);
-                Ok(Talk { chat: Some(chat), reservation: Some(reservation), span: Some(span), forward })
-            }
+            Ok(talk) => Ok(Talk { span: Some(span), _place: place, ..talk }),
             Err(error) => {
                 span.fail(word(&error));
                 Err(error)
@@ -166,36 +189,45 @@ impl View<'_> {
         }
     }
 
-    async fn begun(&mut self, asked: wire::Request, span: &Open) -> Result<(Chat, Reservation, bool), Error> {
-        let (flow, limits, model) = self.llm.granted(&asked.model)?;
+    async fn begun(&self, asked: wire::Request, span: &Open) -> Result<Talk, Error> {
+        let (account, model) = self.granted(&asked.model)?;
         set(span, gen_ai::asked("chat", &model));
         let forward = asked.forward;
         let request = request(asked).map_err(Error::Invalid)?;
-        let bound = self.llm.models.bound(&model, &request);
+        let bound = self.0.models.bound(&model, &request);
         set(span, gen_ai::chat(&model, &request, bound));
         // Should the call be cut off before the provider says what it took, it took at least this.
         let least = Usage { input_tokens: u32::try_from(request.tokens()).unwrap_or(u32::MAX), ..Usage::default() };
-        let mut reservation = self.llm.reserve(flow, limits, bound, &model, least).await?;
+        let mut reservation = self.reserve(account, bound, &model, least).await?;
         reservation.note(least, model.cost(least).unwrap_or(0));
-        match self.llm.models.open(&model, &request).await {
-            Ok(chat) => Ok((chat, reservation, forward)),
-            // Of a request that was not answered in time it is not known whether it was worked on.
-            Err(error @ llm::Error::Timeout) => Err(error.into()),
+        let place = self.0.recorder.begin();
+        let record = place.map(|place| Record { place, model: model.alias().to_owned(), forward });
+        match self.0.models.open(&model, &request).await {
+            Ok(chat) => {
+                let forward = forward.then(|| Forward::to(self.0.output.clone()));
+                Ok(Talk { chat, reservation: Some(reservation), span: None, forward, _place: None, record })
+            }
             Err(error) => {
-                reservation.release();
+                // Of a request that was not answered in time it is not known whether it was worked on.
+                if error != llm::Error::Timeout {
+                    reservation.release();
+                }
+                if let Some(record) = record {
+                    record.keep(Rule::failing(&error));
+                }
                 Err(error.into())
             }
         }
     }
 
-    async fn embed(&mut self, alias: &str, inputs: &[String]) -> Result<wire::Embeddings, Error> {
-        let span = self.spans.open("llm.embed");
+    async fn embed(&self, alias: &str, inputs: &[String]) -> Result<wire::Embeddings, Error> {
+        let span = self.0.spans.open("llm.embed");
         let embedded = self.embedded(alias, inputs, &span).await;
         embedded.inspect_err(|error| span.fail(word(error)))
     }
 
-    async fn embedded(&mut self, alias: &str, inputs: &[String], span: &Open) -> Result<wire::Embeddings, Error> {
-        let (flow, limits, model) = self.llm.granted(alias)?;
+    async fn embedded(&self, alias: &str, inputs: &[String], span: &Open) -> Result<wire::Embeddings, Error> {
+        let (account, model) = self.granted(alias)?;
         set(span, gen_ai::asked("embeddings", &model));
         if inputs.is_empty() || inputs.len() > INPUTS_MAX || inputs.iter().any(String::is_empty) {
             return Err(Error::Invalid(format!("`inputs` must be 1 to {INPUTS_MAX} texts, none of them empty")));
@@ -203,9 +235,9 @@ impl View<'_> {
         let tokens = inputs.iter().map(|input| 1 + llm::text_tokens(input.len())).sum::<u64>();
         let usage = Usage { input_tokens: u32::try_from(tokens).unwrap_or(u32::MAX), ..Usage::default() };
         let bound = Bound { tokens, micro_usd: model.cost(usage).unwrap_or(0) };
-        let mut reservation = self.llm.reserve(flow, limits, bound, &model, usage).await?;
+        let mut reservation = self.reserve(account, bound, &model, usage).await?;
         reservation.note(usage, bound.micro_usd);
-        match self.llm.models.embed(&model, inputs).await {
+        match self.0.models.embed(&model, inputs).await {
             Ok((vectors, usage)) => {
                 let cost = model.cost(usage);
                 reservation.settle(usage, cost.unwrap_or(0)).await;
@@ -219,27 +251,35 @@ impl View<'_> {
             }
         }
     }
+
+    fn models(&self) -> Vec<String> {
+        let granted = self.0.grants.llm.iter().flat_map(|grant| &grant.models);
+        granted.filter(|alias| self.0.models.find(alias).is_some()).cloned().collect()
+    }
+}
+
+fn spent(name: &str, used: u64, limit: u64) -> Error {
+    Error::BudgetExceeded(wire::Budget { name: name.to_owned(), limit, used, wanted: 1 })
 }
 
 impl Talk {
     /// The next piece, for the guest and, if it wishes, for its caller.
-    async fn next(&mut self, output: &mut Outputs) -> Result<Option<wire::Chunk>, Error> {
-        let Some(chat) = &mut self.chat else { return Ok(None) };
-        match chat.next().await {
+    async fn next(&mut self) -> Result<Option<wire::Chunk>, Error> {
+        match self.chat.next().await {
             Ok(None) => Ok(None),
             Ok(Some(llm::Chunk::Text(text))) => {
-                let so_far = chat.so_far();
-                let cost = chat.model().cost(so_far).unwrap_or(0);
+                let so_far = self.chat.so_far();
+                let cost = self.chat.model().cost(so_far).unwrap_or(0);
                 self.reservation.iter_mut().for_each(|reservation| reservation.note(so_far, cost));
                 let ready = self.forward.as_mut().and_then(|forward| forward.add(&text));
-                self.say(ready, output).await;
+                self.say(ready).await;
                 Ok(Some(wire::Chunk::Text(text)))
             }
             Ok(Some(llm::Chunk::ToolCall(call))) => Ok(Some(wire::Chunk::ToolCall(call.into()))),
             Ok(Some(llm::Chunk::Done(reply))) => {
-                let cost = chat.model().cost(reply.usage);
+                let cost = self.chat.model().cost(reply.usage);
                 let rest = self.forward.as_mut().and_then(Forward::rest);
-                self.say(rest, output).await;
+                self.say(rest).await;
                 if let Some(reservation) = self.reservation.take() {
                     reservation.settle(reply.usage, cost.unwrap_or(0)).await;
                 }
@@ -247,11 +287,17 @@ impl Talk {
                     set(&span, gen_ai::used(reply.usage, cost));
                     set(&span, gen_ai::answered(&reply));
                 }
+                if let Some(record) = self.record.take() {
+                    record.keep(Rule::saying(&reply));
+                }
                 Ok(Some(wire::Chunk::Done(whole(reply, cost))))
             }
             Err(error) => {
                 // Dropped, it settles what has come.
                 self.reservation = None;
+                if let Some(record) = self.record.take() {
+                    record.keep(Rule::failing(&error));
+                }
                 let error = error.into();
                 if let Some(span) = self.span.take() {
                     span.fail(word(&error));
@@ -263,9 +309,9 @@ impl Talk {
 
     /// Says some of the text to the caller. When nobody listens any more, or too much was said, the rest is the guest's
     /// alone.
-    async fn say(&mut self, text: Option<String>, output: &mut Outputs) {
-        if let Some(text) = text
-            && output.say(Some(text), None).await.is_err()
+    async fn say(&mut self, text: Option<String>) {
+        if let (Some(text), Some(forward)) = (text, &self.forward)
+            && forward.output.say(Some(text), None).await.is_err()
         {
             self.forward = None;
         }
@@ -273,6 +319,10 @@ impl Talk {
 }
 
 impl Forward {
+    fn to(output: Outputs) -> Self {
+        Self { output, waiting: String::new(), begun: false }
+    }
+
     /// Adds text, and gives what is enough to go out.
     fn add(&mut self, text: &str) -> Option<String> {
         self.waiting.push_str(text);
@@ -283,62 +333,6 @@ impl Forward {
 
     fn rest(&mut self) -> Option<String> {
         Some(std::mem::take(&mut self.waiting)).filter(|rest| !rest.is_empty())
-    }
-}
-
-impl Host for View<'_> {
-    async fn chat(&mut self, asked: wire::Request) -> wasmtime::Result<Result<wire::Reply, Error>> {
-        let mut talk = match self.begin(asked).await {
-            Ok(talk) => talk,
-            Err(error) => return Ok(Err(error)),
-        };
-        loop {
-            match talk.next(self.output).await {
-                Ok(Some(wire::Chunk::Done(reply))) => return Ok(Ok(reply)),
-                Ok(Some(_)) => {}
-                Ok(None) => return Ok(Err(llm::Error::Timeout.into())),
-                Err(error) => return Ok(Err(error)),
-            }
-        }
-    }
-
-    async fn open(&mut self, asked: wire::Request) -> wasmtime::Result<Result<Resource<wire::ChatStream>, Error>> {
-        if let Err(error) = count("streams at one time", self.llm.open.len() as u64, self.llm.streams_max as u64) {
-            return Ok(Err(error));
-        }
-        Ok(match self.begin(asked).await {
-            Ok(talk) => {
-                let talk = self.table.push(talk)?;
-                self.llm.open.push(talk.rep());
-                Ok(Resource::new_own(talk.rep()))
-            }
-            Err(error) => Err(error),
-        })
-    }
-
-    async fn embed(&mut self, model: String, inputs: Vec<String>) -> wasmtime::Result<Result<wire::Embeddings, Error>> {
-        Ok((*self).embed(&model, &inputs).await)
-    }
-
-    async fn models(&mut self) -> wasmtime::Result<Vec<String>> {
-        let granted = self.llm.grants.llm.iter().flat_map(|grant| &grant.models);
-        Ok(granted.filter(|alias| self.llm.models.find(alias).is_some()).cloned().collect())
-    }
-}
-
-impl HostChatStream for View<'_> {
-    async fn next(
-        &mut self,
-        stream: Resource<wire::ChatStream>,
-    ) -> wasmtime::Result<Result<Option<wire::Chunk>, Error>> {
-        let talk = self.table.get_mut(&Resource::<Talk>::new_borrow(stream.rep()))?;
-        Ok(talk.next(self.output).await)
-    }
-
-    async fn drop(&mut self, stream: Resource<wire::ChatStream>) -> wasmtime::Result<()> {
-        self.table.delete(Resource::<Talk>::new_own(stream.rep()))?;
-        self.llm.open.retain(|place| *place != stream.rep());
-        Ok(())
     }
 }
 

@@ -16,6 +16,7 @@ mod logging;
 mod memory;
 mod outgoing;
 mod output;
+mod recorder;
 mod redact;
 mod secrets;
 mod session;
@@ -35,7 +36,7 @@ use crate::bindings::{v0_1, v0_2};
 use crate::clock::Clock;
 use crate::egress::Client;
 use crate::id::FlowId;
-use crate::llm::{Ledger, Models, Spent};
+use crate::llm::{Account, Ledger, Models};
 use crate::store::{LlmUsage, Quota, Store};
 use crate::trigger::{Emitted, Output, Span};
 
@@ -44,6 +45,7 @@ pub use self::http_grant::{HttpGrant, METHODS, PATTERN_BYTES_MAX, Scheme};
 pub use self::keyvalue::is_bucket;
 pub use self::logging::Logs;
 pub use self::memory::{Memory, OutOfMemory, OutOfStock, Stock};
+pub use self::recorder::{Answered, HttpAnswer, LlmAnswer};
 pub use self::redact::{Redactor, Scrubber};
 pub use self::secrets::{SECRET_CHARS_MAX, SECRET_CHARS_MIN, SECRETS_MAX, Secrets, check_secret_name};
 pub use self::session::Session;
@@ -111,6 +113,11 @@ pub struct Options {
     pub header_bytes_max: usize,
     /// Elements of one table. Default 20,000.
     pub table_elements_max: usize,
+    /// Whether what requests and language models answered is kept with the execution, so that it can be exported as a case.
+    /// Default false: answers are content.
+    pub record_answers: bool,
+    /// Bytes of that for one execution; further answers are counted. Default 1 MiB.
+    pub record_bytes_max: usize,
 }
 
 impl Default for Options {
@@ -145,6 +152,8 @@ impl Default for Options {
             resources_max: 1_000,
             header_bytes_max: 64 << 10,
             table_elements_max: 20_000,
+            record_answers: false,
+            record_bytes_max: 1 << 20,
         }
     }
 }
@@ -206,8 +215,8 @@ pub struct Given {
     pub config: Arc<BTreeMap<String, String>>,
     /// What the operator permits the flow.
     pub grants: Arc<Grants>,
-    /// What was spent on language models, to be added to.
-    pub spent: Spent,
+    /// Who pays for what it spends on language models; none when it is only tried.
+    pub account: Option<Account>,
     /// The secrets that the flow may use.
     pub secrets: Secrets,
     /// The conversation, where the trigger names one.
@@ -228,9 +237,11 @@ pub struct Ctx {
     http: http::Http,
     keyvalue: keyvalue::KeyValue,
     llm: llm::Llm,
+    talks: llm::OpenTalks,
     logs: Logs,
     memory: Memory,
     output: output::Outputs,
+    recorder: recorder::Recorder,
     session: session::Conversation,
     spans: Spans,
     table: ResourceTable,
@@ -246,8 +257,7 @@ impl Ctx {
     }
 
     fn logging(options: &Options, services: &Services, given: Given, logs: Logs) -> Self {
-        let (models, ledger) = (services.models.clone(), services.ledger.clone());
-        let spans = Spans::new(options);
+        let (spans, recorder) = (Spans::new(options), recorder::Recorder::new(options));
         let redactor = given.secrets.redactor().clone();
         let vault = secrets::Vault::new(given.secrets, given.grants.clone(), spans.clone());
         let outgoing = outgoing::Outgoing::new(
@@ -257,19 +267,31 @@ impl Ctx {
             vault.clone(),
             logs.clone(),
             spans.clone(),
+            recorder.clone(),
         );
         let mut table = ResourceTable::new();
         table.set_max_capacity(options.resources_max);
         let store = services.store.clone();
+        let output = output::Outputs::new(options, given.output, spans.clone(), redactor.clone());
         Self {
             keyvalue: keyvalue::KeyValue::new(options, store, given.flow, given.clock.clone(), spans.clone()),
             flows: flows::Flows::new(options, services, given.caller, given.grants.clone(), spans.clone()),
             config: config::Config::new(given.config),
             events: events::Events::new(options, given.clock.clone()),
             http: http::Http::new(outgoing.clone()),
-            llm: llm::Llm::new(options, models, ledger, given.flow, given.grants, given.spent),
+            llm: llm::Llm::new(
+                options,
+                services,
+                given.account,
+                given.grants,
+                output.clone(),
+                spans.clone(),
+                recorder.clone(),
+            ),
+            talks: llm::OpenTalks::default(),
             memory: Memory::new(given.memory_bytes_max, options.table_elements_max, given.memory_stock),
-            output: output::Outputs::new(options, given.output, spans.clone(), redactor.clone()),
+            output,
+            recorder,
             session: session::Conversation::new(options, given.session, given.clock, spans.clone(), redactor),
             spans,
             table,
@@ -325,7 +347,7 @@ impl Ctx {
 
     /// Ends the replies of language models that are still on their way.
     pub fn end_chats(&mut self) {
-        self.llm.end(&mut self.table);
+        self.talks.end(&mut self.table);
     }
 
     /// What takes outputs, for a reply whose text comes in parts.
@@ -341,6 +363,11 @@ impl Ctx {
     /// How long its calls took, and how many more there were than are kept.
     pub fn take_spans(&self) -> (Vec<Span>, u64) {
         self.spans.take()
+    }
+
+    /// What requests and models answered, as far as it is kept, and how many answers were not.
+    pub fn take_answers(&self) -> (Vec<Answered>, u64) {
+        self.recorder.take()
     }
 
     /// Finds the flow's secrets in what leaves.
@@ -364,8 +391,8 @@ pub fn add_to_linker(linker: &mut Linker<Ctx>) -> wasmtime::Result<()> {
     v0_1::flow::secrets_reveal::add_to_linker::<Ctx, HasSelf<secrets::Vault>>(linker, |ctx| &mut ctx.vault)?;
     v0_1::flow::session::add_to_linker::<Ctx, HasSelf<session::Conversation>>(linker, |ctx| &mut ctx.session)?;
     v0_1::flow::llm::add_to_linker::<Ctx, llm::HasLlm>(linker, |ctx| {
-        let Ctx { llm, output, spans, table, .. } = ctx;
-        llm::View { llm, output, spans, table }
+        let Ctx { llm, talks, table, .. } = ctx;
+        llm::View { llm, talks, table }
     })?;
     v0_1::flow::flows::add_to_linker::<Ctx, HasSelf<flows::Flows>>(linker, |ctx| &mut ctx.flows)?;
     keyvalue::add_to_linker(linker)?;
@@ -386,6 +413,9 @@ pub fn add_concurrent_to_linker(linker: &mut Linker<Ctx>) -> wasmtime::Result<()
     v0_2::flow::secrets::add_to_linker::<Ctx, HasSelf<secrets::Vault>>(linker, |ctx| &mut ctx.vault)?;
     v0_2::flow::secrets_reveal::add_to_linker::<Ctx, HasSelf<secrets::Vault>>(linker, |ctx| &mut ctx.vault)?;
     v0_2::flow::session::add_to_linker::<Ctx, HasSelf<session::Conversation>>(linker, |ctx| &mut ctx.session)?;
+    v0_2::flow::llm::add_to_linker::<Ctx, HasSelf<llm::Llm>>(linker, |ctx| &mut ctx.llm)?;
+    v0_2::flow::flows::add_to_linker::<Ctx, HasSelf<flows::Flows>>(linker, |ctx| &mut ctx.flows)?;
+    keyvalue::add_concurrent_to_linker(linker)?;
     v0_2::flow::spans::add_to_linker::<Ctx, spans::HasSpans>(linker, |ctx| spans::View {
         spans: &ctx.spans,
         table: &mut ctx.table,

@@ -16,6 +16,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
+use super::recorder::{Hearing, Recorder};
 use super::redact::Scrubber;
 use super::secrets::{Unfilled, Vault};
 use super::spans::Open;
@@ -45,6 +46,7 @@ struct Inner {
     vault: Vault,
     logs: Logs,
     spans: Spans,
+    recorder: Recorder,
     sent: AtomicU32,
     places: Arc<Semaphore>,
     options: Options,
@@ -105,10 +107,11 @@ impl Outgoing {
         vault: Vault,
         logs: Logs,
         spans: Spans,
+        recorder: Recorder,
     ) -> Self {
         let places = Arc::new(Semaphore::new(options.http_concurrent_max));
         let (sent, options) = (AtomicU32::new(0), options.clone());
-        Self(Arc::new(Inner { client, grants, vault, logs, spans, sent, places, options }))
+        Self(Arc::new(Inner { client, grants, vault, logs, spans, recorder, sent, places, options }))
     }
 
     /// Bytes of a request's body.
@@ -151,6 +154,20 @@ impl Outgoing {
         }
         wanted.url.set_fragment(None);
         let guarded = self.admit(&mut wanted)?;
+        let mut hearing = inner.recorder.hear(&wanted.method, &wanted.url);
+        let heard = self.heard(wanted, guarded).await;
+        if let Some(hearing) = &mut hearing {
+            match &heard {
+                Ok((answer, _)) => hearing.head(answer.status, &answer.headers),
+                Err(refused) => hearing.fail(refused.word()),
+            }
+        }
+        heard.map(|(answer, rest)| (answer, Rest { hearing, ..rest }))
+    }
+
+    /// Sends a request that may go.
+    async fn heard(&self, wanted: Wanted, guarded: bool) -> Result<(Answer, Rest), Refused> {
+        let inner = &*self.0;
 
         let total = Duration::from_millis(inner.options.http_ms_max);
         let total = wanted.patience.total.map_or(total, |own| own.min(total));
@@ -180,6 +197,7 @@ impl Outgoing {
             patience: wanted.patience.piece,
             _place: place,
             span: None,
+            hearing: None,
             ended: false,
         };
         let headers = self.scrubbed(streaming.headers);
@@ -265,6 +283,7 @@ struct Rest {
     bytes_max: usize,
     patience: Option<Duration>,
     span: Option<Open>,
+    hearing: Option<Hearing>,
     ended: bool,
     _place: OwnedSemaphorePermit,
 }
@@ -282,9 +301,17 @@ impl Rest {
                     if let Some(span) = rest.span.take() {
                         span.fail(refused.word());
                     }
+                    if let Some(hearing) = &mut rest.hearing {
+                        hearing.fail(refused.word());
+                    }
                     Some((Err(refused), rest))
                 }
-                Some(Ok(piece)) => Some((Ok(piece), rest)),
+                Some(Ok(piece)) => {
+                    if let Some(hearing) = &mut rest.hearing {
+                        hearing.piece(&piece);
+                    }
+                    Some((Ok(piece), rest))
+                }
                 None => {
                     if let Some(span) = rest.span.take() {
                         span.set("bytes", rest.bytes);

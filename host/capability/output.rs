@@ -2,6 +2,8 @@
 //!
 //! Each output goes through a bounded channel; while the channel is full the guest is suspended, and no thread waits.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use wasmtime::component::{Accessor, HasSelf};
@@ -12,12 +14,19 @@ use crate::trigger::{Json, Output};
 
 use super::{Options, Redactor, Spans};
 
+/// What one execution says. Clones share its counters.
+#[derive(Clone)]
 pub(super) struct Outputs {
     sender: mpsc::Sender<Output>,
     spans: Spans,
     redactor: Redactor,
     count_max: u32,
     bytes_max: u64,
+    said: Arc<Mutex<Said>>,
+}
+
+#[derive(Default)]
+struct Said {
     count: u32,
     bytes: u64,
 }
@@ -25,7 +34,7 @@ pub(super) struct Outputs {
 impl Outputs {
     pub(super) fn new(options: &Options, sender: mpsc::Sender<Output>, spans: Spans, redactor: Redactor) -> Self {
         let (count_max, bytes_max) = (options.outputs_max, options.output_bytes_max);
-        Self { sender, spans, redactor, count_max, bytes_max, count: 0, bytes: 0 }
+        Self { sender, spans, redactor, count_max, bytes_max, said: Arc::default() }
     }
 
     pub(super) fn sender(&self) -> &mpsc::Sender<Output> {
@@ -33,38 +42,45 @@ impl Outputs {
     }
 
     pub(super) fn left(&self) -> u32 {
-        self.count_max - self.count
+        self.count_max - self.count()
     }
 
     pub(super) fn count(&self) -> u32 {
-        self.count
+        self.counted().count
+    }
+
+    fn counted(&self) -> MutexGuard<'_, Said> {
+        // It is never left half changed.
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Charges one output of `bytes` bytes.
-    fn charge(&mut self, bytes: usize) -> Result<(), Error> {
-        if self.count >= self.count_max {
+    fn charge(&self, bytes: usize) -> Result<(), Error> {
+        let mut said = self.counted();
+        if said.count >= self.count_max {
             return Err(Error::OverLimit(format!("an execution may give {} outputs", self.count_max)));
         }
-        let total = self.bytes.saturating_add(bytes as u64);
+        let total = said.bytes.saturating_add(bytes as u64);
         if total > self.bytes_max {
             return Err(Error::OverLimit(format!("the outputs of an execution may take {} bytes", self.bytes_max)));
         }
-        self.count += 1;
-        self.bytes = total;
+        said.count += 1;
+        said.bytes = total;
         Ok(())
     }
 
-    pub(super) async fn say(&mut self, text: Option<String>, data: Option<String>) -> Result<(), Error> {
-        let said = self.said(text, data)?;
+    /// Admitted when it is called for, it then waits for its reader beside others.
+    pub(super) async fn say(&self, text: Option<String>, data: Option<String>) -> Result<(), Error> {
+        let said = self.made(text, data)?;
         send(&self.sender, &self.spans, said).await
     }
 
-    async fn progress(&mut self, percent: Option<u8>, message: String) -> Result<(), Error> {
-        let progress = self.made(percent, message)?;
+    async fn progress(&self, percent: Option<u8>, message: String) -> Result<(), Error> {
+        let progress = self.measured(percent, message)?;
         send(&self.sender, &self.spans, progress).await
     }
 
-    fn said(&mut self, mut text: Option<String>, data: Option<String>) -> Result<Output, Error> {
+    fn made(&self, mut text: Option<String>, data: Option<String>) -> Result<Output, Error> {
         if text.is_none() && data.is_none() {
             return Err(Error::Invalid("give `text`, `data` or both".to_owned()));
         }
@@ -77,7 +93,7 @@ impl Outputs {
         Ok(Output::Say { text, data })
     }
 
-    fn made(&mut self, percent: Option<u8>, mut message: String) -> Result<Output, Error> {
+    fn measured(&self, percent: Option<u8>, mut message: String) -> Result<Output, Error> {
         if let Some(percent) = percent.filter(|percent| *percent > 100) {
             return Err(Error::Invalid(format!("`percent` is 0 to 100, and not {percent}")));
         }
@@ -103,27 +119,12 @@ async fn send(sender: &mpsc::Sender<Output>, spans: &Spans, output: Output) -> R
 
 impl Host for Outputs {
     async fn say(&mut self, text: Option<String>, data: Option<String>) -> wasmtime::Result<Result<(), Error>> {
-        Ok(self.say(text, data).await)
+        Ok((*self).say(text, data).await)
     }
 
     async fn progress(&mut self, percent: Option<u8>, message: String) -> wasmtime::Result<Result<(), Error>> {
-        Ok(self.progress(percent, message).await)
+        Ok((*self).progress(percent, message).await)
     }
-}
-
-/// Each output is admitted when it is called for, and waits for its reader beside the others.
-async fn concurrently<T: Send>(
-    store: &Accessor<T, HasSelf<Outputs>>,
-    admit: impl FnOnce(&mut Outputs) -> Result<Output, Error>,
-) -> wasmtime::Result<Result<(), v0_2::flow::output::Error>> {
-    let admitted = store.with(|mut store| {
-        let outputs = store.get();
-        admit(outputs).map(|output| (output, outputs.sender.clone(), outputs.spans.clone()))
-    });
-    Ok(match admitted {
-        Ok((output, sender, spans)) => send(&sender, &spans, output).await.map_err(Into::into),
-        Err(error) => Err(error.into()),
-    })
 }
 
 impl v0_2::flow::output::Host for Outputs {}
@@ -134,7 +135,8 @@ impl<T: Send> v0_2::flow::output::HostWithStore<T> for HasSelf<Outputs> {
         text: Option<String>,
         data: Option<String>,
     ) -> wasmtime::Result<Result<(), v0_2::flow::output::Error>> {
-        concurrently(store, |outputs| outputs.said(text, data)).await
+        let outputs = store.with(|mut store| store.get().clone());
+        Ok(outputs.say(text, data).await.map_err(Into::into))
     }
 
     async fn progress(
@@ -142,7 +144,8 @@ impl<T: Send> v0_2::flow::output::HostWithStore<T> for HasSelf<Outputs> {
         percent: Option<u8>,
         message: String,
     ) -> wasmtime::Result<Result<(), v0_2::flow::output::Error>> {
-        concurrently(store, |outputs| outputs.made(percent, message)).await
+        let outputs = store.with(|mut store| store.get().clone());
+        Ok(outputs.progress(percent, message).await.map_err(Into::into))
     }
 }
 
@@ -159,7 +162,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_output_is_validated() {
-        let (mut outputs, mut receiver) = outputs(10, 100);
+        let (outputs, mut receiver) = outputs(10, 100);
         assert!(matches!(outputs.say(None, None).await, Err(Error::Invalid(_))));
         assert!(matches!(outputs.say(None, Some("{".to_owned())).await, Err(Error::Invalid(_))));
         assert!(matches!(outputs.progress(Some(101), String::new()).await, Err(Error::Invalid(_))));
@@ -171,10 +174,10 @@ mod tests {
 
     #[tokio::test]
     async fn outputs_are_counted_and_weighed() {
-        let (mut few, _receiver) = outputs(1, 100);
+        let (few, _receiver) = outputs(1, 100);
         few.progress(None, "a".to_owned()).await.unwrap();
         assert!(matches!(few.progress(None, "b".to_owned()).await, Err(Error::OverLimit(_))));
-        let (mut short, _receiver) = outputs(10, 3);
+        let (short, _receiver) = outputs(10, 3);
         short.say(Some("abc".to_owned()), None).await.unwrap();
         assert!(matches!(short.say(Some("d".to_owned()), None).await, Err(Error::OverLimit(_))));
         assert_eq!(short.count(), 1);
@@ -182,7 +185,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_reader_that_left_is_reported() {
-        let (mut outputs, receiver) = outputs(10, 100);
+        let (outputs, receiver) = outputs(10, 100);
         drop(receiver);
         assert!(matches!(outputs.say(Some("x".to_owned()), None).await, Err(Error::Gone)));
     }

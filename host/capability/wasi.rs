@@ -10,7 +10,11 @@ use super::wasi_http::Hooks;
 use super::{Ctx, Logs, Options};
 
 pub(super) struct Wasi {
-    ctx: WasiCtx,
+    /// Made when the guest first asks for it: its random numbers cost a system call, and many guests import the standards
+    /// without calling them.
+    ctx: Option<Box<WasiCtx>>,
+    logs: Logs,
+    random_bytes_max: u64,
     http: WasiHttpCtx,
     hooks: Hooks,
 }
@@ -19,22 +23,25 @@ impl Wasi {
     pub(super) fn new(options: &Options, logs: &Logs, outgoing: Outgoing) -> Self {
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(options.header_bytes_max);
-        let mut wasi = WasiCtx::builder();
-        wasi.stdout(logs.stdout())
-            .stderr(logs.stderr())
-            .max_random_size(options.random_bytes_max)
-            .allow_tcp(false)
-            .allow_udp(false)
-            .allow_ip_name_lookup(false);
-        Self { ctx: wasi.build(), http, hooks: Hooks::new(outgoing) }
+        let (logs, random_bytes_max) = (logs.clone(), options.random_bytes_max);
+        Self { ctx: None, logs, random_bytes_max, http, hooks: Hooks::new(outgoing) }
     }
-}
 
-impl Wasi {
     /// Goes on with the streams that a guest already has.
     pub(super) fn inherit(&mut self, old: Self) {
         self.ctx = old.ctx;
     }
+}
+
+fn fresh(logs: &Logs, random_bytes_max: u64) -> Box<WasiCtx> {
+    let mut wasi = WasiCtx::builder();
+    wasi.stdout(logs.stdout())
+        .stderr(logs.stderr())
+        .max_random_size(random_bytes_max)
+        .allow_tcp(false)
+        .allow_udp(false)
+        .allow_ip_name_lookup(false);
+    Box::new(wasi.build())
 }
 
 pub(super) fn add_to_linker(linker: &mut Linker<Ctx>) -> wasmtime::Result<()> {
@@ -50,7 +57,9 @@ pub(super) fn add_concurrent_to_linker(linker: &mut Linker<Ctx>) -> wasmtime::Re
 
 impl WasiView for Ctx {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi.ctx, table: &mut self.table }
+        let Wasi { ctx, logs, random_bytes_max, .. } = &mut self.wasi;
+        let ctx = ctx.get_or_insert_with(|| fresh(logs, *random_bytes_max));
+        WasiCtxView { ctx, table: &mut self.table }
     }
 }
 

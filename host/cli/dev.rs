@@ -37,6 +37,9 @@ pub(super) struct Dev {
     /// A configuration file of the server, for example with models.
     #[arg(long, env = "FLOWGATE_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Keep what requests and models answer, so that `flowgate execution export` makes whole cases.
+    #[arg(long)]
+    record: bool,
 }
 
 impl Dev {
@@ -60,6 +63,7 @@ impl Dev {
 
     async fn open(&self, mut config: Config, project: &Project) -> anyhow::Result<Server> {
         project.models(&project.manifest.models, &mut config.models.0);
+        config.capability.record_answers |= self.record;
         let data = project.scratch().join("data");
         let usual = LISTEN.parse().expect("an address");
         config.server.listen = self.listen.unwrap_or(usual);

@@ -6,12 +6,14 @@ use anyhow::{Context as _, bail};
 use serde::Deserialize as _;
 use serde_json::Value;
 
+use super::execution_answers::{Untold, play};
 use super::out::Out;
 use super::remote::Remote;
 use super::send::media_type;
 use super::talk::{body, came};
+use crate::capability::SECRETS_MAX;
 use crate::dialect::Dialect;
-use crate::project::case::{Case, Expect, Turn};
+use crate::project::case::{Case, Event, Expect, Turn};
 
 /// Earlier executions of the conversation that are looked for.
 const EARLIER_MAX: usize = 200;
@@ -31,7 +33,7 @@ pub(super) struct Export {
 
 impl Export {
     /// Writes the case as JSON. The executions before it in the conversation become turns before it, since a flow answers
-    /// out of what it remembers.
+    /// out of what it remembers. What the server has kept of answers to the flow's requests is in the case.
     pub(super) async fn run(self, remote: &Remote, out: Out) -> anyhow::Result<()> {
         let execution = remote.get(&["v1", "executions", &self.execution], &[]).await?;
         let flow = execution["flow"].as_str().context("the flow of this execution is gone")?.to_owned();
@@ -47,16 +49,28 @@ impl Export {
             )),
             dialect: Dialect::deserialize(&execution["trigger"]["dialect"]).context("the execution's dialect")?,
             config: BTreeMap::deserialize(config)?,
+            secrets: secrets(&flow, remote).await?,
             ..Case::default()
         };
+        let mut untold = 0;
         for execution in earlier.iter().chain([&execution]) {
-            let turn = self.turn(execution, &case, remote).await;
-            case.turns.push(turn.with_context(|| format!("{} cannot be a case", text(&execution["id"])))?);
+            let id = text(&execution["id"]);
+            let not = || format!("{id} cannot be a case");
+            let answers = play(&id, &mut case, remote).await.with_context(not)?;
+            untold += answers.calls;
+            let turn = self.turn(execution, &case, &answers, remote).await;
+            case.turns.push(turn.with_context(not)?);
+        }
+        if untold > 0 {
+            out.hint(format_args!(
+                "the answers to {untold} calls were not kept, and are not in the case: `flowgate dev --record` keeps them, or \
+                 write them as `[[http]]` and `[models]`"
+            ))?;
         }
         Ok(out.data(&serde_json::to_value(&case)?)?)
     }
 
-    async fn turn(&self, execution: &Value, case: &Case, remote: &Remote) -> anyhow::Result<Turn> {
+    async fn turn(&self, execution: &Value, case: &Case, untold: &Untold, remote: &Remote) -> anyhow::Result<Turn> {
         let trigger = &execution["trigger"];
         if trigger["confidential"] == true {
             bail!("it is confidential: what was said in it was not recorded");
@@ -96,16 +110,30 @@ impl Export {
             }
         }
         let came = came(execution, remote).await?;
+        let event = |event: &Value| Event {
+            name: text(&event["name"]).unwrap_or_default(),
+            data: Some(event["data"].clone()),
+            conditions: None,
+        };
+        let events = came.events.iter().map(event).collect::<Vec<_>>();
         turn.expect = Expect {
             status: Some(came.status).filter(|status| status != "succeeded"),
             reason: came.reason,
             reply: came.reply,
             failure: came.failure,
-            outputs: Some(came.outputs).filter(|outputs| !outputs.is_empty()),
+            outputs: Some(came.outputs).filter(|outputs| !outputs.is_empty() && !untold.forwarded),
+            events: Some(events).filter(|events| !events.is_empty()),
             ..Expect::default()
         };
         Ok(turn)
     }
+}
+
+/// The names of the secrets that the flow has.
+async fn secrets(flow: &str, remote: &Remote) -> anyhow::Result<Vec<String>> {
+    let list = remote.get(&["v1", "flows", flow, "secrets"], &[("limit", SECRETS_MAX.to_string())]).await?;
+    let names = list["data"].as_array().into_iter().flatten().filter_map(|secret| secret["name"].as_str());
+    Ok(names.map(str::to_owned).collect())
 }
 
 /// The conversation's executions before this one, oldest first, whole.

@@ -16,6 +16,7 @@ mod deploy;
 mod dev;
 mod events;
 mod execution;
+mod execution_answers;
 mod execution_export;
 mod flow;
 mod flow_secret;
@@ -165,7 +166,7 @@ fn command(args: Args, out: Out) -> anyhow::Result<ExitCode> {
         Command::Test(test) => return test.run(out),
         Command::Push(push) => runtime()?.block_on(push.run(out))?,
         Command::Pull(pull) => runtime()?.block_on(pull.run(out))?,
-        Command::New(new) => new.run(out)?,
+        Command::New(new) => runtime()?.block_on(new.run(out))?,
         Command::Build(build) => runtime()?.block_on(build.run(out))?,
         Command::Config(config) => config.run(out)?,
         Command::Signature(signature) => return signature.run(out),

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::out::Out;
 use super::send::quoted;
-use crate::project::{TEMPLATES, Template};
+use crate::project::{Project, TEMPLATES, Template};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = templates())]
@@ -37,7 +37,7 @@ fn templates() -> String {
 }
 
 impl New {
-    pub(super) fn run(self, out: Out) -> anyhow::Result<()> {
+    pub(super) async fn run(self, out: Out) -> anyhow::Result<()> {
         let Some(template) = Template::find(&self.lang, self.template.as_deref()) else {
             bail!("there is no such template for {}\n{}", self.lang, templates());
         };
@@ -48,8 +48,10 @@ impl New {
             return Ok(out.data(&json!({ "folder": shown, "lang": self.lang, "files": files }))?);
         }
         out.done(format_args!("{} made in {shown}/", self.name))?;
+        let missing = Project::find(&folder)?.missing().await;
+        let installs = missing.iter().map(|install| format!("\n  {install}")).collect::<String>();
         let next = format!(
-            "\nnext:\n  cd {}\n  flowgate dev       # builds it, serves it, builds it again on every change\n  \
+            "\nnext:\n  cd {}{installs}\n  flowgate dev       # builds it, serves it, builds it again on every change\n  \
              flowgate test      # runs the conversations in cases/",
             quoted(shown)
         );

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{Request, Response, StatusCode};
@@ -113,10 +114,15 @@ fn fits(exchange: &Exchange, seen: &Value) -> bool {
 
 fn answer(exchange: &Exchange) -> Result<Response<Full<Bytes>>, String> {
     let response = &exchange.response;
-    let (kind, body) = match (&response.json, &response.text) {
-        (Some(json), _) => (Some("application/json"), json.to_string()),
-        (None, Some(text)) => (Some("text/plain; charset=utf-8"), text.clone()),
-        (None, None) => (None, String::new()),
+    let (kind, body) = match (&response.json, &response.text, &response.base64) {
+        (Some(json), ..) => (Some("application/json"), Bytes::from(json.to_string())),
+        (None, Some(text), _) => (Some("text/plain; charset=utf-8"), Bytes::from(text.clone())),
+        (None, None, Some(base64)) => {
+            let bytes = BASE64_STANDARD.decode(base64);
+            let bytes = bytes.map_err(|error| format!("the case's answer is no base64: {error}"))?;
+            (Some("application/octet-stream"), bytes.into())
+        }
+        (None, None, None) => (None, Bytes::new()),
     };
     let mut built = Response::builder().status(response.status);
     let own_kind = response.headers.keys().any(|name| name.eq_ignore_ascii_case(CONTENT_TYPE.as_str()));

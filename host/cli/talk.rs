@@ -76,6 +76,7 @@ pub(super) async fn came(execution: &Value, remote: &Remote) -> anyhow::Result<C
     let id = execution["id"].as_str().context("the server's answer has no `id`")?;
     let events = remote.get(&["v1", "executions", id, "events"], &[]).await?;
     let logs = remote.get(&["v1", "executions", id, "logs"], &[]).await?;
+    let calls = remote.get(&["v1", "executions", id, "calls"], &[]).await?;
     let some = |name: &str| Some(execution[name].clone()).filter(|value| !value.is_null());
     let said = events["data"].as_array().into_iter().flatten().filter(|event| event["event"] != "end");
     let attempts = logs["data"].as_array().into_iter().flatten();
@@ -87,9 +88,18 @@ pub(super) async fn came(execution: &Value, remote: &Remote) -> anyhow::Result<C
         failure: some("failure"),
         stopped: some("stopped"),
         outputs: said.map(|event| json!({ "event": event["event"], "data": event["data"] })).collect(),
+        events: emitted(&calls),
         logs: logged.map(|l| json!({ "level": l["level"], "source": l["source"], "message": l["message"] })).collect(),
         usage: execution["usage"].clone(),
     })
+}
+
+/// What an execution emitted, `{"name","data"}` each: its last attempt's events are those that became true.
+fn emitted(calls: &Value) -> Vec<Value> {
+    let last = calls["data"].as_array().and_then(|attempts| attempts.last());
+    let calls = last.and_then(|last| last["calls"].as_array()).into_iter().flatten();
+    let events = calls.filter(|call| call["kind"] == "event");
+    events.map(|event| json!({ "name": event["name"], "data": event["data"] })).collect()
 }
 
 /// The body of a turn's request.

@@ -125,8 +125,9 @@ struct Bench<'a> {
 impl<'a> Bench<'a> {
     async fn open(project: &'a Project, models: &BTreeMap<String, Spec>, mut config: Config) -> anyhow::Result<Self> {
         let (folder, responder) = (tempfile::tempdir()?, Responder::default());
-        project.models(models, &mut config.models.0);
-        project.models(&project.manifest.models, &mut config.models.0);
+        let mut all = project.manifest.models.clone();
+        all.extend(models.clone());
+        project.models(&all, &mut config.models.0);
         let client = Client::instead(responder.start().await?, &config.egress);
         let local = Local::run(Server::sending_by(client, config, folder.path()).await?).await?;
         let keeper = Manifest { name: KEEPER.to_owned(), ..project.manifest.clone() };
@@ -140,6 +141,10 @@ impl<'a> Bench<'a> {
         let (mut manifest, remote) = (self.project.manifest.clone(), &self.local.remote);
         manifest.config.extend(case.config.clone());
         self.local.flow(&manifest).await?;
+        for secret in &case.secrets {
+            let value = json!({ "value": format!("secret-{secret}") });
+            remote.send(Method::PUT, &["v1", "flows", &manifest.name, "secrets", secret], &value).await?;
+        }
         self.local.live(&manifest.name, &self.project.component()).await?;
         self.responder.begin(&case.http);
         let spec = json!({

@@ -180,7 +180,7 @@ fn a_model_that_cannot_be_is_told_with_its_key_and_without_what_may_be_secret() 
         "`models.a b` (flowgate.toml) is not an alias; allowed: 1 to 64 of `a-z 0-9 _ -`",
         "`models.fast.model` (flowgate.toml) is missing; allowed: the provider's name of the model",
         "`models.x` (flowgate.toml) is refused: unknown field `key`, expected one of `provider`, `url`, ",
-        "`models.y.script` (flowgate.toml) is missing; allowed: the path of a script",
+        "`models.y.script` (flowgate.toml) is missing; allowed: the path of a script, or `rules` instead",
         "`models.z.max_tokens` (flowgate.toml) is out of range; allowed: a whole number from 1 to 10000000",
         "`models.other` (FLOWGATE_MODELS_OTHER) is refused: ",
     ];

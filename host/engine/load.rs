@@ -62,8 +62,13 @@ impl Engine {
     /// Makes a version ready to run; `component` is compiled when no usable artifact is kept. Callers that ask for the same
     /// version at one time share the work. Cancel safe.
     pub async fn load(&self, digest: Digest, component: &Path) -> Result<Arc<Loaded>, Error> {
-        let load = self.load_artifact(digest, component);
+        let load = Box::pin(self.load_artifact(digest, component));
         self.0.loaded.try_get_with(digest, load).await.map_err(|error| Error::clone(&error))
+    }
+
+    /// A version that is ready to run, if it is. Cancel safe.
+    pub async fn loaded(&self, digest: Digest) -> Option<Arc<Loaded>> {
+        self.0.loaded.get(&digest).await
     }
 
     /// Forgets a version: it is no longer kept ready, and its artifact is removed.

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::capability::flows::Budget;
@@ -14,11 +14,14 @@ use crate::share::Share;
 /// One of the few places of guests that run longer than a tick, held from one tick to the next.
 pub(super) type Turn = Share<Option<FlowId>>;
 
-/// Measures one execution. Written, but for what it calls, by the thread that polls it, which is also the one that reads it in between.
+/// Measures one execution. Written, but for what it calls, by the thread that polls it. Those that it calls read it meanwhile,
+/// and may see it a turn late.
 #[derive(Debug)]
 pub(super) struct Meter {
     watch: Stopwatch,
     budget: Duration,
+    /// That of its caller, from which is taken what this one runs.
+    caller: Option<Arc<dyn Budget>>,
     used_ns: AtomicU64,
     entered_ns: AtomicU64,
     turn: Mutex<Option<Turn>>,
@@ -36,11 +39,12 @@ pub(super) struct OutOfTime {
 const OUTSIDE: u64 = u64::MAX;
 
 impl Meter {
-    pub(super) fn new(budget: Duration) -> Self {
+    pub(super) fn new(budget: Duration, caller: Option<Arc<dyn Budget>>) -> Self {
         let (used_ns, entered_ns) = (AtomicU64::new(0), AtomicU64::new(OUTSIDE));
         Self {
             watch: Stopwatch::start(),
             budget,
+            caller,
             used_ns,
             entered_ns,
             called_ns: AtomicU64::new(0),
@@ -63,13 +67,14 @@ impl Meter {
     }
 
     /// [`Meter::used`], with that of the executions that this one called.
-    pub(super) fn spent(&self) -> Duration {
+    fn spent(&self) -> Duration {
         self.used() + Duration::from_nanos(self.called_ns.load(Relaxed))
     }
 
-    /// Fails when the budget is spent.
+    /// Fails when the budget is spent, or the caller's.
     pub(super) fn check(&self) -> Result<(), OutOfTime> {
-        if self.spent() > self.budget { Err(OutOfTime { budget: self.budget }) } else { Ok(()) }
+        let callers = self.caller.as_ref().is_some_and(|caller| caller.left().is_zero());
+        if callers || self.spent() > self.budget { Err(OutOfTime { budget: self.budget }) } else { Ok(()) }
     }
 
     /// Runs `future` and counts the time that it runs. Cancel safe if `future` is.
@@ -103,11 +108,15 @@ impl Meter {
 
 impl Budget for Meter {
     fn left(&self) -> Duration {
-        self.budget.saturating_sub(self.spent())
+        let own = self.budget.saturating_sub(self.spent());
+        self.caller.as_ref().map_or(own, |caller| own.min(caller.left()))
     }
 
     fn charge(&self, used: Duration) {
         self.called_ns.fetch_add(u64::try_from(used.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+        if let Some(caller) = &self.caller {
+            caller.charge(used);
+        }
     }
 }
 
@@ -115,9 +124,13 @@ struct Inside<'a>(&'a Meter);
 
 impl Drop for Inside<'_> {
     fn drop(&mut self) {
-        let used = self.0.used();
+        let (before, used) = (self.0.used_ns.load(Relaxed), self.0.used());
         self.0.entered_ns.store(OUTSIDE, Relaxed);
         self.0.used_ns.store(u64::try_from(used.as_nanos()).unwrap_or(OUTSIDE), Relaxed);
+        if let Some(caller) = &self.0.caller {
+            // At once, so that several that are called at one time have the caller's budget together, and not each.
+            caller.charge(used.saturating_sub(Duration::from_nanos(before)));
+        }
         let turn = self.0.turn().take();
         drop(turn);
     }
@@ -129,7 +142,7 @@ mod tests {
 
     #[tokio::test]
     async fn waiting_costs_nothing_and_running_does() {
-        let meter = Meter::new(Duration::from_millis(5));
+        let meter = Meter::new(Duration::from_millis(5), None);
         meter.measure(tokio::time::sleep(Duration::from_millis(30))).await;
         assert_eq!(meter.check(), Ok(()));
         assert!(meter.wall() >= Duration::from_millis(30));
@@ -143,11 +156,24 @@ mod tests {
 
     #[test]
     fn what_it_calls_counts_too() {
-        let meter = Meter::new(Duration::from_secs(5));
+        let meter = Meter::new(Duration::from_secs(5), None);
         meter.charge(Duration::from_secs(3));
         assert_eq!((meter.left(), meter.check()), (Duration::from_secs(2), Ok(())));
         meter.charge(Duration::from_secs(3));
         assert_eq!((meter.left(), meter.used()), (Duration::ZERO, Duration::ZERO));
         assert!(meter.check().is_err());
+    }
+
+    #[test]
+    fn those_that_are_called_at_one_time_share_what_is_left() {
+        let budget = Duration::from_secs(5);
+        let caller = Arc::new(Meter::new(budget, None));
+        let [one, other] = [(); 2].map(|()| Arc::new(Meter::new(budget, Some(caller.clone()))));
+        let below = Meter::new(budget, Some(other.clone()));
+        below.charge(Duration::from_secs(4));
+        assert_eq!([&caller, &one, &other].map(|meter| meter.left()), [Duration::from_secs(1); 3]);
+        one.charge(Duration::from_secs(1));
+        assert!([&caller, &one, &other].iter().all(|meter| meter.left().is_zero()));
+        assert!(below.check().is_err() && other.check().is_err() && caller.check().is_ok());
     }
 }

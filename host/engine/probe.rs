@@ -9,7 +9,6 @@ use tokio::sync::mpsc;
 use crate::bindings::{self, v0_1, v0_2};
 use crate::capability::{Ctx, Given};
 use crate::clock::Clock;
-use crate::llm::Spent;
 use crate::trigger::Json;
 
 use super::load::{Loaded, Program};
@@ -40,7 +39,7 @@ impl Engine {
             caller: None,
             config: Arc::new(BTreeMap::new()),
             grants: Arc::default(),
-            spent: Spent::default(),
+            account: None,
             secrets: Default::default(),
             session: None,
             output: mpsc::channel(1).0,
@@ -48,7 +47,7 @@ impl Engine {
             memory_stock: self.0.memory.clone(),
         };
         let cpu_max = Duration::from_millis(CPU_MS_MAX.min(self.0.options.cpu_ms_max));
-        let meter = Arc::new(Meter::new(cpu_max));
+        let meter = Arc::new(Meter::new(cpu_max, None));
         let mut guest = self.guest(loaded.kind(), given, meter.clone());
         let work = meter.measure(describe(&mut guest.store, loaded));
         let text = tokio::time::timeout(Duration::from_millis(WALL_MS_MAX), work).await;

@@ -33,6 +33,7 @@ pub(super) fn said<E>(redactor: &Redactor, run: &mut Run<E>) {
         redactor.text(&mut span.name);
         span.error.iter_mut().chain(span.attributes.values_mut()).for_each(|text| redactor.text(text));
     }
+    run.answers.iter_mut().for_each(|answer| answer.redact(redactor));
 }
 
 fn reply(redactor: &Redactor, reply: &mut Reply) {

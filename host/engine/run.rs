@@ -10,11 +10,11 @@ use wasmtime::UpdateDeadline;
 
 use crate::bindings::v0_1::Flow;
 use crate::bindings::{About, v0_1};
-use crate::capability::flows::{Budget, Caller};
-use crate::capability::{Ctx, Given, Grants, Secrets, Session};
+use crate::capability::flows::{Budgets, Caller};
+use crate::capability::{Answered, Ctx, Given, Grants, Secrets, Session};
 use crate::clock::{Clock, Timestamp};
 use crate::id::{Digest, ExecutionId, FlowId};
-use crate::llm::Spent;
+use crate::llm::Account;
 use crate::share::Shares;
 use crate::store::{LlmUsage, Speaker};
 use crate::trigger::{Emitted, Failure, LogLine, Output, Reply, Span, Trigger};
@@ -45,8 +45,8 @@ pub struct Call {
     pub config: Arc<BTreeMap<String, String>>,
     /// What the operator permits the flow.
     pub grants: Arc<Grants>,
-    /// What was spent on language models before, and by those that this execution is a part of.
-    pub spent: Spent,
+    /// Tokens that its attempts before spent on language models, with those of the executions that they called.
+    pub llm_tokens_before: u64,
     /// The secrets that the flow may use.
     pub secrets: Secrets,
     /// Decides when the deadline has come, and tells the time of log lines.
@@ -55,8 +55,8 @@ pub struct Call {
     pub limits: Limits,
     /// How many callers stand above it: 0 when a trigger made it.
     pub depth: u32,
-    /// That of the caller, which what it runs is taken from; none when a trigger made it.
-    pub budget: Option<Arc<dyn Budget>>,
+    /// Those of the caller, which what it uses is taken from; none when a trigger made it.
+    pub budgets: Option<Budgets>,
     /// Executions that one instance may run, one after the other. With 1 each gets a fresh one.
     pub reuse_max: u32,
 }
@@ -87,6 +87,10 @@ pub struct Run<E = End> {
     pub spans: Vec<Span>,
     /// Spans that were not kept.
     pub spans_dropped: u64,
+    /// What its requests and models answered, where that is kept.
+    pub answers: Vec<Answered>,
+    /// Answers that were to be kept and were not.
+    pub answers_dropped: u64,
     /// What it used.
     pub usage: Usage,
 }
@@ -181,7 +185,9 @@ impl Engine {
             Session { store: self.0.services.store.clone(), flow: call.flow, id, speaker }
         });
         let cpu_max = Duration::from_millis(tighter(options.cpu_ms_max, call.limits.cpu_ms_max));
-        let meter = Arc::new(Meter::new(tighter(cpu_max, call.budget.as_ref().map(|budget| budget.left()))));
+        let (cpu, llm) = call.budgets.map(|Budgets { cpu, llm }| (cpu, llm)).unzip();
+        let meter = Arc::new(Meter::new(cpu_max, cpu));
+        let account = Account::new(call.flow, call.grants.llm_limits(), call.llm_tokens_before, llm);
         let caller = Caller {
             execution: call.execution,
             flow: call.flow,
@@ -189,7 +195,7 @@ impl Engine {
             deadline: call.deadline,
             user_id: call.trigger.user_id.clone(),
             confidential: call.trigger.confidential,
-            budget: meter.clone(),
+            budgets: Budgets { cpu: meter.clone(), llm: account.clone() },
         };
         let given = Given {
             caller: Some(caller),
@@ -197,7 +203,7 @@ impl Engine {
             flow: Some(call.flow),
             config: call.config,
             grants: call.grants,
-            spent: call.spent,
+            account: Some(account),
             secrets: call.secrets,
             session,
             output,
@@ -239,9 +245,12 @@ impl Engine {
                     };
                     call_flow(store, live.begin(), trigger, about.about(), reply_bytes_max).await
                 }
-                Program::Flow02(flow) => asynchronous::call(store, flow, trigger, about.about(), reply_bytes_max).await,
-                Program::Http02(proxy) => http::call(store, proxy, trigger, reply_bytes_max).await,
-                Program::Http03(service) => service::call(store, service, trigger, reply_bytes_max).await,
+                // Boxed, so that what they need does not make every execution larger.
+                Program::Flow02(flow) => {
+                    Box::pin(asynchronous::call(store, flow, trigger, about.about(), reply_bytes_max)).await
+                }
+                Program::Http02(proxy) => Box::pin(http::call(store, proxy, trigger, reply_bytes_max)).await,
+                Program::Http03(service) => Box::pin(service::call(store, service, trigger, reply_bytes_max)).await,
                 Program::Transform(_) => Err(Stop::OverLimit("a transform handles no triggers".to_owned())),
             }
         });
@@ -253,9 +262,6 @@ impl Engine {
         };
         redact::end(guest.store.data().redactor(), &mut end);
         let run = guest.report(end);
-        if let Some(budget) = &call.budget {
-            budget.charge(meter.spent());
-        }
         if call.reuse_max > 1
             && self.0.memory.is_plenty()
             && let (Some(live), End::Reply(_) | End::Failure(_)) = (live, &run.end)
@@ -342,8 +348,19 @@ impl Guest<'_> {
             llm: ctx.llm_usage(),
         };
         let (spans, spans_dropped) = ctx.take_spans();
+        let (answers, answers_dropped) = ctx.take_answers();
         let redactor = ctx.redactor().clone();
-        let mut run = Run { end, events: ctx.take_events(), logs, logs_dropped, spans, spans_dropped, usage };
+        let mut run = Run {
+            end,
+            events: ctx.take_events(),
+            logs,
+            logs_dropped,
+            spans,
+            spans_dropped,
+            answers,
+            answers_dropped,
+            usage,
+        };
         redact::said(&redactor, &mut run);
         run
     }
@@ -370,6 +387,8 @@ impl<E> Run<E> {
             logs_dropped: 0,
             spans: Vec::new(),
             spans_dropped: 0,
+            answers: Vec::new(),
+            answers_dropped: 0,
             usage: Usage::default(),
         }
     }
@@ -455,12 +474,12 @@ mod tests {
             trigger: Arc::default(),
             config: Arc::default(),
             grants: Arc::default(),
-            spent: Spent::default(),
+            llm_tokens_before: 0,
             secrets: Secrets::default(),
             clock,
             limits: Limits::default(),
             depth: 0,
-            budget: None,
+            budgets: None,
             reuse_max: 1,
         }
     }

@@ -49,14 +49,14 @@ impl Engine {
             caller: None,
             config,
             grants: Arc::default(),
-            spent: crate::llm::Spent::default(),
+            account: None,
             secrets: capability::Secrets::default(),
             session: None,
             output: mpsc::channel(1).0,
             memory_bytes_max: given.memory_bytes_max.min(self.0.options.memory_bytes_max),
             memory_stock: self.0.memory.clone(),
         };
-        let meter = Arc::new(Meter::new(Duration::from_millis(given.cpu_ms_max)));
+        let meter = Arc::new(Meter::new(Duration::from_millis(given.cpu_ms_max), None));
         let mut guest = self.guest(loaded.kind(), lent, meter.clone());
         let work = meter.measure(async {
             let transform = transform.instantiate_async(&mut guest.store).await?;

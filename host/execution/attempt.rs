@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::live::Live;
@@ -10,14 +11,13 @@ use super::outcome::{HOST_BUSY, Verdict, verdict};
 use super::told::Told;
 use super::work::stored_trigger;
 use super::{Done, Executions, Outcome};
-use crate::capability::flows::Budget;
+use crate::capability::flows::Budgets;
 use crate::clock::Timestamp;
 use crate::engine::{self, Call, Run, Stop};
 use crate::hook::Hook;
 use crate::id::ExecutionId;
-use crate::llm::Spent;
 use crate::registry::Target;
-use crate::store::{self, Finish, Logs, NewEvent, NewMessage, OutputRow, SessionEnd, Spans};
+use crate::store::{self, Calls, Finish, Logs, NewEvent, NewMessage, OutputRow, SessionEnd, Spans};
 use crate::trigger::{Emitted, Output, Reply, Trigger};
 
 /// Outputs between the guest and the host.
@@ -35,12 +35,12 @@ pub(super) struct Attempt {
     pub(super) hook: Option<Arc<Hook>>,
     pub(super) trigger: Arc<Trigger>,
     pub(super) wall: Duration,
-    /// What the attempts before it spent on language models.
+    /// Tokens that the attempts before it spent on language models, with those of the executions that they called.
     pub(super) llm_tokens_before: u64,
     /// How many callers stand above it.
     pub(super) depth: u32,
-    /// That of the caller who waits for it, who gets whatever this one attempt comes to; none for all others.
-    pub(super) budget: Option<Arc<dyn Budget>>,
+    /// Those of the caller who waits for it, who gets whatever this one attempt comes to; none for all others.
+    pub(super) budgets: Option<Budgets>,
 }
 
 /// What an attempt comes to: the record, and the end where it is one.
@@ -56,6 +56,7 @@ impl Executions {
             ending.finish.outputs.clear();
             ending.finish.logs = None;
             ending.finish.spans = None;
+            ending.finish.calls = None;
             ending.finish.events.clear();
             ending.finish.session_end = ending.finish.session_end.map(SessionEnd::without_content);
         }
@@ -75,17 +76,18 @@ impl Executions {
             outputs: live.said(),
             logs: logs(attempt.n, &run),
             spans: spans(attempt.n, &run),
+            calls: calls(attempt.n, &run),
             events: run.events.iter().map(emitted).collect(),
             ..Finish::default()
         };
         let mut ending = match verdict(run.end, interrupted) {
-            Verdict::NotNow if attempt.budget.is_some() => attempt.turned_away(finish),
+            Verdict::NotNow if attempt.budgets.is_some() => attempt.turned_away(finish),
             Verdict::NotNow => {
                 let soon = now.after(Duration::from_millis(NO_PLACE_MS));
                 finish.outcome = store::Outcome::AgainAt(soon, HOST_BUSY.to_owned());
                 Ending { finish, done: None }
             }
-            Verdict::Retry { failure, .. } if attempt.budget.is_some() => {
+            Verdict::Retry { failure, .. } if attempt.budgets.is_some() => {
                 attempt.ending(finish, store::Status::Failed, Some("flow_error"), Outcome::Failure(failure))
             }
             Verdict::Retry { after_ms, failure } => match attempt.next_at(now, after_ms) {
@@ -130,7 +132,7 @@ impl Executions {
             trigger: attempt.trigger.clone(),
             config: attempt.target.config.clone(),
             grants: attempt.target.grants.clone(),
-            spent: Spent::after(attempt.llm_tokens_before),
+            llm_tokens_before: attempt.llm_tokens_before,
             secrets: attempt.target.secrets.clone(),
             reuse_max: attempt.target.reuse_max,
             clock: parts.clock.clone(),
@@ -140,7 +142,7 @@ impl Executions {
                 reply_bytes_max: None,
             },
             depth: attempt.depth,
-            budget: attempt.budget.clone(),
+            budgets: attempt.budgets.clone(),
         };
         let (said, mut outputs) = mpsc::channel(OUTPUTS_WAITING_MAX);
         let mut run = std::pin::pin!(parts.engine.run(&loaded, call, said, live.stop.clone()));
@@ -246,7 +248,7 @@ impl Attempt {
         let session = self.trigger.session_id.as_ref()?;
         done.reply().and_then(session_end).or_else(|| {
             let status = if done.reply().is_some() { "resolved" } else { "failed" };
-            let end = SessionEnd { status: status.to_owned(), facts: serde_json::json!({}) };
+            let end = SessionEnd { status: status.to_owned(), facts: json!({}) };
             (*session == self.id.to_string()).then_some(end)
         })
     }
@@ -284,7 +286,7 @@ fn session_end(reply: &Reply) -> Option<SessionEnd> {
     let data: serde_json::Value = data.contains("\"resolution\"").then(|| serde_json::from_str(data).ok())??;
     let resolution = data.get("resolution").filter(|resolution| resolution.is_object())?;
     let status = data.get("status").and_then(|status| status.as_str()).unwrap_or("resolved");
-    let mut facts = serde_json::json!({"resolution": resolution});
+    let mut facts = json!({"resolution": resolution});
     if let Some(score) = data.get("satisfaction_score").filter(|score| score.is_number()) {
         facts["satisfaction_score"] = score.clone();
     }
@@ -305,4 +307,14 @@ fn spans(attempt: u32, run: &Run) -> Option<Spans> {
     }
     let spans = serde_json::to_string(&run.spans).expect("spans have a JSON form");
     Some(Spans { attempt, dropped: run.spans_dropped, spans })
+}
+
+/// What it emitted, and what it was answered where that is kept.
+fn calls(attempt: u32, run: &Run) -> Option<Calls> {
+    if run.events.is_empty() && run.answers.is_empty() && run.answers_dropped == 0 {
+        return None;
+    }
+    let events = run.events.iter().map(|one| json!({"kind": "event", "name": one.name, "data": one.data}));
+    let calls = Value::from_iter(events.chain(run.answers.iter().map(|answer| json!(answer))));
+    Some(Calls { attempt, dropped: run.answers_dropped, calls: calls.to_string() })
 }

@@ -32,7 +32,7 @@ impl Executions {
         }
         let order = self.called(&caller, invocation).await?;
         let left = caller.deadline.since(self.now());
-        let live = self.run_once(order, left, caller.budget);
+        let live = self.run_once(order, left, caller.budgets);
         // Dropped with this future, it stops whom nobody waits for any more.
         let _stop = live.stop.clone().drop_guard();
         let done = live.done().await;

@@ -1,7 +1,7 @@
 //! Starts, runs, records, cancels and replays executions.
 //!
-//! Every accepted trigger makes one execution, and synchronous reply, poll, stream and callback are views of it. An
-//! execution runs in a task of its own, so a caller that goes away stops nothing. It is durable in one of two ways:
+//! Every accepted trigger makes one execution, and synchronous reply, poll, stream and callback are views of it. A
+//! caller that goes away stops nothing. It is durable in one of two ways:
 //!
 //! - **accepted first**: its row and its job are on the disk before it runs or before its caller gets a 202. A crash
 //!   leaves the job, and the next process runs the execution again as attempt n + 1.
@@ -29,13 +29,16 @@ use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::registry::{self, Registry, Target};
 use crate::share::Shares;
-use crate::store::{self, Execution, ExecutionFilter, Idempotency, Logs, Origin, Page, Parent, Spans, Status, Store};
+use crate::store::{
+    self, Calls, Execution, ExecutionFilter, Idempotency, Logs, Origin, Page, Parent, Spans, Status, Store,
+};
 use crate::trigger::Trigger;
 
 mod attempt;
 mod busy;
 mod called;
 mod follow;
+mod goes_on;
 mod live;
 mod open;
 mod outcome;
@@ -302,6 +305,13 @@ impl Executions {
     pub async fn spans(&self, workspace: WorkspaceId, id: ExecutionId) -> Result<Vec<Spans>, Error> {
         self.find(workspace, id).await?;
         Ok(self.0.parts.store.spans(id).await?)
+    }
+
+    /// What the calls of an execution came to, one entry an attempt of which something is kept. Those of a running attempt
+    /// come when it ends.
+    pub async fn calls(&self, workspace: WorkspaceId, id: ExecutionId) -> Result<Vec<Calls>, Error> {
+        self.find(workspace, id).await?;
+        Ok(self.0.parts.store.calls(id).await?)
     }
 
     /// Cancels an execution: at once when it waits, and by stopping it when it runs. Returns where it stands now; one

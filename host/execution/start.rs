@@ -7,15 +7,17 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::attempt::Attempt;
 use super::busy::{Turn, merges};
+use super::goes_on::GoesOn;
 use super::live::Live;
 use super::open::Place;
 use super::{Done, Error, Executions, Follow, Order, RUN};
-use crate::capability::flows::Budget;
+use crate::capability::flows::Budgets;
 use crate::hook::Record;
-use crate::id::{ExecutionId, FlowId};
+use crate::id::{ExecutionId, FlowId, WorkspaceId};
 use crate::share::Share;
 use crate::store::{self, Accepted, Lease, NewExecution, Start};
 use crate::trigger::Trigger;
@@ -49,7 +51,7 @@ impl Ended {
 
 /// An execution that runs here: how durable it is can change while it runs.
 struct Here {
-    new: NewExecution,
+    workspace: WorkspaceId,
     attempt: Attempt,
     live: Arc<Live>,
     /// Locked while it changes and while the end is recorded.
@@ -58,8 +60,8 @@ struct Here {
 
 /// What the store knows of an execution that runs here.
 enum Recorded {
-    /// Nothing.
-    Not,
+    /// Nothing; all that it will.
+    Not(Box<NewExecution>),
     /// That it runs; its job is claimed.
     Accepted(Lease),
     /// How this attempt ended.
@@ -71,7 +73,7 @@ impl Recorded {
     fn lease(&self) -> Option<Lease> {
         match self {
             Self::Accepted(lease) => Some(*lease),
-            Self::Not | Self::Ended => None,
+            Self::Not(_) | Self::Ended => None,
         }
     }
 }
@@ -87,9 +89,17 @@ impl Executions {
             Ok(started) => started,
             Err(seen) => return Ok(seen),
         };
-        let (id, live) = (here.attempt.id, here.live.clone());
-        self.spawn(here.clone(), Some(place));
-        if let Ok(done) = tokio::time::timeout(patience, live.done()).await {
+        let (id, until) = (here.attempt.id, Instant::now() + patience);
+        // Most executions are over before anything is waited for, so this one runs here, and in a task of its own only from
+        // when nobody waits any more.
+        let mut run = self.run_guarded(here.clone(), Some(place));
+        let ended = match timeout_at(until, &mut run).await {
+            Ok(Some(done)) => Ok(done),
+            Ok(None) => timeout_at(until, here.live.done()).await,
+            Err(over) => Err(over),
+        };
+        drop(run);
+        if let Ok(done) = ended {
             return Ok(Ended::Done(id, done));
         }
         self.make_durable(&here).await?;
@@ -138,7 +148,7 @@ impl Executions {
             self.0.live.leave(id, live);
             return Ok(Ended::Done(id, Arc::new(done)));
         }
-        match tokio::time::timeout(patience, live.done()).await {
+        match timeout(patience, live.done()).await {
             Ok(done) => Ok(Ended::Done(id, done)),
             Err(_) => Ok(Ended::Going(id)),
         }
@@ -158,7 +168,7 @@ impl Executions {
             Err(seen) => return Ok(Err(seen)),
         };
         let follow = self.follow_live(workspace, here.attempt.id, here.live.clone());
-        self.spawn(here, Some(place));
+        drop(self.run_guarded(here, Some(place)));
         Ok(Ok(follow))
     }
 
@@ -174,17 +184,19 @@ impl Executions {
         let (new, attempt) = self.new_execution(order, mode, wall_ms);
         let open = self.open(&attempt)?;
         let turn = self.turn(&attempt).await?;
-        let mut record = Recorded::Not;
-        if strict || !new.claims.is_empty() {
-            record = match self.accept_here(new.clone()).await? {
+        let workspace = new.workspace;
+        let record = if strict || !new.claims.is_empty() {
+            match self.accept_here(new).await? {
                 Ok(lease) => Recorded::Accepted(lease),
                 Err(seen) => return Ok(Err(seen)),
-            };
-        }
+            }
+        } else {
+            Recorded::Not(Box::new(new))
+        };
         open.into_iter().for_each(Place::keep);
         turn.into_iter().for_each(Turn::keep);
-        let live = self.0.live.enter(new.id);
-        Ok(Ok((Arc::new(Here { new, attempt, live, record: Mutex::new(record) }), place)))
+        let live = self.0.live.enter(attempt.id);
+        Ok(Ok((Arc::new(Here { workspace, attempt, live, record: Mutex::new(record) }), place)))
     }
 
     /// The execution's place among those of its hook, where the hook bounds them.
@@ -203,31 +215,38 @@ impl Executions {
 
     async fn place(&self, flow: FlowId) -> Result<Share<FlowId>, Error> {
         let patience = Duration::from_millis(self.0.options.place_wait_ms);
-        tokio::time::timeout(patience, self.0.places.take(flow)).await.map_err(|_| Error::Full)
+        timeout(patience, self.0.places.take(flow)).await.map_err(|_| Error::Full)
     }
 
     /// Runs an execution at once, for a caller who waits and knows what to do when it fails.
-    pub(super) fn run_once(&self, order: Order, wall: Duration, budget: Arc<dyn Budget>) -> Arc<Live> {
+    pub(super) fn run_once(&self, order: Order, wall: Duration, budgets: Budgets) -> Arc<Live> {
         let wall_ms = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX);
         let (new, attempt) = self.new_execution(order, "sync", wall_ms);
-        let (live, attempt) = (self.0.live.enter(new.id), Attempt { budget: Some(budget), ..attempt });
-        self.spawn(Arc::new(Here { new, attempt, live: live.clone(), record: Mutex::new(Recorded::Not) }), None);
+        let (live, attempt) = (self.0.live.enter(new.id), Attempt { budgets: Some(budgets), ..attempt });
+        let (workspace, record) = (new.workspace, Mutex::new(Recorded::Not(Box::new(new))));
+        drop(self.run_guarded(Arc::new(Here { workspace, attempt, live: live.clone(), record }), None));
         live
     }
 
-    fn spawn(&self, here: Arc<Here>, place: Option<Share<FlowId>>) {
+    /// Runs an attempt to its end, whoever waits for it, and returns the execution's end if that is one.
+    fn run_guarded(&self, here: Arc<Here>, place: Option<Share<FlowId>>) -> GoesOn<Option<Arc<Done>>> {
         let this = self.clone();
-        tokio::spawn(async move {
+        GoesOn::new(async move {
             let run = AssertUnwindSafe(this.run_here(&here)).catch_unwind();
-            if run.await.is_err() {
-                tracing::error!(execution = %here.attempt.id, "an execution panicked");
-                this.give_back(&here).await;
-            }
+            let done = match run.await {
+                Ok(done) => done,
+                Err(_) => {
+                    tracing::error!(execution = %here.attempt.id, "an execution panicked");
+                    this.give_back(&here).await;
+                    None
+                }
+            };
             drop(place);
-        });
+            done
+        })
     }
 
-    async fn run_here(&self, here: &Here) {
+    async fn run_here(&self, here: &Here) -> Option<Arc<Done>> {
         // One that is stopped before its turn ends at once.
         tokio::select! {
             () = self.0.turns.come(here.attempt.id) => {}
@@ -235,59 +254,62 @@ impl Executions {
         }
         let mut ending = self.attempt(&here.attempt, &here.live).await;
         let mut record = here.record.lock().await;
-        if matches!(*record, Recorded::Not) && ending.done.is_none() {
+        if let (Recorded::Not(new), None) = (&*record, &ending.done) {
             // There will be another attempt, which needs a job to carry it.
-            match self.accept_here(here.new.clone()).await {
+            match self.accept_here(NewExecution::clone(new)).await {
                 Ok(Ok(lease)) => *record = Recorded::Accepted(lease),
                 _ => ending = here.attempt.turned_away(ending.finish),
             }
         }
-        let (id, workspace, done) = (here.attempt.id, here.new.workspace, ending.done);
-        let (again, told) = (done.is_none(), ending.finish.targets());
-        let remembered = !ending.finish.messages.is_empty();
+        let (id, done, told) = (here.attempt.id, ending.done, ending.finish.targets());
         let store = &self.0.parts.store;
-        let lease = record.lease();
-        let recorded = match lease {
-            Some(lease) => store.execution_finish(workspace, id, lease, ending.finish).await,
+        let (recorded, lease) = match std::mem::replace(&mut *record, Recorded::Ended) {
+            Recorded::Accepted(lease) => {
+                (store.execution_finish(here.workspace, id, lease, ending.finish).await, Some(lease))
+            }
             // A callback is a promise to a third party, so it is durable before the caller hears of it. And the next turn
             // of a conversation, which may follow at once, must find this one.
-            None if !told.is_empty() || remembered => {
-                store.execution_record_durably(here.new.clone(), ending.finish).await
+            Recorded::Not(new) if !told.is_empty() || !ending.finish.messages.is_empty() => {
+                (store.execution_record_durably(*new, ending.finish).await, None)
             }
-            None => {
+            Recorded::Not(new) => {
                 if let Some(done) = done.clone() {
                     self.end(id, done);
                 }
-                store.execution_record(here.new.clone(), ending.finish).await
+                (store.execution_record(*new, ending.finish).await, None)
             }
+            Recorded::Ended => return done,
         };
-        *record = Recorded::Ended;
         drop(record);
         match (recorded, lease) {
-            (Ok(()), _) => self.recorded(id, done, here.live.clone()),
+            (Ok(()), _) => self.recorded(id, done.clone(), here.live.clone()),
             (Err(error), Some(lease)) => {
                 self.not_recorded(id, &error);
                 self.0.live.leave(id, here.live.clone());
                 self.0.parts.queue.give_back(lease).await;
+                self.0.queued.fetch_add(1, Ordering::Relaxed);
+                return None;
             }
             // Nothing of it is stored and nothing will be, so nobody may be told that it goes on.
             (Err(error), None) => {
                 self.not_recorded(id, &error);
-                self.end(id, Arc::new(Done::not_recorded(self.now(), here.attempt.n)));
-                return;
+                let done = Arc::new(Done::not_recorded(self.now(), here.attempt.n));
+                self.end(id, done.clone());
+                return Some(done);
             }
         }
-        if again {
+        if done.is_none() {
             self.0.queued.fetch_add(1, Ordering::Relaxed);
         }
         self.0.parts.deliveries.wake(told);
+        done
     }
 
     /// Before a caller is told that its execution goes on, makes that true whatever happens.
     async fn make_durable(&self, here: &Here) -> Result<(), Error> {
         let mut record = here.record.lock().await;
-        if matches!(*record, Recorded::Not)
-            && let Ok(lease) = self.accept_here(here.new.clone()).await?
+        if let Recorded::Not(new) = &*record
+            && let Ok(lease) = self.accept_here(NewExecution::clone(new)).await?
         {
             *record = Recorded::Accepted(lease);
         }
@@ -356,7 +378,7 @@ impl Executions {
         let trigger = Arc::new(order.trigger);
         let depth = order.parent.map_or(0, |parent| parent.depth + 1);
         let Order { target, hook, .. } = order;
-        let attempt = Attempt { id, n: 1, target, hook, trigger, wall, llm_tokens_before: 0, depth, budget: None };
+        let attempt = Attempt { id, n: 1, target, hook, trigger, wall, llm_tokens_before: 0, depth, budgets: None };
         (new, attempt)
     }
 }

@@ -61,7 +61,7 @@ impl Turns {
 
     /// Waits until nobody stands before it. Cancel safe.
     pub(super) async fn come(&self, id: ExecutionId) {
-        loop {
+        while !self.is_first(id) {
             // Registered before the look, so that one who leaves in between is not missed.
             let mut left = std::pin::pin!(self.left.notified());
             left.as_mut().enable();

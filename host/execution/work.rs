@@ -68,6 +68,10 @@ impl Executions {
             None => None,
         };
         let target = parts.registry.resolve_version(execution.flow, execution.version).await;
+        let called = match execution.attempt {
+            1 => 0,
+            _ => parts.store.llm_called(execution.id).await.map_err(|error| error.to_string())?,
+        };
         Ok(Attempt {
             id: execution.id,
             n: execution.attempt,
@@ -75,9 +79,9 @@ impl Executions {
             hook,
             trigger: Arc::new(stored_trigger(execution).map_err(|error| error.to_string())?),
             wall: Duration::from_millis(execution.deadline_ms),
-            llm_tokens_before: execution.llm.tokens(),
+            llm_tokens_before: execution.llm.tokens() + called,
             depth: execution.depth,
-            budget: None,
+            budgets: None,
         })
     }
 }

@@ -9,6 +9,10 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
 use crate::problem::{Problem, kind};
 
+/// A body of at most so many bytes is copied out of its connection's buffer. It is kept until its execution is recorded, and
+/// until then the connection could not use the buffer again, which is many times as large.
+const COPIED_BYTES_MAX: usize = 64 << 10;
+
 /// Reads a body. Too long a one is refused as soon as that is known: by its `content-length`, or at the first byte too
 /// many.
 pub(super) async fn read(headers: &HeaderMap, body: Body, bytes_max: usize, time: Duration) -> Result<Bytes, Problem> {
@@ -19,7 +23,7 @@ pub(super) async fn read(headers: &HeaderMap, body: Body, bytes_max: usize, time
     }
     let collected = tokio::time::timeout(time, Limited::new(body, bytes_max).collect()).await;
     match collected {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Ok(body)) => Ok(owned(body.to_bytes())),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
         Ok(Err(error)) => {
             let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
@@ -29,6 +33,10 @@ pub(super) async fn read(headers: &HeaderMap, body: Body, bytes_max: usize, time
             Err(Problem::new(&kind::BODY_TIMEOUT, format!("the body did not arrive within {} ms", time.as_millis())))
         }
     }
+}
+
+fn owned(body: Bytes) -> Bytes {
+    if body.len() <= COPIED_BYTES_MAX { Bytes::copy_from_slice(&body) } else { body }
 }
 
 #[cfg(test)]
@@ -47,6 +55,15 @@ mod tests {
         let endless = || Body::from_stream(stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from_static(b"x"))));
         assert_eq!(slug(&[("content-length", "11")], Body::empty()).await, "body-too-large");
         assert_eq!(slug(&[], endless()).await, "body-too-large");
+    }
+
+    #[tokio::test]
+    async fn a_small_body_keeps_no_buffer() {
+        let buffer = Bytes::from(vec![b'x'; 1 << 10]);
+        let body = Body::from(buffer.slice(..7));
+        let read = read(&HeaderMap::new(), body, 10, Duration::from_secs(5)).await.unwrap();
+        assert_eq!(read, "xxxxxxx");
+        assert!(buffer.is_unique(), "nothing else holds the buffer");
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! Answers without a provider: what was said, what a script says, or what was recorded. The same every time.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -13,60 +14,84 @@ use super::chat::{Finish, Message, Part, Reply, Request, Role, ToolCall, Usage, 
 const DIMENSIONS: usize = 32;
 
 /// A list of rules, of which the first that fits answers.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug)]
 pub(super) struct Script {
+    rules: Vec<Rule>,
+    /// Which of them have answered.
+    said: Vec<AtomicBool>,
+}
+
+/// How a script is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
     rules: Vec<Rule>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Rule {
-    #[serde(default)]
+/// What a mock answers, and when.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rule {
+    #[serde(skip_serializing_if = "is_default")]
     when: When,
+    /// Whether it answers only once.
+    #[serde(skip_serializing_if = "is_default")]
+    once: bool,
     /// Milliseconds to wait before the reply begins.
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     delay_ms: u64,
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     error: Option<Failure>,
     /// `{{user}}` and `{{tool_result}}` in it stand for the last of these.
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     text: String,
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     tool_calls: Vec<Call>,
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     finish: Option<Finish>,
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     input_tokens: Option<u32>,
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     output_tokens: Option<u32>,
 }
 
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 /// What must be so; whatever is absent may be anything.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct When {
     /// Is in the last text of the user, in any case of letters.
+    #[serde(skip_serializing_if = "is_default")]
     user: Option<String>,
     /// The tool whose result is the last message; `""` when that is no tool's.
+    #[serde(skip_serializing_if = "is_default")]
     tool: Option<String>,
     /// Is in that result.
+    #[serde(skip_serializing_if = "is_default")]
     tool_result: Option<String>,
     /// Is in the system's text.
+    #[serde(skip_serializing_if = "is_default")]
     system: Option<String>,
     /// Counts the model's replies: 1 for the first of the conversation.
+    #[serde(skip_serializing_if = "is_default")]
     turn: Option<usize>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Call {
     name: String,
     #[serde(default)]
     arguments: Value,
+    /// Made up unless it is given.
+    #[serde(default, skip_serializing_if = "is_default")]
+    id: Option<String>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Failure {
     RateLimited(u64),
@@ -129,17 +154,62 @@ impl When {
     }
 }
 
+impl Rule {
+    /// The rule that says once what a model has said.
+    pub fn saying(reply: &Reply) -> Self {
+        let call = |call: &ToolCall| Call {
+            name: call.name.clone(),
+            arguments: call.arguments.clone(),
+            id: Some(call.id.clone()),
+        };
+        let usual = if reply.calls.is_empty() { Finish::Stop } else { Finish::ToolCalls };
+        Self {
+            once: true,
+            text: reply.text.clone(),
+            tool_calls: reply.calls.iter().map(call).collect(),
+            finish: Some(reply.finish).filter(|finish| *finish != usual),
+            input_tokens: Some(reply.usage.input_tokens),
+            output_tokens: Some(reply.usage.output_tokens),
+            ..Self::default()
+        }
+    }
+
+    /// The rule that fails once as a model has failed.
+    pub fn failing(error: &Error) -> Self {
+        let error = match error {
+            Error::RateLimited(wait) => {
+                let ms = wait.unwrap_or_default().as_millis();
+                Failure::RateLimited(u64::try_from(ms).unwrap_or(u64::MAX))
+            }
+            Error::Invalid(why) => Failure::Invalid(why.clone()),
+            Error::Refused(why) | Error::Provider(why) => Failure::Provider(why.clone()),
+            Error::Timeout => Failure::Timeout,
+        };
+        Self { once: true, error: Some(error), ..Self::default() }
+    }
+}
+
 impl Script {
+    pub(super) fn new(rules: Vec<Rule>) -> Self {
+        let said = rules.iter().map(|_| AtomicBool::new(false)).collect();
+        Self { rules, said }
+    }
+
     /// Reads a script. The text of the error names the place.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let mut json = serde_json::Deserializer::from_str(text);
-        serde_path_to_error::deserialize(&mut json).map_err(|error| error.to_string())
+        let written: Written = serde_path_to_error::deserialize(&mut json).map_err(|error| error.to_string())?;
+        Ok(Self::new(written.rules))
     }
 
     /// What it answers, and after how many milliseconds.
     pub(super) fn answer(&self, request: &Request) -> Result<(Reply, u64), (Error, u64)> {
         let facts = Facts::of(request);
-        let Some(rule) = self.rules.iter().find(|rule| rule.when.fits(&facts)) else {
+        let mut rules = self.rules.iter().zip(&self.said);
+        let fits = |(rule, said): &(&Rule, &AtomicBool)| {
+            rule.when.fits(&facts) && !(rule.once && said.swap(true, Ordering::Relaxed))
+        };
+        let Some((rule, _)) = rules.find(fits) else {
             let last = if facts.tool.is_empty() { "the user's text" } else { "the result of a tool" };
             let why = format!("no rule of the script is for turn {}, which follows {last}", facts.turn);
             return Err((Error::Invalid(why), 0));
@@ -148,7 +218,7 @@ impl Script {
             return Err((error.clone().into(), rule.delay_ms));
         }
         let calls = rule.tool_calls.iter().enumerate().map(|(n, call)| ToolCall {
-            id: format!("call_{}_{}", facts.turn, n + 1),
+            id: call.id.clone().unwrap_or_else(|| format!("call_{}_{}", facts.turn, n + 1)),
             name: call.name.clone(),
             arguments: if call.arguments.is_null() { json!({}) } else { call.arguments.clone() },
         });
@@ -280,6 +350,23 @@ mod tests {
         assert!(matches!(slow, Err((Error::RateLimited(Some(_)), 3))));
         let unknown = script.answer(&request(&[text(Role::User, "who?")]));
         assert!(matches!(unknown, Err((Error::Invalid(why), 0)) if why.contains("turn 1")));
+    }
+
+    #[test]
+    fn what_a_model_said_is_said_again_once_and_in_order() {
+        let call = ToolCall { id: "toolu_1".into(), name: "find".into(), arguments: json!({"id": 1}) };
+        let request = Request { messages: vec![text(Role::User, "hello")], ..Request::default() };
+        let replies = [reply(&request, String::new(), vec![call]), reply(&request, "There.".to_owned(), Vec::new())];
+        let mut rules = replies.iter().map(Rule::saying).collect::<Vec<_>>();
+        rules.push(Rule::failing(&Error::Refused("no such model".to_owned())));
+        let rules = serde_json::to_value(&rules).unwrap();
+        assert_eq!(rules[2], json!({"once": true, "error": {"provider": "no such model"}}));
+        let script = Script::new(serde_json::from_value(rules).unwrap());
+        for expected in replies {
+            assert_eq!(script.answer(&request).unwrap().0, expected);
+        }
+        assert!(matches!(script.answer(&request), Err((Error::Provider(_), 0))));
+        assert!(matches!(script.answer(&request), Err((Error::Invalid(_), 0))), "all was said");
     }
 
     #[test]

@@ -38,10 +38,11 @@ use crate::signature::Secret;
 use self::mock::{Script, Tape};
 use self::wire::Endpoint;
 
-pub use self::budget::{Bound, Exceeded, Ledger, Limits, Refused, Reservation, Spent, day};
+pub use self::budget::{Account, Bound, Exceeded, Ledger, Limits, Refused, Reservation, day};
 pub use self::chat::{
     Choice, Chunk, Finish, Format, Message, Part, Reply, Request, Role, Tool, ToolCall, Usage, text_tokens,
 };
+pub use self::mock::Rule;
 pub use self::options::{Mode, Options, Provider, Spec};
 pub use self::reply::Chat;
 
@@ -276,6 +277,7 @@ impl Backend {
                 Mode::Echo => Ok(Self::Echo),
                 Mode::Record => Ok(Self::Record(tape)),
                 Mode::Replay => Ok(Self::Replay(tape)),
+                Mode::Script if !spec.rules.is_empty() => Ok(Self::Script(Script::new(spec.rules.clone()))),
                 Mode::Script => {
                     let wrong = |reason| ("script", format!("{}: {reason}", spec.script.display()));
                     let text = std::fs::read_to_string(&spec.script).map_err(|error| wrong(error.to_string()))?;

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::mock::Rule;
+
 /// The models by their aliases, which are what flows know. One, `mock`, is always there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -58,6 +60,9 @@ pub struct Spec {
     /// The script of a `mock`, for the mode `script`.
     #[serde(skip_serializing_if = "path_is_empty")]
     pub script: PathBuf,
+    /// The rules of that script themselves, instead of a file.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Rule>,
     /// The folder of recorded calls, for the modes `record` and `replay`.
     #[serde(skip_serializing_if = "path_is_empty")]
     pub folder: PathBuf,
@@ -83,6 +88,7 @@ impl Default for Spec {
             fallback: Vec::new(),
             mode: Mode::Echo,
             script: PathBuf::new(),
+            rules: Vec::new(),
             folder: PathBuf::new(),
             of: String::new(),
         }
@@ -181,8 +187,11 @@ impl Spec {
         match self.mode {
             Mode::Echo => Ok(()),
             _ if !mock => Err(("mode", "is for `provider = \"mock\"` only".to_owned())),
-            Mode::Script if self.script.as_os_str().is_empty() => {
-                Err(("script", "is missing; allowed: the path of a script".to_owned()))
+            Mode::Script if self.script.as_os_str().is_empty() && self.rules.is_empty() => {
+                Err(("script", "is missing; allowed: the path of a script, or `rules` instead".to_owned()))
+            }
+            Mode::Script if !self.script.as_os_str().is_empty() && !self.rules.is_empty() => {
+                Err(("rules", "is given beside `script`; allowed: one of them".to_owned()))
             }
             Mode::Record | Mode::Replay if self.folder.as_os_str().is_empty() => {
                 Err(("folder", "is missing; allowed: the path of a folder".to_owned()))

@@ -69,7 +69,7 @@ impl Project {
     }
 
     /// How to install what the build needs and does not find.
-    async fn missing(&self) -> Vec<String> {
+    pub async fn missing(&self) -> Vec<String> {
         let mut missing = Vec::new();
         for need in &self.manifest.build.needs {
             let check = self.shell(&need.check).stdout(Stdio::null()).stderr(Stdio::null()).status().await;

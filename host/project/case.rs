@@ -11,6 +11,10 @@
 //! [turns.expect.where]                                      # or conditions, as a hook's filter has them
 //! "reply.data.carrier" = { "$in" = ["dhl", "ups"] }
 //!
+//! [[turns.expect.events]]                                   # an event that it emits
+//! name = "order.asked"
+//! data = { number = "48213" }                               # or `where`, with conditions
+//!
 //! [[http]]                                                  # a request that the flow sends, and the answer it gets
 //! method = "GET"
 //! url = "https://api.example.com/orders/*"
@@ -21,7 +25,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{Error, file, nearest};
 use crate::dialect::Dialect;
@@ -41,6 +45,9 @@ pub struct Case {
     /// What the flow reads by `wasi:config`, beside and before what the project says.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub config: BTreeMap<String, String>,
+    /// Names of secrets that the flow has. Their values are made up: `secret-` and the name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
     /// What stands for the models, beside and before what the project says; a mock that echoes unless it says more. Paths
     /// begin in the project's folder.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -103,6 +110,9 @@ pub struct Expect {
     /// What it says on the way, all of it and in order.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outputs: Option<Vec<Value>>,
+    /// What it emits, all of it and in order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub events: Option<Vec<Event>>,
     /// Parts of messages that it logs, in any order, among others.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub logs: Vec<String>,
@@ -112,8 +122,22 @@ pub struct Expect {
     /// Bytes of memory at most, at its peak.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_bytes_max: Option<u64>,
-    /// Conditions on all of it: `{status, reason, reply, failure, stopped, outputs, logs, usage}`.
+    /// Conditions on all of it: `{status, reason, reply, failure, stopped, outputs, events, logs, usage}`.
     #[serde(rename = "where", skip_serializing_if = "Option::is_none")]
+    pub conditions: Option<Filter>,
+}
+
+/// An event that the flow emits.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Event {
+    /// As the flow says it: `ticket.opened`.
+    pub name: String,
+    /// What it says about it, exactly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<Value>,
+    /// Conditions on `{name, data}`.
+    #[serde(default, rename = "where", skip_serializing_if = "Option::is_none")]
     pub conditions: Option<Filter>,
 }
 
@@ -149,12 +173,15 @@ pub struct Response {
     /// The body, as JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub json: Option<Value>,
+    /// The body in base64, where it is no text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base64: Option<String>,
 }
 
 impl Default for Response {
     /// 200 without a body.
     fn default() -> Self {
-        Self { status: 200, headers: BTreeMap::new(), text: None, json: None }
+        Self { status: 200, headers: BTreeMap::new(), text: None, json: None, base64: None }
     }
 }
 
@@ -219,6 +246,8 @@ pub struct Came {
     pub stopped: Option<Value>,
     /// What it said on the way: `{"event","data"}` each.
     pub outputs: Vec<Value>,
+    /// What it emitted: `{"name","data"}` each.
+    pub events: Vec<Value>,
     /// What it logged: `{"level","source","message"}` each.
     pub logs: Vec<Value>,
     /// `{"cpu_us","memory_bytes"}`.
@@ -249,6 +278,9 @@ impl Expect {
             let (expected, came) = (Value::from(expected.clone()), Value::from(came.outputs.clone()));
             wrong(format!("the outputs are others:\n{}", difference(&expected, &came)));
         }
+        if let Some(expected) = &self.events {
+            event_faults(expected, &came.events).into_iter().for_each(&mut wrong);
+        }
         let logged =
             |part: &str| came.logs.iter().any(|line| line["message"].as_str().is_some_and(|m| m.contains(part)));
         for part in self.logs.iter().filter(|part| !logged(part)) {
@@ -267,6 +299,23 @@ impl Expect {
         }
         faults
     }
+}
+
+/// What is not as it has to be with the events. Other names, or as many others, say all that there is to say.
+fn event_faults(expected: &[Event], came: &[Value]) -> Vec<String> {
+    let names = expected.iter().map(|event| json!(event.name)).collect::<Vec<_>>();
+    let emitted = came.iter().map(|event| event["name"].clone()).collect::<Vec<_>>();
+    if names != emitted {
+        return vec![format!("the events are others:\n{}", difference(&names.into(), &emitted.into()))];
+    }
+    let faults = expected.iter().zip(came).zip(1..).flat_map(|((expected, came), n)| {
+        let which = format!("event {n}, `{}`,", expected.name);
+        let data = expected.data.as_ref().filter(|data| **data != came["data"]);
+        let data = data.map(|data| format!("{which} says something else:\n{}", difference(data, &came["data"])));
+        let conditions = expected.conditions.as_ref().and_then(|conditions| conditions.check(came).err());
+        data.into_iter().chain(conditions.map(|why| format!("{which} does not fit: {why}")))
+    });
+    faults.collect()
 }
 
 /// The same without members that are null, on the outermost level, where absent and null mean the same.
@@ -309,8 +358,6 @@ fn difference(expected: &Value, came: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn came() -> Came {
@@ -321,6 +368,10 @@ mod tests {
             failure: None,
             stopped: None,
             outputs: vec![json!({"event": "say", "data": {"text": "…"}})],
+            events: vec![
+                json!({"name": "ticket.opened", "data": {"id": 1, "at": "now"}}),
+                json!({"name": "mailed", "data": null}),
+            ],
             logs: vec![json!({"level": "info", "source": "flow", "message": "visit 1"})],
             usage: json!({"cpu_us": 1_500, "memory_bytes": 2_000}),
         }
@@ -336,7 +387,10 @@ mod tests {
         let all = json!({
             "status": "succeeded", "reply": {"text": "Hello", "data": {"m": 2, "n": 1}},
             "outputs": [{"event": "say", "data": {"text": "…"}}], "logs": ["visit"], "cpu_ms_max": 2,
-            "memory_bytes_max": 2_000, "where": {"reply.data.n": {"$gte": 1}, "usage.cpu_us": {"$lt": 2_000}},
+            "events": [{"name": "ticket.opened", "where": {"data.id": {"$gt": 0}}}, {"name": "mailed", "data": null}],
+            "memory_bytes_max": 2_000, "where": {
+                "reply.data.n": {"$gte": 1}, "usage.cpu_us": {"$lt": 2_000}, "events": {"name": "mailed"},
+            },
         });
         assert_eq!(faults(all), [""; 0]);
     }
@@ -350,6 +404,20 @@ mod tests {
         let faults = faults(all);
         assert_eq!(faults.len(), 9, "{faults:#?}");
         assert_eq!(faults[8], "`reply.data.n` is 1, not 2");
+    }
+
+    #[test]
+    fn each_event_is_held_against_the_one_at_its_place() {
+        let none = faults(json!({"events": []}));
+        assert_eq!(none, ["the events are others:\n  - []\n  + [\n  +   \"ticket.opened\",\n  +   \"mailed\"\n  + ]"]);
+        let opened = json!({"name": "ticket.opened", "data": {"id": 2, "at": "now"}, "where": {"data.at": "then"}});
+        let wrong = faults(json!({"events": [opened, {"name": "mailed"}]}));
+        assert_eq!(wrong.len(), 2, "{wrong:#?}");
+        let first = "event 1, `ticket.opened`, says something else:";
+        assert!(wrong[0].starts_with(first) && wrong[0].contains("-   \"id\": 2"), "{}", wrong[0]);
+        assert_eq!(wrong[1], "event 1, `ticket.opened`, does not fit: `data.at` is \"now\", not \"then\"");
+        let swapped = faults(json!({"events": [{"name": "mailed"}, {"name": "ticket.opened"}]}));
+        assert_eq!(swapped.len(), 1, "{swapped:#?}");
     }
 
     #[test]

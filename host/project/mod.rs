@@ -154,18 +154,20 @@ impl Project {
         self.folder.join(&self.manifest.build.component)
     }
 
-    /// The models of a server for this project: the operator's, and for each alias that those have not, the project's.
+    /// The models of a server for this project: the operator's, and for each alias that those have not, the project's. The
+    /// alias `mock` is always there, so it is the operator's only when it does more than echo.
     pub fn models(&self, own: &BTreeMap<String, Spec>, configured: &mut BTreeMap<String, Spec>) {
         for (alias, spec) in own {
-            configured.entry(alias.clone()).or_insert_with(|| {
-                let mut spec = spec.clone();
-                for path in [&mut spec.script, &mut spec.folder, &mut spec.key_file] {
-                    if !path.as_os_str().is_empty() {
-                        *path = self.folder.join(&path);
-                    }
+            if configured.get(alias).is_some_and(|set| *set != Spec::default()) {
+                continue;
+            }
+            let mut spec = spec.clone();
+            for path in [&mut spec.script, &mut spec.folder, &mut spec.key_file] {
+                if !path.as_os_str().is_empty() {
+                    *path = self.folder.join(&path);
                 }
-                spec
-            });
+            }
+            configured.insert(alias.clone(), spec);
         }
     }
 

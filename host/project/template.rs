@@ -38,8 +38,16 @@ pub static TEMPLATES: &[Template] = &[
         name: "greeter",
         about: "greets and remembers; plain cargo",
         files: include_dir!("$CARGO_MANIFEST_DIR/guests/templates/rust"),
-        beside: &[("flowgate-sdk", include_dir!("$CARGO_MANIFEST_DIR/guests/sdk"))],
-        rule: Some((|name| !name.starts_with(|c: char| c.is_ascii_digit()), "a crate's name begins with a letter")),
+        beside: &[RUST_SDK],
+        rule: Some(A_CRATE),
+    },
+    Template {
+        lang: "rust",
+        name: "async",
+        about: "the same with calls at one time and a reply that streams",
+        files: include_dir!("$CARGO_MANIFEST_DIR/guests/templates/rust-async"),
+        beside: &[RUST_SDK],
+        rule: Some(A_CRATE),
     },
     Template {
         lang: "js",
@@ -58,6 +66,10 @@ pub static TEMPLATES: &[Template] = &[
         rule: None,
     },
 ];
+
+const RUST_SDK: (&str, Dir<'static>) = ("flowgate-sdk", include_dir!("$CARGO_MANIFEST_DIR/guests/sdk"));
+
+const A_CRATE: Rule = (|name| !name.starts_with(|c: char| c.is_ascii_digit()), "a crate's name begins with a letter");
 
 /// The contract, where the SDK does not hold it already.
 const WIT: (&str, Dir<'static>) = ("wit", include_dir!("$CARGO_MANIFEST_DIR/wit"));

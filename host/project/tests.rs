@@ -46,19 +46,21 @@ fn what_is_embedded_is_what_stands_in_the_repository() {
         }
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let beside: [(&str, &[(&str, &str)]); 3] = [
-        ("rust", &[("guests/sdk", "flowgate-sdk")]),
-        ("js", &[("guests/js", "flowgate"), ("wit", "wit")]),
-        ("python", &[("guests/python/flowgate", "flowgate"), ("wit", "wit")]),
+    type Beside = &'static [(&'static str, &'static str)];
+    let beside: [(&str, &str, &str, Beside); 4] = [
+        ("rust", "greeter", "rust", &[("guests/sdk", "flowgate-sdk")]),
+        ("rust", "async", "rust-async", &[("guests/sdk", "flowgate-sdk")]),
+        ("js", "greeter", "js", &[("guests/js", "flowgate"), ("wit", "wit")]),
+        ("python", "greeter", "python", &[("guests/python/flowgate", "flowgate"), ("wit", "wit")]),
     ];
-    for (lang, beside) in beside {
+    for (lang, name, template, beside) in beside {
         let mut expected = BTreeSet::new();
-        files(&root.join("guests/templates").join(lang), Path::new(""), &mut expected);
+        files(&root.join("guests/templates").join(template), Path::new(""), &mut expected);
         for (from, to) in beside {
             files(&root.join(from), Path::new(to), &mut expected);
         }
         let folder = tempfile::tempdir().unwrap();
-        let written = Template::find(lang, None).unwrap().write("a", &folder.path().join("a")).unwrap();
+        let written = Template::find(lang, Some(name)).unwrap().write("a", &folder.path().join("a")).unwrap();
         assert_eq!(written.into_iter().collect::<BTreeSet<_>>(), expected, "touch host/project/template.rs");
     }
 }

@@ -359,7 +359,10 @@ impl Registry {
 
     /// The compiled form of a version. Cached; compiles again when the cache has lost it.
     pub async fn load(&self, version: Digest) -> Result<Arc<Loaded>, Error> {
-        Ok(self.0.engine.load(version, &self.0.store.component_path(&version)).await?)
+        if let Some(loaded) = self.0.engine.loaded(version).await {
+            return Ok(loaded);
+        }
+        Ok(Box::pin(self.0.engine.load(version, &self.0.store.component_path(&version))).await?)
     }
 
     /// Waits until a version is compiled or has failed, at most for `patience`, and returns it as it then is.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use rusqlite::types::{FromSql, FromSqlResult, ToSqlOutput, ValueRef};
-use rusqlite::{OptionalExtension as _, Row, ToSql, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, params, params_from_iter};
 use serde::Serialize;
 
 use super::event::About;
@@ -84,6 +84,17 @@ pub struct Spans {
     pub dropped: u64,
     /// A JSON list.
     pub spans: String,
+}
+
+/// What the calls of one attempt came to, as far as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Calls {
+    /// The attempt.
+    pub attempt: u32,
+    /// Calls that were to be kept and were over the limit, or were not heard to their end.
+    pub dropped: u64,
+    /// A JSON list.
+    pub calls: String,
 }
 
 /// One trigger given to one version.
@@ -250,39 +261,16 @@ impl Store {
         page: Page<id::Execution>,
     ) -> Result<Vec<Execution>> {
         self.read(move |c| {
-            let by = match (&filter.hook, &filter.parent) {
-                (_, Some(_)) => "INDEXED BY executions_by_parent",
-                (Some(_), None) => "INDEXED BY executions_by_hook",
-                (None, None) => "",
-            };
-            let mut sql = format!("SELECT {SLIM} FROM executions {by} WHERE workspace = ? AND id < ?");
-            let bound = page.bound();
-            let mut values: Vec<&dyn ToSql> = vec![&workspace, &bound];
-            if let Some(flow) = &filter.flow {
-                sql += " AND flow = ?";
-                values.push(flow);
+            if filter.statuses.is_empty() {
+                return listed(c, workspace, &filter, None, page);
             }
-            if let Some(hook) = &filter.hook {
-                sql += " AND hook = ?";
-                values.push(hook);
+            let mut all = Vec::new();
+            for status in Status::ALL.iter().filter(|status| filter.statuses.contains(status)) {
+                all.extend(listed(c, workspace, &filter, Some(*status), page)?);
             }
-            if let Some(parent) = &filter.parent {
-                sql += " AND parent = ?";
-                values.push(parent);
-            }
-            if let Some(session) = &filter.session {
-                sql += " AND session = ?";
-                values.push(session);
-            }
-            if !filter.statuses.is_empty() {
-                sql += &format!(" AND status IN ({})", vec!["?"; filter.statuses.len()].join(", "));
-                values.extend(filter.statuses.iter().map(|status| status as &dyn ToSql));
-            }
-            sql += " ORDER BY id DESC LIMIT ?";
-            values.push(&page.limit);
-            let mut select = c.prepare_cached(&sql)?;
-            let rows = select.query_map(params_from_iter(values), slim)?;
-            Ok(rows.collect::<rusqlite::Result<_>>()?)
+            all.sort_by_key(|one| std::cmp::Reverse(one.id));
+            all.truncate(page.limit as usize);
+            Ok(all)
         })
         .await
     }
@@ -334,6 +322,19 @@ impl Store {
             let mut select = c.prepare_cached(sql)?;
             let rows = select.query_map([id], |row| {
                 Ok(Spans { attempt: row.get(0)?, dropped: count(row.get(1)?), spans: row.get(2)? })
+            })?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    /// What the calls of an execution came to, one entry an attempt of which something is kept.
+    pub async fn calls(&self, id: ExecutionId) -> Result<Vec<Calls>> {
+        self.read(move |c| {
+            let sql = "SELECT attempt, dropped, calls FROM calls WHERE execution = ? ORDER BY attempt";
+            let mut select = c.prepare_cached(sql)?;
+            let rows = select.query_map([id], |row| {
+                Ok(Calls { attempt: row.get(0)?, dropped: count(row.get(1)?), calls: row.get(2)? })
             })?;
             Ok(rows.collect::<rusqlite::Result<_>>()?)
         })
@@ -394,6 +395,54 @@ impl Store {
         })
         .await
     }
+}
+
+/// A part of the executions with one status, or with any. Each status has its own index, so that one that is rare does not
+/// cost a look at all others.
+pub(super) fn listed(
+    c: &Connection,
+    workspace: WorkspaceId,
+    filter: &ExecutionFilter,
+    status: Option<Status>,
+    page: Page<id::Execution>,
+) -> Result<Vec<Execution>> {
+    let bound = page.bound();
+    let mut values: Vec<&dyn ToSql> = vec![&workspace, &bound];
+    values.extend(filter.flow.as_ref().map(|flow| flow as &dyn ToSql));
+    values.extend(filter.hook.as_ref().map(|hook| hook as &dyn ToSql));
+    values.extend(filter.parent.as_ref().map(|parent| parent as &dyn ToSql));
+    values.extend(filter.session.as_ref().map(|session| session as &dyn ToSql));
+    values.extend(status.as_ref().map(|status| status as &dyn ToSql));
+    values.push(&page.limit);
+    let mut select = c.prepare_cached(&list(filter, status))?;
+    let rows = select.query_map(params_from_iter(values), slim)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The query of [`listed`].
+pub(super) fn list(filter: &ExecutionFilter, status: Option<Status>) -> String {
+    let (by, few) = match (filter, status) {
+        (ExecutionFilter { parent: Some(_), .. }, _) => ("INDEXED BY executions_by_parent", ""),
+        (ExecutionFilter { session: Some(_), .. }, _) => ("INDEXED BY executions_by_session", ""),
+        (_, Some(Status::Queued | Status::Running | Status::Waiting)) => {
+            ("INDEXED BY executions_unfinished", " AND finished_at IS NULL")
+        }
+        (_, Some(Status::Failed | Status::Canceled | Status::TimedOut)) => {
+            ("INDEXED BY executions_unlucky", " AND status IN ('failed', 'canceled', 'timed_out')")
+        }
+        (ExecutionFilter { hook: Some(_), .. }, _) => ("INDEXED BY executions_by_hook", ""),
+        (ExecutionFilter { flow: Some(_), .. }, _) => ("INDEXED BY executions_by_flow", ""),
+        _ => ("", ""),
+    };
+    let wanted = [
+        (filter.flow.is_some(), " AND flow = ?"),
+        (filter.hook.is_some(), " AND hook = ?"),
+        (filter.parent.is_some(), " AND parent = ?"),
+        (filter.session.is_some(), " AND session = ?"),
+        (status.is_some(), " AND status = ?"),
+    ];
+    let wanted: String = wanted.into_iter().filter_map(|(is, condition)| is.then_some(condition)).collect();
+    format!("SELECT {SLIM} FROM executions {by} WHERE workspace = ? AND id < ?{wanted}{few} ORDER BY id DESC LIMIT ?")
 }
 
 pub(super) fn slim(row: &Row<'_>) -> rusqlite::Result<Execution> {

@@ -208,7 +208,7 @@ impl Store {
                     .prepare_cached("DELETE FROM versions WHERE flow = ? RETURNING digest")?
                     .query_map([id], |row| row.get(0))?
                     .collect::<rusqlite::Result<Vec<Digest>>>()?;
-                for table in ["aliases", "state", "flow_secrets", "keyvalue", "keyvalue_kept", "llm_usage"] {
+                for table in ["aliases", "state", "flow_secrets", "keyvalue", "keyvalue_kept", "llm_usage", "llm_called"] {
                     c.prepare_cached(&format!("DELETE FROM {table} WHERE flow = ?"))?.execute([id])?;
                 }
                 let gone = c

@@ -9,8 +9,8 @@ use serde_json::json;
 use super::event::{self, About, SessionEnd};
 use super::execution::{SEALED, SLIM, WIDE, whole};
 use super::{
-    Execution, Lease, LlmUsage, Logs, NewDelivery, NewMessage, Origin, OutputRow, Result, Spans, Status, Store, Target,
-    stored,
+    Calls, Execution, Lease, LlmUsage, Logs, NewDelivery, NewMessage, Origin, OutputRow, Result, Spans, Status, Store,
+    Target, stored,
 };
 use crate::clock::Timestamp;
 use crate::id::{Digest, ExecutionId, FlowId, HookId, WorkspaceId};
@@ -125,6 +125,8 @@ pub struct Finish {
     pub logs: Option<Logs>,
     /// How long its calls took; none when it had none that are recorded.
     pub spans: Option<Spans>,
+    /// What its calls came to; none when nothing of it is kept.
+    pub calls: Option<Calls>,
     /// What the session keeps.
     pub messages: Vec<NewMessage>,
     /// Who is to be told.
@@ -450,6 +452,10 @@ fn attach(c: &Connection, workspace: WorkspaceId, id: ExecutionId, about: About<
     if let Some(spans) = &finish.spans {
         c.prepare_cached("INSERT OR REPLACE INTO spans (execution, attempt, dropped, spans) VALUES (?, ?, ?, ?)")?
             .execute(params![id, spans.attempt, stored(spans.dropped), spans.spans])?;
+    }
+    if let Some(calls) = &finish.calls {
+        c.prepare_cached("INSERT OR REPLACE INTO calls (execution, attempt, dropped, calls) VALUES (?, ?, ?, ?)")?
+            .execute(params![id, calls.attempt, stored(calls.dropped), calls.calls])?;
     }
     for delivery in &finish.deliveries {
         super::delivery::insert(c, workspace, Some(id), delivery)?;

@@ -4,7 +4,7 @@ use rusqlite::params;
 use serde::Serialize;
 
 use super::{Result, Store, count, stored};
-use crate::id::FlowId;
+use crate::id::{ExecutionId, FlowId};
 
 /// What calls of models took.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -37,6 +37,15 @@ impl LlmUsage {
     }
 }
 
+/// What counts for a flow in one day: its own calls, and those of flows that it called.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LlmSpent {
+    /// Tokens in and out.
+    pub tokens: u64,
+    /// Millionths of a US dollar, where there are prices.
+    pub micro_usd: u64,
+}
+
 /// What a flow spent on one model in one day.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LlmDay {
@@ -49,8 +58,15 @@ pub struct LlmDay {
 }
 
 impl Store {
-    /// Adds to what a flow spent on a model in a day.
-    pub async fn llm_spend(&self, flow: FlowId, day: i64, model: String, usage: LlmUsage) -> Result<()> {
+    /// Adds to what a flow spent on a model in a day, and to what counts there for those that it spends it for.
+    pub async fn llm_spend(
+        &self,
+        flow: FlowId,
+        callers: Vec<FlowId>,
+        day: i64,
+        model: String,
+        usage: LlmUsage,
+    ) -> Result<()> {
         self.write(move |c| {
             c.prepare_cached(
                 "INSERT INTO llm_usage (flow, day, model, calls, input_tokens, output_tokens, cached_tokens, micro_usd)
@@ -70,18 +86,50 @@ impl Store {
                 stored(usage.cached_tokens),
                 stored(usage.micro_usd)
             ])?;
+            for caller in callers {
+                c.prepare_cached(
+                    "INSERT INTO llm_called (flow, day, tokens, micro_usd) VALUES (?, ?, ?, ?)
+                     ON CONFLICT DO UPDATE SET tokens = tokens + excluded.tokens,
+                       micro_usd = micro_usd + excluded.micro_usd",
+                )?
+                .execute(params![caller, day, stored(usage.tokens()), stored(usage.micro_usd)])?;
+            }
             Ok(())
         })
         .await
     }
 
-    /// What a flow spent in a day, on all models.
-    pub async fn llm_spent(&self, flow: FlowId, day: i64) -> Result<LlmUsage> {
-        let mut spent = LlmUsage::default();
-        for one in self.llm_days(flow, day, 1_000).await?.into_iter().filter(|one| one.day == day) {
-            spent.add(one.usage);
-        }
-        Ok(spent)
+    /// What counts for a flow in a day, on all models.
+    pub async fn llm_spent(&self, flow: FlowId, day: i64) -> Result<LlmSpent> {
+        self.read(move |c| {
+            let mut select = c.prepare_cached(
+                "SELECT coalesce(sum(tokens), 0), coalesce(sum(micro_usd), 0) FROM (
+                   SELECT input_tokens + output_tokens AS tokens, micro_usd FROM llm_usage WHERE flow = ?1 AND day = ?2
+                   UNION ALL SELECT tokens, micro_usd FROM llm_called WHERE flow = ?1 AND day = ?2)",
+            )?;
+            Ok(select.query_row(params![flow, day], |row| {
+                Ok(LlmSpent { tokens: count(row.get(0)?), micro_usd: count(row.get(1)?) })
+            })?)
+        })
+        .await
+    }
+
+    /// Tokens of the executions that an execution called and waited for, and of those that these called. What it only started
+    /// pays for itself.
+    pub async fn llm_called(&self, execution: ExecutionId) -> Result<u64> {
+        self.read(move |c| {
+            let mut select = c.prepare_cached(
+                "WITH RECURSIVE called (id, tokens) AS (
+                   SELECT id, llm_input_tokens + llm_output_tokens FROM executions INDEXED BY executions_by_parent
+                   WHERE parent = ? AND mode = 'sync'
+                   UNION ALL
+                   SELECT e.id, e.llm_input_tokens + e.llm_output_tokens FROM called
+                   JOIN executions AS e INDEXED BY executions_by_parent ON e.parent = called.id AND e.mode = 'sync')
+                 SELECT coalesce(sum(tokens), 0) FROM called",
+            )?;
+            Ok(select.query_row([execution], |row| row.get(0).map(count))?)
+        })
+        .await
     }
 
     /// What a flow spent since a day, by day and model, the newest first; at most `limit` rows.

@@ -19,6 +19,9 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0011_behind.sql"),
     include_str!("migrations/0012_consumers.sql"),
     include_str!("migrations/0013_departed.sql"),
+    include_str!("migrations/0014_lists.sql"),
+    include_str!("migrations/0015_called.sql"),
+    include_str!("migrations/0016_calls.sql"),
 ];
 
 /// Runs the migrations that the database has not seen. `PRAGMA user_version` counts them.

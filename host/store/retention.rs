@@ -70,6 +70,7 @@ impl Store {
                 c.prepare_cached("DELETE FROM outputs WHERE execution = ?")?.execute([id])?;
                 c.prepare_cached("DELETE FROM logs WHERE execution = ?")?.execute([id])?;
                 c.prepare_cached("DELETE FROM spans WHERE execution = ?")?.execute([id])?;
+                c.prepare_cached("DELETE FROM calls WHERE execution = ?")?.execute([id])?;
             }
             let deliveries = oldest(c, "deliveries", "id", "finished_at", retention.executions_before)?;
             for id in &deliveries {

@@ -156,6 +156,7 @@ fn succeeded() -> Finish {
         cpu_us: 5,
         memory_bytes: 6,
         spans: Some(Spans { attempt: 1, dropped: 3, spans: "[]".into() }),
+        calls: Some(Calls { attempt: 1, dropped: 4, calls: "[]".into() }),
         ..Finish::default()
     }
 }
@@ -187,6 +188,7 @@ async fn an_accepted_execution_survives_and_runs_once() {
     assert_eq!(house.store.outputs(id, (1, 1), 10).await.unwrap().len(), 0);
     assert_eq!(house.store.logs(id).await.unwrap()[0].dropped, 2);
     assert_eq!(house.store.spans(id).await.unwrap()[0].dropped, 3);
+    assert_eq!(house.store.calls(id).await.unwrap()[0].dropped, 4);
     assert_eq!(house.store.session_messages(flow, "s1", 10, None).await.unwrap()[0].text, "hello");
     assert_eq!(house.store.job_next(RUN).await.unwrap(), None);
     assert!(house.store.executions_unfinished().await.unwrap().is_empty());
@@ -338,6 +340,28 @@ async fn a_recorded_execution_is_whole() {
 }
 
 #[tokio::test]
+async fn what_was_spent_for_an_execution_is_found_below_it() {
+    let house = house().await;
+    let record = async |parent: Option<ExecutionId>, mode, input_tokens| {
+        let parent = parent.map(|execution| Parent { execution, depth: 0 });
+        let new = NewExecution { parent, mode, ..house.execution() };
+        let llm = LlmUsage { calls: 1, input_tokens, output_tokens: 1, ..LlmUsage::default() };
+        let id = new.id;
+        house.store.execution_record(new, Finish { llm, ..succeeded() }).await.unwrap();
+        id
+    };
+    let top = record(None, "sync", 1_000).await;
+    let one = record(Some(top), "sync", 10).await;
+    record(Some(one), "sync", 20).await;
+    record(Some(top), "sync", 40).await;
+    let alone = record(Some(top), "async", 100).await;
+    record(Some(alone), "sync", 200).await;
+    house.store.flush().await.unwrap();
+    assert_eq!(house.store.llm_called(top).await.unwrap(), 73);
+    assert_eq!(house.store.llm_called(one).await.unwrap(), 21);
+}
+
+#[tokio::test]
 async fn another_attempt_waits_for_its_time() {
     let house = house().await;
     let id = house.accepted().await;
@@ -383,6 +407,8 @@ async fn lists_go_by_pages_and_filters() {
 
     let all = Page { limit: 10, before: None };
     let session = ExecutionFilter { flow: Some(house.flow), session: Some("three".into()), ..Default::default() };
+    assert_eq!(list(session, all).await.unwrap().len(), 1);
+    let session = ExecutionFilter { session: Some("three".into()), ..Default::default() };
     assert_eq!(list(session, all).await.unwrap().len(), 1);
     let failed = ExecutionFilter { statuses: vec![Status::Failed, Status::Queued], ..Default::default() };
     assert!(list(failed, all).await.unwrap().is_empty());
@@ -591,9 +617,11 @@ async fn a_sweep_takes_what_is_old_and_all_that_belongs_to_it() {
     };
     assert_eq!(sweep(NOW).await.unwrap().executions, 0);
     assert_eq!(house.store.spans(old).await.unwrap().len(), 1);
+    assert_eq!(house.store.calls(old).await.unwrap().len(), 1);
     assert_eq!(sweep(later(100)).await.unwrap().executions, 1);
     assert!(house.store.execution_find(house.workspace, old).await.unwrap().is_none());
     assert!(house.store.spans(old).await.unwrap().is_empty());
+    assert!(house.store.calls(old).await.unwrap().is_empty());
     assert!(house.store.execution_find(house.workspace, unfinished).await.unwrap().is_some());
 }
 

@@ -18,6 +18,7 @@ pub(crate) mod mute;
 pub(crate) mod postbox;
 pub(crate) mod project;
 pub(crate) mod receiver;
+pub(crate) mod reference;
 pub(crate) mod reflector;
 pub(crate) mod registry;
 

@@ -116,7 +116,13 @@ pub(crate) struct Dev {
 
 impl Dev {
     pub(crate) fn start(project: &Project) -> Self {
-        let mut command = flowgate(project.path(), &["dev", "--json", "--listen", "127.0.0.1:0"]);
+        Self::start_with(project, &[])
+    }
+
+    /// The same with more words. Flows may call this machine, as the hosts that they call are here.
+    pub(crate) fn start_with(project: &Project, words: &[&str]) -> Self {
+        let mut command = flowgate(project.path(), &[&["dev", "--json", "--listen", "127.0.0.1:0"], words].concat());
+        command.env("FLOWGATE_EGRESS_ALLOW", "127.0.0.0/8");
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let (tell, events) = mpsc::channel(10_000);
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();

@@ -37,7 +37,7 @@ fn wasmtime() -> Result<()> {
     if is_right(tools.join("bin/wasmtime")) {
         return Ok(());
     }
-    let features = "serve,cranelift,pooling-allocator,parallel-compilation,component-model,wasi-http";
+    let features = "run,serve,component-model-async,cranelift,pooling-allocator,parallel-compilation";
     let install = ["install", "--locked", "wasmtime-cli", "--version", WASMTIME, "--no-default-features", "--features"];
     let mut install = cargo(".", &install);
     install.args([features, "--root"]).arg(&tools).env("CARGO_TARGET_DIR", tools.join("build"));

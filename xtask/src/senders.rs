@@ -1,4 +1,5 @@
-//! Programs of others that the tests let loose on a server: what senders sign with, from PyPI and from npm.
+//! Programs of others that the tests let loose on a server: what senders sign with, from PyPI and from npm; and the reference
+//! registry, from Debian.
 //!
 //! They lie in the target folder, not in the sources. What is installed is written down beside it once all of it is, so
 //! that it is installed again when the pins have changed, and only then.
@@ -14,10 +15,41 @@ use crate::run::{root, run};
 const PYTHON_FITS: &str = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))";
 const NODE_FITS: &str = "process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)";
 
-/// Installs what is pinned in `tests/senders`.
+/// The reference registry, as a program and as a package of Debian's.
+const REGISTRY: &str = "docker-registry";
+
+/// Installs what is pinned in `tests/senders`, and the registry.
 pub(crate) fn install() -> Result<()> {
     python(&root().join("tests/senders/python"), &root().join("target/senders/python"))?;
-    node(&root().join("tests/senders/node"), &root().join("target/senders/node"))
+    node(&root().join("tests/senders/node"), &root().join("target/senders/node"))?;
+    registry(&root().join("target/tools/registry"))
+}
+
+/// Unpacks the registry's package, unless the system has it. That takes no privileges, but for the lists of packages.
+fn registry(to: &Path) -> Result<()> {
+    if fits(REGISTRY, &["--version"]) || to.join("usr/bin").join(REGISTRY).exists() {
+        return Ok(());
+    }
+    let got = to.join("package");
+    std::fs::create_dir_all(&got)?;
+    let download = || {
+        let mut download = Command::new("apt-get");
+        download.args(["download", "--quiet", REGISTRY]).current_dir(&got);
+        run(download)
+    };
+    let update = || {
+        let mut update = Command::new("apt-get");
+        update.args(["update", "--quiet"]);
+        run(update)
+    };
+    download().or_else(|_| update().and_then(|()| download())).with_context(|| {
+        format!("the tests need `{REGISTRY}`, the reference registry (Debian: apt-get install {REGISTRY})")
+    })?;
+    let mut packages = std::fs::read_dir(&got)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    let package = packages.pop().context("apt-get has downloaded nothing")?;
+    let mut unpack = Command::new("dpkg-deb");
+    unpack.arg("--extract").arg(package).arg(to);
+    run(unpack)
 }
 
 /// Makes a Python environment of the `requirements.txt` in a folder.

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::exchange::{crowd, exchange};
 use super::{Enemy, Means, Tally, Target, guests};
+use crate::many::marked;
 
 /// Functions of the component that is hard to compile, and the rounds of arithmetic in each.
 const FUNCTIONS: usize = 400;
@@ -53,7 +54,7 @@ impl Upload {
             async move {
                 let component = match self {
                     Self::Junk => bytes,
-                    Self::CompileBomb | Self::Many => marked(&bytes, client, round).into(),
+                    Self::CompileBomb | Self::Many => marked(&bytes, &format!("{client}-{round}")).into(),
                 };
                 let request = target.api.request("POST", "/v1/flows/hostile/versions", "application/wasm", &component);
                 exchange(target.address, &request, target.until).await
@@ -61,14 +62,6 @@ impl Upload {
         };
         crowd(clients, until, once).await
     }
-}
-
-/// The component with a section of its own at its end, so that its digest is another.
-fn marked(component: &[u8], client: usize, round: usize) -> Vec<u8> {
-    let mark = format!("{client}-{round}");
-    let name = b"mark";
-    let length = u8::try_from(1 + name.len() + mark.len()).unwrap_or(0);
-    [component, &[0, length, name.len() as u8], name, mark.as_bytes()].concat()
 }
 
 fn junk() -> Vec<u8> {
@@ -102,13 +95,6 @@ fn compile_bomb(flow: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_mark_is_a_section() {
-        let marked = marked(&COMPONENT, 1, 23);
-        assert_eq!(marked[8..], *b"\x00\x09\x04mark1-23");
-        assert!(wat::parse_bytes(&marked).is_ok());
-    }
 
     #[test]
     fn a_compile_bomb_has_its_functions_in_the_module() {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Parser;
+use flowgate_benches::awake::Awake;
 use flowgate_benches::load::{Plan, run};
 use flowgate_benches::sample;
 
@@ -37,6 +38,7 @@ struct Arguments {
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let prefer: Vec<_> = arguments.prefer.as_deref().map(|value| ("prefer", value)).into_iter().collect();
+    let _awake = Awake::now();
     let outcome = run(Plan {
         address: arguments.address,
         request: sample::request(&arguments.path, arguments.key.as_bytes(), &prefer),

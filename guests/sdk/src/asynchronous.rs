@@ -19,8 +19,20 @@
 //! flowgate::flow_async!(handle);
 //! ```
 //!
-//! The rest of the SDK works here, too: sessions, secrets, events, config and the log. Its calls hold up the whole flow while
-//! they wait; those of this module do not.
+//! Several calls are under way at one time by [`join`] and [`join_all`]:
+//!
+//! ```ignore
+//! let chat = Chat::new("fast").user("Is this spam?");
+//! let (verdict, profile) = asynchronous::join(asynchronous::chat(&chat), asynchronous::fetch(http::get(url))).await;
+//! ```
+//!
+//! The rest of the SDK works here, too: secrets, events, spans, config and the log. Those of its calls that wait, such as
+//! [`llm::Chat::send`](crate::llm::Chat::send), hold up the whole flow; those of this module do not.
+
+mod flows;
+pub mod keyvalue;
+mod llm;
+pub mod session;
 
 use std::time::Duration;
 
@@ -41,6 +53,7 @@ pub mod bindings {
             "wit/deps/wasi-config-0.2.0-rc.1",
             "wit/flow-0.2.0",
         ],
+        with: { "flowgate:flow/llm-types@0.2.0": crate::bindings::flowgate::flow::llm },
         inline: "package flowgate:sdk;
             world asynchronous { include flowgate:flow/flow@0.2.0; import wasi:clocks/monotonic-clock@0.3.0; }",
         world: "flowgate:sdk/asynchronous",
@@ -54,6 +67,12 @@ pub mod bindings {
 pub use bindings::exports::flowgate::flow::handler::Guest as Handler;
 #[doc(hidden)]
 pub use wire::{Failure as WireFailure, Reply as WireReply, Trigger as WireTrigger};
+
+pub use self::flows::{call, start};
+pub use self::llm::{Words, chat, embed, open};
+
+/// Waits for two things at one time, and [`join_all`] for any number.
+pub use futures_util::future::{join, join_all};
 
 /// Runs `task` beside the rest of the flow. The execution does not wait for it, but for the stream of its reply.
 pub use wit_bindgen::spawn_local as spawn;
@@ -122,7 +141,7 @@ impl<R: Into<Reply>> From<R> for Streaming {
     }
 }
 
-/// Waits.
+/// Waits for so long.
 pub async fn sleep(time: Duration) {
     monotonic_clock::wait_for(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)).await;
 }

@@ -119,17 +119,45 @@ pub fn update<T, R>(key: &str, mut change: impl FnMut(&mut T) -> crate::Result<R
 where
     T: Serialize + DeserializeOwned + Default,
 {
-    let mut attempt = 1;
+    let mut changing = Changing::default();
     loop {
-        let (mut value, version) = match host::get(key)? {
+        let (value, version, result) = changing.changed(key, host::get(key)?, &mut change)?;
+        if changing.is_done(host::set(key, &value, Some(version)))? {
+            return Ok(result);
+        }
+    }
+}
+
+/// How often a change was tried.
+#[derive(Default)]
+pub(crate) struct Changing(usize);
+
+impl Changing {
+    /// What is to be written in the place of `entry`, the version that it must still have, and what `change` gave.
+    pub(crate) fn changed<T, R>(
+        &self,
+        key: &str,
+        entry: Option<Entry>,
+        change: &mut impl FnMut(&mut T) -> crate::Result<R>,
+    ) -> crate::Result<(Vec<u8>, u64, R)>
+    where
+        T: Serialize + DeserializeOwned + Default,
+    {
+        let (mut value, version) = match entry {
             Some(entry) => (decode(key, &entry.value)?, entry.version),
             None => (T::default(), 0),
         };
         let result = change(&mut value)?;
-        match host::set(key, &encode(&value)?, Some(version)) {
-            Ok(_) => return Ok(result),
-            Err(Error::Conflict(_)) if attempt < UPDATE_ATTEMPTS => attempt += 1,
-            Err(error) => return Err(error.into()),
+        Ok((encode(&value)?, version, result))
+    }
+
+    /// Whether it was written. Not, when another execution came between and it may be tried again.
+    pub(crate) fn is_done(&mut self, set: Result<u64, Error>) -> crate::Result<bool> {
+        self.0 += 1;
+        match set {
+            Ok(_) => Ok(true),
+            Err(Error::Conflict(_)) if self.0 < UPDATE_ATTEMPTS => Ok(false),
+            Err(error) => Err(error.into()),
         }
     }
 }

@@ -1,17 +1,20 @@
-//! `wasi:keyvalue`: what a flow keeps for all its executions. Both drafts are views of the same values.
+//! `wasi:keyvalue`: what a flow keeps for all its executions. Both drafts are views of the same values, and so is
+//! `flowgate:flow/keyvalue`, for calls that others do not wait for.
 //!
 //! A bucket is there when it is opened; `""` is the one called `default`. Its values belong to the flow and live as long as
 //! the flow does. A write has reached the disk when it returns.
 
+mod concurrent;
 mod draft;
 mod draft2;
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
+use wasmtime::component::{HasData, HasSelf, Linker, Resource, ResourceTable};
 
 use crate::bindings::keyvalue;
+use crate::bindings::v0_2::flow::keyvalue as v0_2;
 use crate::clock::Clock;
 use crate::id::FlowId;
 use crate::store::{self, After, Bucket, Listed, Mark, Quota, Refusal, Store, Value};
@@ -35,6 +38,7 @@ const PART: u32 = 500;
 const HELD_BYTES_MAX: usize = 1 << 20;
 
 /// What the key-value stores of one execution stand on.
+#[derive(Clone)]
 pub(super) struct KeyValue {
     store: Store,
     flow: Option<FlowId>,
@@ -68,6 +72,11 @@ pub(super) fn add_to_linker(linker: &mut Linker<Ctx>) -> wasmtime::Result<()> {
     keyvalue::draft2::store::add_to_linker::<Ctx, HasKeyValue>(linker, view)?;
     keyvalue::draft2::atomics::add_to_linker::<Ctx, HasKeyValue>(linker, view)?;
     keyvalue::draft2::batch::add_to_linker::<Ctx, HasKeyValue>(linker, view)
+}
+
+/// Makes callable what only asynchronous guests can call.
+pub(super) fn add_concurrent_to_linker(linker: &mut Linker<Ctx>) -> wasmtime::Result<()> {
+    v0_2::add_to_linker::<Ctx, HasSelf<KeyValue>>(linker, |ctx| &mut ctx.keyvalue)
 }
 
 /// What a guest is told.

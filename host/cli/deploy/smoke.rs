@@ -18,10 +18,11 @@ const ALIAS: &str = "smoke";
 pub(super) fn read(path: &Path) -> anyhow::Result<(String, Case)> {
     let case = Case::read(path)?;
     let name = path.display().to_string();
-    if !case.http.is_empty() || !case.config.is_empty() || !case.models.is_empty() {
+    let own = [case.http.is_empty(), case.config.is_empty(), case.models.is_empty(), case.secrets.is_empty()];
+    if own.contains(&false) {
         bail!(
-            "{name}: on a server the flow has its real configuration, models and requests, so a case for `--smoke` has \
-             neither `config` nor `models` nor `http`"
+            "{name}: on a server the flow has its real configuration, secrets, models and requests, so a case for `--smoke` \
+             has neither `config` nor `secrets` nor `models` nor `http`"
         );
     }
     Ok((name, case))
