@@ -56,6 +56,9 @@ pub enum Error {
 pub fn start(options: &Options) -> Result<(), Error> {
     let stderr = std::io::stderr;
     let lines = tracing_subscriber::fmt().with_env_filter(options.filter()?).with_writer(stderr);
+    // A line that cannot be written, because the disk that the log goes to is full, is lost. Told of on stderr, which is that
+    // log, it would be a panic of whoever had something to say.
+    let lines = lines.log_internal_errors(false);
     let started = match options.format {
         Format::Text => lines.with_ansi(stderr().is_terminal()).try_init(),
         Format::Json => lines.json().flatten_event(true).try_init(),

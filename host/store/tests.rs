@@ -87,7 +87,11 @@ impl House {
     }
 
     async fn claim(&self, kind: &'static str, now: Timestamp) -> Vec<Job> {
-        let claim = Claim { kind, owner: 7, now, until: now.after(Duration::from_secs(60)), limit: 10 };
+        self.claim_for(7, kind, now).await
+    }
+
+    async fn claim_for(&self, owner: i64, kind: &'static str, now: Timestamp) -> Vec<Job> {
+        let claim = Claim { kind, owner, now, until: now.after(Duration::from_secs(60)), limit: 10 };
         self.store.jobs_claim(claim).await.unwrap()
     }
 
@@ -206,7 +210,8 @@ async fn a_worker_that_lost_its_lease_records_nothing() {
     let id = house.accepted().await;
     let lost = house.claim(RUN, NOW).await.pop().unwrap().lease;
     house.store.execution_begin(lost, id, NOW).await.unwrap().unwrap();
-    let held = house.claim(RUN, later(61)).await.pop().unwrap().lease;
+    assert!(house.claim(RUN, later(61)).await.is_empty(), "its owner lives");
+    let held = house.claim_for(8, RUN, later(61)).await.pop().unwrap().lease;
     let second = house.store.execution_begin(held, id, later(61)).await.unwrap().unwrap();
     assert_eq!(second.attempt, 2);
 

@@ -153,7 +153,7 @@ async fn whoever_lost_the_turn_records_nothing() {
     let house = house().await;
     let id = house.add(1, None).await;
     let lost = house.turn(Standing::New, NOW).await;
-    let held = house.turn(Standing::New, later(61)).await;
+    let held = house.claim_for(8, Standing::New.job(), later(61)).await[0].lease;
     let end = Step::End(DeliveryStatus::Succeeded);
     let store = &house.store;
     let step = store.delivery_step(lost, &house.found(id).await, attempt(1, 200), end, false).await;
