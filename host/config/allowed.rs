@@ -92,6 +92,7 @@ pub(super) static KEYS: &[(&str, Allowed)] = &[
     ("capability.resources_max", Whole(1, MANY)),
     ("capability.header_bytes_max", Whole(1_024, 16 << 20)),
     ("capability.table_elements_max", Whole(1, 100 * MANY)),
+    ("capability.record_answers", Words("true, false")),
     ("capability.record_bytes_max", Whole(0, GIB)),
     // Below a second a busy worker loses its claims, and its work is done twice.
     ("queue.lease_ms", Whole(1_000, DAY_MS)),
