@@ -48,7 +48,7 @@ async fn an_output_is_delivered_while_the_flow_goes_on() {
 #[tokio::test]
 async fn what_an_attempt_said_before_a_crash_is_not_sent_again_by_the_next_one() {
     let (mut house, receiver) = (House::start().await, Receiver::start().await);
-    let execution = speaking(&house, "slow", &receiver, json!({ "ms": 3_000, "steps": 10 })).await;
+    let execution = speaking(&house, "slow", &receiver, json!({ "ms": 8_000, "steps": 10 })).await;
     receiver.wait_for(3).await;
     house.kill();
     house.restart().await;
@@ -61,7 +61,7 @@ async fn what_an_attempt_said_before_a_crash_is_not_sent_again_by_the_next_one()
     while texts(&got).len() < 11 {
         got = receiver.wait_for(got.len() + 1).await;
     }
-    let wanted = (1..=10).map(|n| format!("step {n} of 10")).chain(["slept 3000 ms".to_owned()]).collect::<Vec<_>>();
+    let wanted = (1..=10).map(|n| format!("step {n} of 10")).chain(["slept 8000 ms".to_owned()]).collect::<Vec<_>>();
     assert_eq!(texts(&got), wanted);
 }
 

@@ -92,7 +92,7 @@ async fn a_version_that_fails_its_smoke_test_gets_no_users() {
     assert!(passed.contains("live is now this version") && live(&house).await != before, "{passed}");
     project.write("http.toml", "[[turns]]\nmessage = \"a\"\n[[http]]\nurl = \"https://a.example/\"\n");
     let refused = project.on(&house, &["deploy", "--smoke", "http.toml"]).await;
-    assert!(stderr(&refused).contains("real configuration, models and requests"), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("real configuration, secrets, models and requests"), "{}", stderr(&refused));
 }
 
 #[tokio::test]

@@ -76,7 +76,7 @@ fn from<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Beginning, D::Erro
 #[derive(Serialize, ToSchema)]
 pub(super) struct Events {
     /// In the order in which they happened.
-    data: Vec<Event>,
+    data: Vec<SubscriptionEvent>,
     /// What to commit when all of them are done with.
     cursor: String,
     /// Whether there is more to read after a commit.
@@ -87,7 +87,7 @@ pub(super) struct Events {
 
 /// One event.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Event {
+pub(super) struct SubscriptionEvent {
     /// The same at every read.
     id: EventId,
     /// Its name, as the subscription has it.
@@ -100,7 +100,7 @@ pub(super) struct Event {
     payload: RawJson,
 }
 
-impl Event {
+impl SubscriptionEvent {
     fn new(pulled: PulledEvent) -> Option<Self> {
         let PulledEvent { id, name, at, cursor, payload } = pulled;
         let payload = RawJson::parse(String::from_utf8(payload.into()).ok()?).ok()?;
@@ -170,7 +170,7 @@ pub(super) async fn list_subscription_events(
         pulled => pulled?,
     };
     Ok(Json(Events {
-        data: pulled.events.into_iter().filter_map(Event::new).collect(),
+        data: pulled.events.into_iter().filter_map(SubscriptionEvent::new).collect(),
         cursor: pulled.cursor.to_string(),
         has_more: pulled.has_more,
         gap_until: pulled.gap_until,

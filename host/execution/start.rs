@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::sync::Mutex;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
 
 use super::attempt::Attempt;
 use super::busy::{Turn, merges};
@@ -89,15 +89,17 @@ impl Executions {
             Ok(started) => started,
             Err(seen) => return Ok(seen),
         };
-        let (id, until) = (here.attempt.id, Instant::now() + patience);
+        let id = here.attempt.id;
         // Most executions are over before anything is waited for, so this one runs here, and in a task of its own only from
         // when nobody waits any more.
         let mut run = self.run_guarded(here.clone(), Some(place));
-        let ended = match timeout_at(until, &mut run).await {
-            Ok(Some(done)) => Ok(done),
-            Ok(None) => timeout_at(until, here.live.done()).await,
-            Err(over) => Err(over),
+        let ended = async {
+            match (&mut run).await {
+                Some(done) => done,
+                None => here.live.done().await,
+            }
         };
+        let ended = timeout(patience, ended).await;
         drop(run);
         if let Ok(done) = ended {
             return Ok(Ended::Done(id, done));

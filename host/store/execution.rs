@@ -224,7 +224,9 @@ impl Store {
         self.write(move |c| {
             let mut update = c.prepare_cached(
                 "UPDATE executions SET status = 'canceled', reason = ?, finished_at = ?, outcome = ?
-                 WHERE workspace = ? AND id = ? AND status IN ('queued', 'waiting') RETURNING flow, session",
+                 WHERE workspace = ? AND id = ? AND finished_at IS NULL AND (status IN ('queued', 'waiting')
+                   OR EXISTS (SELECT 1 FROM jobs WHERE jobs.subject = executions.id AND jobs.owner IS NULL))
+                 RETURNING flow, session",
             )?;
             let canceled = update
                 .query_row(params![reason, at, outcome, workspace, id], |row| {

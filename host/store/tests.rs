@@ -391,6 +391,10 @@ async fn only_what_nobody_runs_is_canceled_in_the_store() {
     house.store.execution_begin(job.lease, running, NOW).await.unwrap();
     assert_eq!(cancel(running).await.unwrap(), Some((Status::Running, false)));
     assert_eq!(cancel(ExecutionId::at(0)).await.unwrap(), None);
+    // Whoever ran it is gone, and nobody has taken it over yet who could be told.
+    house.store.jobs_recover(NOW).await.unwrap();
+    assert_eq!(cancel(running).await.unwrap(), Some((Status::Canceled, true)));
+    assert!(house.claim(RUN, later(1)).await.is_empty());
 }
 
 #[tokio::test]

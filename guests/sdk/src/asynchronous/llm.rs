@@ -16,7 +16,7 @@ pub async fn chat(chat: &Chat) -> Result<Reply, Error> {
 /// Asks, and gives the reply's text as it comes.
 pub async fn open(chat: &Chat) -> Result<Words, Error> {
     let (text, whole) = wire::open(chat.into()).await?;
-    Ok(Words { text, whole })
+    Ok(Words { text: Some(text), whole })
 }
 
 /// As [`llm::embed`](crate::llm::embed), beside other calls.
@@ -27,14 +27,19 @@ pub async fn embed(model: &str, inputs: &[String]) -> Result<(Vec<Vec<f32>>, Usa
 
 /// A model's reply whose text comes piece by piece. Dropping it stops the model.
 pub struct Words {
-    text: StreamReader<String>,
+    /// None when it has ended: whoever reads on then is stopped.
+    text: Option<StreamReader<String>>,
     whole: FutureReader<std::result::Result<types::Reply, types::Error>>,
 }
 
 impl Words {
     /// Some more of the text; none at its end.
     pub async fn next(&mut self) -> Option<String> {
-        self.text.next().await
+        let next = self.text.as_mut()?.next().await;
+        if next.is_none() {
+            self.text = None;
+        }
+        next
     }
 
     /// Reads what is left of the text, and gives all of the reply, with the tools that the model wants to be called.
@@ -45,6 +50,6 @@ impl Words {
 
     /// The flow's own reply: the text goes on to the caller as the model says it, after what was read of it here.
     pub fn into_reply(self) -> Streaming {
-        Streaming { reply: reply::Reply::default(), stream: Some(self.text) }
+        Streaming { reply: reply::Reply::default(), stream: self.text }
     }
 }
