@@ -93,10 +93,12 @@ pub(super) struct Attempt {
     /// Where it went.
     url: String,
     /// `[[name, value], …]` as sent, without credentials.
+    #[schema(value_type = RawJson)]
     request_headers: Option<RawJson>,
     /// The status that the receiver answered with.
     status: Option<u16>,
     /// `[[name, value], …]` as received.
+    #[schema(value_type = RawJson)]
     response_headers: Option<RawJson>,
     /// The beginning of the receiver's answer, when it is text.
     answer: Option<String>,
@@ -109,6 +111,7 @@ pub(super) struct Attempt {
     blame: Option<Blame>,
     duration_ms: u64,
     /// What the time was spent on, in milliseconds.
+    #[schema(value_type = RawJson)]
     timings: Option<RawJson>,
 }
 

@@ -33,6 +33,7 @@ pub(super) struct Event {
     id: String,
     /// `say`, `progress`, `delta` or `end`.
     event: &'static str,
+    #[schema(value_type = RawJson)]
     data: Option<RawJson>,
 }
 

@@ -55,6 +55,7 @@ pub(super) struct Logs {
     /// Lines that were over the limit.
     dropped: u64,
     /// `[{"at_ms","level","source","message"}]`
+    #[schema(value_type = RawJson)]
     lines: Option<RawJson>,
 }
 
@@ -72,6 +73,7 @@ pub(super) struct Spans {
     dropped: u64,
     /// `[{"parent","name","start_us","duration_us","error","attributes"}]`: `parent` is the place in this list of the span
     /// that a span stands in; without `duration_us` it had not ended when the attempt did.
+    #[schema(value_type = RawJson)]
     spans: Option<RawJson>,
 }
 
@@ -90,6 +92,7 @@ pub(super) struct Calls {
     /// `[{"kind":"event","name","data"}]`; where the server keeps answers (`capability.record_answers`) besides
     /// `{"kind":"http","method","url","status","headers","body_text","body_base64","error"}` and
     /// `{"kind":"llm","model","forward","answer"}`, whose `answer` is a rule of a mock's script.
+    #[schema(value_type = RawJson)]
     calls: Option<RawJson>,
 }
 
