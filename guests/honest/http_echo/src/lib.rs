@@ -28,15 +28,16 @@ impl Guest for HttpEcho {
         let target = request.path_with_query().unwrap_or_default();
         let line = format!("{:?} {target}\n", request.method());
         let kind = request.headers().get("content-type").into_iter().next().unwrap_or_default();
-        let body = read(&request);
+        let body = [line.as_bytes(), &read(&request)].concat();
 
         let headers = Fields::new();
         headers.set("content-type", &[kind]).expect("the header is one that came in");
+        headers.set("content-length", &[body.len().to_string().into_bytes()]).expect("the header is well formed");
         headers.set("x-guest", &[b"http_echo".to_vec()]).expect("the header is well formed");
         let response = OutgoingResponse::new(headers);
         let outgoing = response.body().expect("the body is taken once");
         ResponseOutparam::set(out, Ok(response));
-        write(&outgoing, &[line.as_bytes(), &body].concat());
+        write(&outgoing, &body);
         OutgoingBody::finish(outgoing, None).expect("the body is whole");
     }
 }
