@@ -309,7 +309,7 @@ impl Beyond {
         })
     }
 
-    /// For people: a row under [`HEAD`].
+    /// For people: a row of the table.
     pub fn row(&self) -> String {
         format!(
             "| `{}` | {} | {:.0}/s | {:.0}/s | {:.0}/s ({:.0} %) | {} | {:.1} ms | {} | {} → {} MiB | {:.0} ms |\n",
