@@ -16,6 +16,11 @@ impl<T: Send + 'static> GoesOn<T> {
     pub(super) fn new(work: impl Future<Output = T> + Send + 'static) -> Self {
         Self(Some(Box::pin(work)))
     }
+
+    /// Lets it go on without its caller.
+    pub(super) fn alone(self) {
+        drop(self);
+    }
 }
 
 impl<T: Send + 'static> Future for GoesOn<T> {

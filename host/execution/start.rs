@@ -100,7 +100,7 @@ impl Executions {
             }
         };
         let ended = timeout(patience, ended).await;
-        drop(run);
+        run.alone();
         if let Ok(done) = ended {
             return Ok(Ended::Done(id, done));
         }
@@ -170,7 +170,7 @@ impl Executions {
             Err(seen) => return Ok(Err(seen)),
         };
         let follow = self.follow_live(workspace, here.attempt.id, here.live.clone());
-        drop(self.run_guarded(here, Some(place)));
+        self.run_guarded(here, Some(place)).alone();
         Ok(Ok(follow))
     }
 
@@ -226,7 +226,7 @@ impl Executions {
         let (new, attempt) = self.new_execution(order, "sync", wall_ms);
         let (live, attempt) = (self.0.live.enter(new.id), Attempt { budgets: Some(budgets), ..attempt });
         let (workspace, record) = (new.workspace, Mutex::new(Recorded::Not(Box::new(new))));
-        drop(self.run_guarded(Arc::new(Here { workspace, attempt, live: live.clone(), record }), None));
+        self.run_guarded(Arc::new(Here { workspace, attempt, live: live.clone(), record }), None).alone();
         live
     }
 

@@ -1,7 +1,6 @@
 //! Hooks in.
 //!
 //! A request passes in this order, and each step is cheaper than what it protects: the limit on failures of its address;
-//! A request passes in this order, and each step is cheaper than what it protects: the limit on failures of its address;
 //! the hook and its list of addresses; the body, up to the hook's cap; proof over the raw bytes; whether the hook is enabled;
 //! the answer to a handshake; whether the hook only looks; the hook's pace; the body's type and encoding; the dialect; the
 //! hook's filter; the flow; the execution, unless the request came before. Whatever makes no execution is recorded with the
